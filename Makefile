@@ -1,0 +1,85 @@
+# make demo   a sample gallery, mounted and served on 127.0.0.1:8080      (PHOTOS=/folder: that one)
+# make test   the whole suite        make check   format, lint, types
+# make bench  ratios to yardsticks   make soak    long fuzz and kill runs
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then command -v $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .tools
+PORT ?= 8080
+
+# Debian package : a file or command that shows it is there
+BASE_NEEDS := fuse3:fusermount3 libfuse3-dev:/usr/include/fuse3/fuse.h pkg-config:pkg-config gcc:gcc \
+	python3-dev:/usr/include/python3.11/Python.h python3-venv:/usr/lib/python3.11/ensurepip/__init__.py \
+	nginx-light:/usr/sbin/nginx npm:npm
+TEST_NEEDS := chromium:chromium libmagic1:/usr/lib/x86_64-linux-gnu/libmagic.so.1 rsync:rsync wrk:wrk curl:curl
+
+.PHONY: help demo test check bench soak constraints system-base system-test clean
+
+help:
+	@grep '^# ' Makefile | sed 's/^# //'
+
+demo: $(VENV)/.base
+	@$(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+test: $(VENV)/.dev $(TOOLS)/.ready
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p iiiffs
+	$(BIN)/mypy tests
+
+bench: $(VENV)/.dev $(TOOLS)/.ready
+	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.dev $(TOOLS)/.ready
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "soak or not soak" tests/unit tests/contract tests/mount $(ARGS)
+
+# The packages whose sign is missing are installed; nothing is asked of the network when all are there.
+define install_missing
+@missing=""; for need in $(1); do package=$${need%%:*}; sign=$${need#*:}; \
+	[ -e "$$sign" ] || command -v "$$sign" >/dev/null 2>&1 || [ -n "$$(ls $$sign 2>/dev/null)" ] || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; $(SUDO) apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; fi
+endef
+
+system-base:
+	$(call install_missing,$(BASE_NEEDS))
+
+system-test: system-base
+	$(call install_missing,$(TEST_NEEDS))
+
+$(VENV)/.base: pyproject.toml constraints.txt | system-base
+	@[ -n "$(PYTHON)" ] || { echo "iiiffs needs Python 3.11 or newer"; exit 1; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base | system-test
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@
+
+# What the tests use of others: the IIIF validator (a venv of its own: it brings old packages), Playwright, viewers.
+$(TOOLS)/.ready: $(VENV)/.dev tests/tools/package.json tests/tools/validator.txt
+	mkdir -p $(TOOLS)/node
+	$(PYTHON) -m venv $(TOOLS)/validator
+	$(TOOLS)/validator/bin/python -m pip install -q --disable-pip-version-check -r tests/tools/validator.txt
+	cp tests/tools/package.json $(TOOLS)/node/
+	cd $(TOOLS)/node && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
+	$(BIN)/iiiffs viewer install --into $(TOOLS)/viewers
+	touch $@
+
+constraints: $(VENV)/.dev
+	{ head -n 1 constraints.txt; $(BIN)/python -m pip list --format=freeze --exclude iiiffs --exclude pip; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) $(TOOLS) build *.egg-info

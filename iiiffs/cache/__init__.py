@@ -1,0 +1,1 @@
+"""What may be lost: facts, documents and renditions in one LMDB environment."""

@@ -1,0 +1,228 @@
+"""What is known of assets and documents, so that a restart asks and builds nothing again.
+
+Facts: one small row an asset (about 150 bytes), the newest version's; bounded by the number of assets, and `keep_only`
+drops those of assets that are gone. Documents: one small row each (about 120 bytes), bounded by the number of albums
+and assets; their bodies, compressed, are in a table with a quota of its own (`documents_quota`), oldest used forgotten
+first, and a document without its body is only built again. None of it counts against the renditions' quota; all of it
+is in `stats`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from iiiffs.cache.environment import CacheEnvironment
+from iiiffs.cache.renditions import RenditionStats, RenditionStore
+from iiiffs.cache.rows import RowTable
+from iiiffs.cache.writer import CacheWriter
+from iiiffs.errors import StoreError
+from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
+
+if TYPE_CHECKING:
+    import lmdb
+
+DOCUMENT_BODY_BYTES_MAX = 16 * 1024 * 1024
+"""Of a body before compression; larger ones are not kept, their rows are."""
+ID_BYTES_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document as it was built last.
+
+    `inputs`: digest of all that it was built from; `digest`: of its bytes, as the caller computes it.
+    `body`: its bytes; None where they are not kept or were not asked for.
+    """
+
+    inputs: bytes
+    digest: bytes
+    size_bytes: int
+    mtime_ns: int
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueStats:
+    """Committed rows, and bytes of the file that they use. `corrupt`: rows met damaged since the start."""
+
+    facts: int
+    facts_bytes: int
+    documents: int
+    documents_bytes: int
+    bodies: RenditionStats
+
+
+class _FactsRow(msgspec.Struct, array_like=True, frozen=True):
+    version: str
+    facts: Facts
+
+
+class _DocumentRow(msgspec.Struct, array_like=True, frozen=True):
+    """`stored`: the digest under which the body was stored; empty if it was not."""
+
+    inputs: bytes
+    digest: bytes
+    size_bytes: int
+    mtime_ns: int
+    stored: bytes
+
+
+class Catalogue:
+    """Facts by (account, asset) and documents by key. Trio's thread's; reads wait for nothing but the disk."""
+
+    def __init__(
+        self,
+        environment: CacheEnvironment,
+        facts: RowTable,
+        documents: RowTable,
+        bodies: RenditionStore,
+        writer: CacheWriter,
+    ) -> None:
+        self._environment = environment
+        self._facts = facts
+        self._documents = documents
+        self._bodies = bodies
+        self._writer = writer
+        self._encoder = msgspec.msgpack.Encoder()
+        self._facts_decoder = msgspec.msgpack.Decoder(_FactsRow)
+        self._document_decoder = msgspec.msgpack.Decoder(_DocumentRow)
+
+    def facts(self, account: AccountName, asset: AssetId, version: Version) -> Facts | None:
+        """The facts of that version of the asset; None if unknown or known of another version only."""
+        return self.facts_of(account, [(asset, version)]).get((asset, version))
+
+    def facts_of(
+        self, account: AccountName, wanted: Iterable[tuple[AssetId, Version]]
+    ) -> dict[tuple[AssetId, Version], Facts]:
+        """The facts of those asset versions that are known; one read transaction for all."""
+        found: dict[tuple[AssetId, Version], Facts] = {}
+        try:
+            with self._environment.reading() as transaction:
+                for asset, version in wanted:
+                    row = self._row(transaction, self._facts, _facts_key(account, asset))
+                    known = None if row is None else self._facts_decoder.decode(row)
+                    if known is not None and known.version == version:
+                        found[asset, version] = known.facts
+        except StoreError:
+            self._writer.wake()
+        return found
+
+    def put_facts(self, account: AccountName, rows: Mapping[tuple[AssetId, Version], Facts]) -> None:
+        """Readers see them from now on; of an asset with an older version, only the new one's facts are left.
+
+        Never waits and never refuses: they are small, and finding them again would cost a download.
+        """
+        for (asset, version), facts in rows.items():
+            row = self._encode(version, facts)
+            self._writer.put(self._facts.name, _facts_key(account, asset), row, len(row))
+
+    def keep_only(self, account: AccountName, assets: Collection[AssetId]) -> int:
+        """Of the account, facts of other assets than these are gone; how many were. `()` forgets the account."""
+        wanted = {_facts_key(account, asset) for asset in assets}
+        gone = [key for key in self._keys(_facts_prefix(account)) if key not in wanted]
+        for key in gone:
+            self._writer.delete(self._facts.name, key)
+        return len(gone)
+
+    def document(self, key: bytes) -> DocumentRecord | None:
+        """The document, with its body where that is still kept; None if unknown."""
+        record, stored = self._document(key)
+        if record is None or not stored:
+            return record
+        body = self._bodies.get(_body_key(key))
+        kept = body is not None and self._bodies.peek(_body_key(key))
+        return replace(record, body=body if kept and kept.digest == stored else None)
+
+    def peek_document(self, key: bytes) -> DocumentRecord | None:
+        """As `document`, its body left out: for a stat."""
+        return self._document(key)[0]
+
+    def put_document(self, key: bytes, record: DocumentRecord) -> None:
+        """Readers see it from now on. A body above DOCUMENT_BODY_BYTES_MAX, or of None, is not kept.
+
+        Never waits; where too much waits to be written, the row is kept and the body is not.
+        """
+        stored = b""
+        if record.body is not None and len(record.body) <= DOCUMENT_BODY_BYTES_MAX:
+            stored = self._bodies.put_nowait(_body_key(key), b"", "", record.body).digest
+        else:
+            self._bodies.delete(_body_key(key))
+        row = self._encoder.encode(
+            _DocumentRow(record.inputs, record.digest, record.size_bytes, record.mtime_ns, stored)
+        )
+        self._writer.put(self._documents.name, _document_key(key), row, len(row))
+
+    def clear_documents(self) -> None:
+        """No document is known."""
+        self._writer.wipe(self._documents.name)
+        self._bodies.clear()
+
+    def stats(self) -> CatalogueStats:
+        """How much is committed."""
+        try:
+            with self._environment.reading() as transaction:
+                facts, documents = self._facts.stat(transaction), self._documents.stat(transaction)
+        except StoreError:
+            self._writer.wake()
+            facts = documents = (0, 0)
+        return CatalogueStats(*facts, *documents, self._bodies.stats())
+
+    def _row(self, transaction: lmdb.Transaction, table: RowTable, key: bytes) -> bytes | None:
+        decided, row = self._writer.find(table.name, key)
+        return row if decided else table.row(transaction, key)
+
+    def _document(self, key: bytes) -> tuple[DocumentRecord | None, bytes]:
+        """(the record without its body, the digest under which the body is stored)."""
+        try:
+            with self._environment.reading() as transaction:
+                row = self._row(transaction, self._documents, _document_key(key))
+        except StoreError:
+            self._writer.wake()
+            return None, b""
+        if row is None:
+            return None, b""
+        known = self._document_decoder.decode(row)
+        return DocumentRecord(known.inputs, known.digest, known.size_bytes, known.mtime_ns, None), known.stored
+
+    def _keys(self, prefix: bytes) -> list[bytes]:
+        found: dict[bytes, object] = {}
+        try:
+            with self._environment.reading() as transaction:
+                found.update(dict.fromkeys(self._facts.keys(transaction, prefix), True))
+        except StoreError:
+            self._writer.wake()
+        self._writer.overlay(self._facts.name, found, lambda row: row)
+        return [key for key in found if key.startswith(prefix)]
+
+    def _encode(self, version: Version, facts: Facts) -> bytes:
+        try:
+            return self._encoder.encode(_FactsRow(version, facts))
+        except UnicodeEncodeError:  # a file name that is not UTF-8, quoted in `error`
+            error = None if facts.error is None else facts.error.encode("utf-8", "replace").decode()
+            return self._encoder.encode(_FactsRow(version, replace(facts, error=error)))
+
+
+def _facts_prefix(account: AccountName) -> bytes:
+    return _short(account.encode()) + b"\0"
+
+
+def _facts_key(account: AccountName, asset: AssetId) -> bytes:
+    return _facts_prefix(account) + _short(asset.encode())
+
+
+def _document_key(key: bytes) -> bytes:
+    return _short(key)
+
+
+def _body_key(key: bytes) -> bytes:
+    return blake2b(key, digest_size=32).digest()
+
+
+def _short(name: bytes) -> bytes:
+    """`name`, or where it is longer than LMDB's keys may be (511 bytes for two of them), "\\x01" and its BLAKE2b."""
+    return name if len(name) <= ID_BYTES_MAX else b"\1" + blake2b(name, digest_size=32).digest()

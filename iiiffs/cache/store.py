@@ -1,0 +1,69 @@
+"""The cache as the daemon holds it: opened in one call, closed in one; while closed, anybody may delete it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from iiiffs.cache.catalogue import Catalogue, CatalogueStats
+from iiiffs.cache.entries import EntryTable, database_names
+from iiiffs.cache.environment import CacheEnvironment, documents_quota
+from iiiffs.cache.renditions import RenditionStats, RenditionStore
+from iiiffs.cache.rows import RowTable
+from iiiffs.cache.writer import CacheWriter, WriterStats
+
+FACTS, DOCUMENTS, BODIES, RENDITIONS = "facts", "documents", "bodies", "renditions"
+DATABASES = (FACTS, DOCUMENTS, *database_names(BODIES), *database_names(RENDITIONS))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """All of it. `file_bytes`: the length of the file; `map_bytes`: the longest it may become."""
+
+    file_bytes: int
+    map_bytes: int
+    renditions: RenditionStats
+    catalogue: CatalogueStats
+    writer: WriterStats
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The parts of one open cache. `writer.run` is to be started in the daemon's nursery."""
+
+    environment: CacheEnvironment
+    writer: CacheWriter
+    renditions: RenditionStore
+    catalogue: Catalogue
+
+    def stats(self) -> CacheStats:
+        """How full it is and what it did since it was opened."""
+        return CacheStats(
+            self.environment.file_bytes(),
+            self.environment.map_bytes,
+            self.renditions.stats(),
+            self.catalogue.stats(),
+            self.writer.stats,
+        )
+
+    def close(self) -> None:
+        """What waits is committed, the file is closed in order and unlocked. `writer.run` must have ended."""
+        if self.environment.is_open:
+            self.writer.commit_now()
+            self.environment.close()
+
+
+def open_cache(path: Path, quota_bytes: int, *, map_bytes: int | None = None) -> Cache:
+    """The cache in the folder `path`, made if absent. Errors: as `CacheEnvironment.open`."""
+    environment = CacheEnvironment.open(path, quota_bytes, databases=DATABASES, map_bytes=map_bytes)
+    facts, documents = RowTable(environment, FACTS), RowTable(environment, DOCUMENTS)
+    renditions = EntryTable(environment, RENDITIONS, quota_bytes)
+    bodies = EntryTable(environment, BODIES, documents_quota(quota_bytes), compresses=True)
+    writer = CacheWriter(environment, {table.name: table for table in (facts, documents, renditions, bodies)})
+    body_store = RenditionStore(environment, bodies, writer)
+    return Cache(
+        environment,
+        writer,
+        RenditionStore(environment, renditions, writer),
+        Catalogue(environment, facts, documents, body_store, writer),
+    )

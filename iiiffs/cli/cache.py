@@ -1,0 +1,83 @@
+"""`iiiffs cache stats | verify | clear`: through the daemon where one runs, else on the cache itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from iiiffs.cli.arguments import AsJson, ConfigFile
+
+if TYPE_CHECKING:
+    from iiiffs.config import Config
+
+app = typer.Typer(no_args_is_help=True, help="Look at, check or empty the cache. Nothing in it is ever lost for good.")
+VERIFY_DEADLINE_S = 600.0
+
+
+@app.command("stats")
+def stats(as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """How much the cache holds, and of what."""
+    _print(_through_daemon_or_here(config, "stats"), as_json)
+
+
+@app.command("verify")
+def verify(as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """Check every stored rendition against its digest; corrupt ones are dropped and made again when asked for."""
+    _print(_through_daemon_or_here(config, "verify"), as_json)
+
+
+@app.command("clear")
+def clear(as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """Drop every rendition and document. Facts read from headers stay (they are small), and so does all of STATE."""
+    _print(_through_daemon_or_here(config, "clear"), as_json)
+
+
+def _through_daemon_or_here(config_file: Path | None, verb: str) -> object:
+    """The answer to `verb`. Only one process may have the cache open, so the daemon is asked first."""
+    from iiiffs.config import control_socket, load_config
+    from iiiffs.control import NoDaemon, ask
+
+    config = load_config(config_file)
+    try:
+        return ask(control_socket(config), f"cache.{verb}", timeout_s=VERIFY_DEADLINE_S)
+    except NoDaemon:
+        return _on_the_cache(config, verb)
+
+
+def _on_the_cache(config: Config, verb: str) -> object:
+    """The answer to `verb` from the files themselves. Errors: StoreLocked if another process has them open."""
+    import trio
+
+    from iiiffs.cache.store import open_cache
+
+    cache = open_cache(config.cache.path, config.cache.size_bytes)
+    try:
+        if verb == "stats":
+            return cache.stats()
+        if verb == "verify":
+            return trio.run(cache.renditions.verify)
+        cache.renditions.clear()
+        cache.catalogue.clear_documents()
+        return None
+    finally:
+        cache.close()
+
+
+def _print(answer: object, as_json: bool) -> None:
+    """A frozen dataclass, a mapping or one value; None as "done"."""
+    plain = asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else answer
+    if as_json:
+        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    elif isinstance(plain, Mapping):
+        from rich.console import Console
+
+        from iiiffs.cli.presentation import print_answer
+
+        print_answer(Console(highlight=False), plain)
+    else:
+        typer.echo("done" if plain is None else str(plain))

@@ -1,0 +1,504 @@
+"""The configuration file as frozen values: read, checked whole, and never half believed.
+
+Every section is a msgspec Struct whose annotations say what a key takes; `Meta(description=…)` is the text a person
+reads when it takes something else. Keys are converted one at a time, so that `iiiffs config check` shows all problems
+at once. A key that is accepted has an effect, or `notices` says that it has none in this version; keys of later
+versions are refused by name, never ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from msgspec import Meta, Struct
+
+from iiiffs.errors import ConfigError
+from iiiffs.model.gallery import AccountName
+
+SIZE_UNITS = {
+    **{"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
+    **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
+}
+DURATION_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+RESERVED_NAMES = frozenset(
+    {"activity", "index.html", "collection.json", "manifest.json", "sitemap.xml", "robots.txt", "favicon.ico"}
+)
+"""Names at the mount's root that are no account (DESIGN §2), and two that every browser or crawler asks for."""
+
+LATER_PROVIDERS = ("immich", "nextcloud", "webdav", "google")
+LATER_ACCOUNT_KEYS = ("settle", "poll", "credentials", "ca_file", "upload_folder")
+_WEB_URL = r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%!$&'()*+,=:@/-]*)?"
+_NUMBER = r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)"
+
+
+class ByteSize(int):
+    """A length in bytes, written as "20 GiB", "500 MB" or a whole number of bytes."""
+
+
+class Seconds(float):
+    """A span of time in seconds, written as "30 s", "5 min", "1 h" or a number of seconds."""
+
+
+class WebUrl(str):
+    """An http or https URL without user, query or fragment; no slash at its end."""
+
+    __slots__ = ()
+
+
+class Origin(str):
+    """A web origin (scheme, host, port), or "*"."""
+
+    __slots__ = ()
+
+
+class ViewerBase(str):
+    """Where viewers are served: "" or a WebUrl."""
+
+    __slots__ = ()
+
+
+def parse_size(value: object) -> ByteSize:
+    """Bytes; ValueError if it is neither a length with a known unit nor a whole number, or is below 1."""
+    if isinstance(value, str) and (match := re.fullmatch(_NUMBER, value.strip())) and match[2] in SIZE_UNITS:
+        value = int(float(match[1].replace("_", "")) * SIZE_UNITS[match[2]])
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62:
+        return ByteSize(value)
+    raise ValueError("not a size")
+
+
+def parse_duration(value: object) -> Seconds:
+    """Seconds; ValueError if it is neither a number nor one with a known unit, or is not above 0."""
+    if isinstance(value, str) and (match := re.fullmatch(_NUMBER, value.strip())) and match[2] in DURATION_UNITS:
+        value = float(match[1].replace("_", "")) * DURATION_UNITS[match[2]]
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**31:
+        return Seconds(value)
+    raise ValueError("not a duration")
+
+
+def parse_path(value: object) -> Path:
+    """An absolute path without "." and ".." parts, "~" and "~user" expanded; ValueError if it is relative.
+
+    Symbolic links are kept: nothing on the disk is looked at, since the path may lie below a mount that hangs.
+    """
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not a path")
+    try:
+        expanded = Path(value).expanduser() if value.startswith("~") else Path(value)
+    except RuntimeError as error:
+        raise ValueError("nobody's home") from error
+    if not expanded.is_absolute():
+        raise ValueError("not an absolute path")
+    return Path(os.path.normpath(expanded))
+
+
+def parse_web_url(value: object) -> WebUrl:
+    """The URL without a slash at its end; ValueError if a IIIF id cannot begin with it."""
+    if not isinstance(value, str) or not re.fullmatch(
+        r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%!$&'()*+,=:@/-]*)?", value
+    ):
+        raise ValueError("not a URL")
+    parts = urlsplit(value)
+    if not parts.hostname or (parts.port is not None and parts.port < 1):  # .port raises ValueError above 65535
+        raise ValueError("no host")
+    if any(part in {".", "..", ""} for part in parts.path.rstrip("/").split("/")[1:]):
+        raise ValueError("not a canonical path")
+    return WebUrl(value.rstrip("/"))
+
+
+def parse_origin(value: object) -> Origin:
+    """The origin as browsers send it; ValueError for anything with a path."""
+    if value == "*":
+        return Origin("*")
+    url = parse_web_url(value)
+    if urlsplit(url).path:
+        raise ValueError("an origin has no path")
+    return Origin(url.lower())
+
+
+def parse_viewer_base(value: object) -> ViewerBase:
+    """ "" or a place without a slash at its end; ValueError for anything else."""
+    if value == "":
+        return ViewerBase("")
+    return ViewerBase(parse_web_url(value))
+
+
+PARSERS: Mapping[type, Callable[[object], object]] = {
+    ByteSize: parse_size,
+    Seconds: parse_duration,
+    Path: parse_path,
+    WebUrl: parse_web_url,
+    Origin: parse_origin,
+    ViewerBase: parse_viewer_base,
+}
+
+PathKey = Annotated[Path, Meta(description='an absolute path or one that begins with "~"')]
+SizeKey = Annotated[ByteSize, Meta(description='a size such as "20 GiB" or a number of bytes')]
+DurationKey = Annotated[Seconds, Meta(description='a duration such as "30 s" or a number of seconds')]
+UrlKey = Annotated[
+    WebUrl,
+    Meta(
+        description='an http or https URL without user, query and fragment, such as "https://photos.example.org/iiif"'
+    ),
+]
+FlagKey = Annotated[bool, Meta(description="true or false")]
+
+
+class Cache(Struct, frozen=True, kw_only=True):
+    """[cache]: what may be deleted at any time."""
+
+    path: PathKey
+    size_bytes: SizeKey = msgspec.field(name="size", default=ByteSize(20 * 2**30))
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """[state]: what may never be deleted. `min_free_bytes`: `iiiffs doctor` warns below it."""
+
+    path: PathKey
+    min_free_bytes: SizeKey = msgspec.field(name="min_free", default=ByteSize(2 * 2**30))
+
+
+class Iiif(Struct, frozen=True, kw_only=True):
+    """[iiif]: all of it changes documents, so all of it is in the fingerprint. Widths in px, `max_area` in px²."""
+
+    tile_size: Annotated[int, Meta(ge=64, le=4096, description="a whole number from 64 to 4096")] = 512
+    manifest_max: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 5000
+    viewer_base: Annotated[ViewerBase, Meta(description='"" or an http or https URL of a folder of viewers')] = (
+        ViewerBase("")
+    )
+    max_width: Annotated[int, Meta(ge=64, le=65535, description="a whole number from 64 to 65535")] = 16384
+    max_area: Annotated[int, Meta(ge=4096, le=2**32, description="a whole number from 4096 to 4294967296")] = (
+        100_000_000
+    )
+
+
+class Web(Struct, frozen=True, kw_only=True):
+    """[web]: `allow_origins` empty means base_url's own origin alone."""
+
+    allow_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(description='a list of origins such as "https://viewer.example.org", or ["*"]'),
+    ] = ()
+
+
+class Publish(Struct, frozen=True, kw_only=True):
+    """[publish]: read and checked, without effect in this version (see `notices`)."""
+
+    base_url: UrlKey
+    albums: Annotated[tuple[str, ...], Meta(description='a list such as ["home/albums/Trip"]')] = ()
+    originals: FlagKey = False
+    max_width: Annotated[int, Meta(ge=64, le=65535, description="a whole number from 64 to 65535")] | None = None
+
+
+class AccountKeys(Struct, frozen=True, kw_only=True):
+    """What every [account.NAME] may hold beside the keys of its provider."""
+
+    provider: Annotated[str, Meta(description='the name of a provider, such as "folder"')]
+    access: Annotated[Literal["read", "add", "edit"], Meta(description='"read", "add" or "edit"')] = "add"
+    list_timeout: DurationKey = Seconds(30)
+
+
+class FolderKeys(Struct, frozen=True, kw_only=True):
+    """The keys of provider "folder"."""
+
+    path: PathKey
+
+
+PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys}
+"""Keys of the built-in providers, so that a slip is found at start. A third party's provider checks its own."""
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded; `paths`: those of
+    them that name local folders. `access` is what the file says, while this version mounts everything read-only."""
+
+    name: AccountName
+    provider: str
+    access: Literal["read", "add", "edit"]
+    list_timeout_s: float
+    options: Mapping[str, object]
+    paths: Mapping[str, Path]
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """A whole configuration, checked. `file` is where it came from; accounts are in the file's order."""
+
+    file: Path
+    base_url: str
+    cache: Cache
+    state: State
+    iiif: Iiif
+    web: Web
+    publish: Publish | None
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """How to mount. `uid`, `gid`: shown as owner of everything; None = of the daemon. `umask`: bits taken from the
+    modes; None = none. `allow_other`: other users may enter."""
+
+    mountpoint: Path
+    read_only: bool = False
+    allow_other: bool = False
+    uid: int | None = None
+    gid: int | None = None
+    umask: int | None = None
+
+
+def default_config_path() -> Path:
+    """Where the file is looked for without --config."""
+    return platformdirs.user_config_path("iiiffs") / "config.toml"
+
+
+def control_socket(config: Config) -> Path:
+    """Where the daemon of this configuration answers."""
+    return config.state.path / "control.sock"
+
+
+def load_config(path: Path | None) -> Config:
+    """The configuration in `path`, or in the default place. Errors: ConfigError, one line: the first problem."""
+    config, problems = examine_config(path)
+    if config is None:
+        more = f" ({len(problems) - 1} more: `iiiffs config check`)" if len(problems) > 1 else ""
+        raise ConfigError(problems[0] + more)
+    return config
+
+
+def examine_config(path: Path | None) -> tuple[Config | None, list[str]]:
+    """The configuration and no problem, or None and every problem found, each one line that names file and key."""
+    file = default_config_path() if path is None else Path(os.path.abspath(path))  # noqa: PTH100  (no resolve: may hang)
+    problems: list[str] = []
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(f"{file}: no such file; write one with `iiiffs config init`")
+    except OSError as error:
+        problems.append(f"{file}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        problems.append(f"{file}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at offset {error.start}")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{file}: expected TOML: {error}")
+    else:
+        reader = _Reader(file)
+        config = reader.read(table)
+        problems = [f"{file}: {problem}" for problem in reader.problems]
+        if config is not None and not problems:
+            return config, []
+    return None, problems
+
+
+def select_accounts(config: Config, names: tuple[str, ...]) -> Config:
+    """`config` with only the accounts of these names; all of them if none is named. Errors: ConfigError."""
+    known = [account.name for account in config.accounts]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--account {name}: no such account in {config.file}{_nearest(name, known)}")
+    if not names:
+        return config
+    return msgspec.structs.replace(config, accounts=tuple(a for a in config.accounts if a.name in names))
+
+
+def notices(config: Config) -> tuple[str, ...]:
+    """What the file asks for and this version does not do, one line each."""
+    lines = [
+        f'account.{account.name}.access = "{account.access}": this version mounts read-only'
+        for account in config.accounts
+        if account.access != "read"
+    ]
+    if config.publish is not None:
+        lines.append("[publish]: no effect, this version has no published mounts")
+    return tuple(lines)
+
+
+def fingerprint(config: Config) -> str:
+    """32 hex digits over what changes the bytes of documents: base_url, [iiif], the accounts' names.
+
+    Equal for two files that differ only in other keys, in the order of accounts or in spelling.
+    """
+    said = {
+        "base_url": config.base_url,
+        "iiif": {name: getattr(config.iiif, name) for name in Iiif.__struct_fields__},
+        "accounts": sorted(account.name for account in config.accounts),
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+S = TypeVar("S", bound=Struct)
+
+
+class _Reader:
+    """One pass over a parsed file; every problem found is appended to `problems`."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.problems: list[str] = []
+
+    def read(self, table: dict[str, Any]) -> Config | None:
+        """The whole configuration, or None where a problem was found."""
+        known = ("base_url", "cache", "state", "iiif", "web", "publish", "account")
+        self._refuse_unknown("", table, known)
+        base_url = self._value("base_url", table.get("base_url", "http://127.0.0.1:8080"), UrlKey)
+        cache = self._section("cache", table, Cache, {"path": str(platformdirs.user_cache_path("iiiffs"))})
+        state = self._section("state", table, State, {"path": str(platformdirs.user_state_path("iiiffs"))})
+        iiif = self._section("iiif", table, Iiif, {})
+        web = self._section("web", table, Web, {})
+        publish = self._section("publish", table, Publish, {}) if "publish" in table else None
+        accounts = self._accounts(table.get("account", {}))
+        if self.problems or base_url is None or not (cache and state and iiif and web):
+            return None
+        self._compare(cache, state, iiif, web)
+        return Config(
+            file=self.file, base_url=base_url, cache=cache, state=state, iiif=iiif, web=web, publish=publish,
+            accounts=accounts,
+        )  # fmt: skip
+
+    def _section(self, name: str, table: dict[str, Any], kind: type[S], defaults: dict[str, Any]) -> S | None:
+        section = table.get(name, {})
+        if not isinstance(section, dict):
+            self.problems.append(f"{name}: expected a section [{name}], found {_shown(section)}")
+            return None
+        return self._struct(name, defaults | section, kind)
+
+    def _struct(self, key: str, section: dict[str, Any], kind: type[S]) -> S | None:
+        """`section` as `kind`, every key of it looked at; None if any is wrong or missing."""
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        before = len(self.problems)
+        self._refuse_unknown(key, section, tuple(fields))
+        values = {}
+        for name, field in fields.items():
+            if name in section:
+                values[field.name] = self._value(f"{key}.{name}", section[name], field.type)
+            elif field.required:
+                self.problems.append(f"{key}.{name}: missing; expected {_description(field.type)}")
+        return kind(**values) if len(self.problems) == before else None
+
+    def _value(self, key: str, value: Any, kind: Any) -> Any:
+        try:
+            return msgspec.convert(value, kind, strict=True, dec_hook=lambda kind, value: PARSERS[kind](value))
+        except msgspec.ValidationError:
+            self.problems.append(f"{key}: expected {_description(kind)}, found {_shown(value)}")
+            return None
+
+    def _refuse_unknown(self, key: str, section: dict[str, Any], known: tuple[str, ...]) -> None:
+        for name in section:
+            if name not in known:
+                dotted = f"{key}.{name}" if key else name
+                self.problems.append(f"{dotted}: unknown key{_nearest(name, known) or '; remove it'}")
+
+    def _accounts(self, sections: Any) -> tuple[Account, ...]:
+        if not isinstance(sections, dict) or not all(isinstance(section, dict) for section in sections.values()):
+            self.problems.append("account: expected sections [account.NAME]; put each account's keys below one")
+            return ()
+        if not sections:
+            self.problems.append('account: expected at least one [account.NAME] with provider = "folder" and a path')
+        read = [self._account(name, dict(section)) for name, section in sections.items()]
+        return tuple(account for account in read if account is not None)
+
+    def _account(self, name: str, section: dict[str, Any]) -> Account | None:
+        key = f"account.{name}" if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f"account.{json.dumps(name)}"
+        if problem := account_name_problem(name):
+            self.problems.append(f"{key}: {problem}")
+        self._take_later_keys(key, name, section)
+        common = AccountKeys.__struct_fields__
+        keys = self._struct(key, {k: v for k, v in section.items() if k in common}, AccountKeys)
+        own = {k: v for k, v in section.items() if k not in common}
+        settings = self._settings(key, keys.provider, own) if keys else None
+        if keys is None or settings is None:
+            return None
+        paths = {key: value for key, value in settings.items() if isinstance(value, Path)}
+        plain = {key: str(value) if key in paths else value for key, value in settings.items()}
+        return Account(
+            name=AccountName(name), provider=keys.provider, access=keys.access, list_timeout_s=float(keys.list_timeout),
+            options=plain, paths=paths,
+        )  # fmt: skip
+
+    def _take_later_keys(self, key: str, name: str, section: dict[str, Any]) -> None:
+        """Keys of later versions leave `section`: their default means what this version does, all else is refused."""
+        for later, default in (("slug", name), ("aliases", []), ("mode", "hybrid")):
+            if later in section and section.pop(later) != default:
+                self.problems.append(f"{key}.{later}: not available in this version; remove it")
+        for later in LATER_ACCOUNT_KEYS:
+            if section.pop(later, None) is not None:
+                self.problems.append(f"{key}.{later}: not available in this version; remove it")
+
+    def _settings(self, key: str, provider: str, own: dict[str, Any]) -> Mapping[str, object] | None:
+        """The provider's own keys; None and a problem if one is wrong or nobody knows the provider."""
+        if kind := PROVIDER_KEYS.get(provider):
+            struct = self._struct(key, own, kind)
+            return None if struct is None else msgspec.structs.asdict(struct)
+        if provider in (known := provider_names()):
+            return own
+        if provider in LATER_PROVIDERS:
+            self.problems.append(f'{key}.provider: "{provider}" is not available in this version; expected "folder"')
+        else:
+            expected = ", ".join(f'"{name}"' for name in known)
+            self.problems.append(f"{key}.provider: expected one of {expected}, found {_shown(provider)}")
+        return None
+
+    def _compare(self, cache: Cache, state: State, iiif: Iiif, web: Web) -> None:
+        """What single keys cannot show."""
+        for one, other in (("cache", "state"), ("state", "cache")):
+            paths = {"cache": cache.path, "state": state.path}
+            if paths[one].is_relative_to(paths[other]):
+                self.problems.append(f"{one}.path: {paths[one]} lies inside {other}.path; choose two separate folders")
+                break
+        if iiif.max_width < iiif.tile_size:
+            self.problems.append(
+                f"iiif.max_width: expected at least iiif.tile_size = {iiif.tile_size}, found {iiif.max_width}"
+            )
+        if iiif.max_area < iiif.tile_size**2:
+            self.problems.append(
+                f"iiif.max_area: expected at least iiif.tile_size squared = {iiif.tile_size**2}, found {iiif.max_area}"
+            )
+        if "*" in web.allow_origins and len(web.allow_origins) > 1:
+            self.problems.append('web.allow_origins: "*" allows every origin already; remove the others')
+
+
+def account_name_problem(name: str) -> str | None:
+    """Why `name` cannot be a directory of the mount and a part of every URI; None if it can. Rule: DESIGN §2.7."""
+    if not re.fullmatch(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}", name):
+        return 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."; rename the section'
+    if name in RESERVED_NAMES:
+        return "this name is the mount's own; rename the section"
+    return None
+
+
+def provider_names() -> tuple[str, ...]:
+    """Every provider that is installed here, third parties' included."""
+    from importlib.metadata import entry_points  # here: it reads every installed package's metadata
+
+    return tuple(sorted({*PROVIDER_KEYS, *entry_points(group="iiiffs.providers").names}))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """A hint at the known name that looks most like `name`, or at all of them, or ""."""
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f'; did you mean "{close[0]}"?'
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _description(kind: Any) -> str:
+    """The Meta description in an annotation, also inside `X | None`."""
+    for part in (kind, *getattr(kind, "__args__", ())):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, Meta) and meta.description:
+                return meta.description
+    raise TypeError(f"{kind} has no description")
+
+
+def _shown(value: object) -> str:
+    """A TOML value on one short line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,274 @@
+"""The composition root: opens everything, owns the one nursery, and takes everything down in order.
+
+Blocking work that may be refused (locks, configuration, providers) comes first, so that a refusal costs one line;
+then the mount, then the loop. Nothing forks after an LMDB environment is open.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import trio
+
+from iiiffs import __version__
+from iiiffs.cache.store import Cache, open_cache
+from iiiffs.config import Account, Config, MountOptions, control_socket, fingerprint
+from iiiffs.control import serve_control
+from iiiffs.errors import AccessDenied, ConfigError, IiiffsError, ProviderUnreachable
+from iiiffs.fuse import session
+from iiiffs.fuse.entries import Owner
+from iiiffs.fuse.operations import Operations
+from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.uris import Uris
+from iiiffs.model.gallery import AccountName
+from iiiffs.providers.base import Provider, ProviderContext
+from iiiffs.providers.registry import open_provider
+from iiiffs.render.headers import read_facts
+from iiiffs.render.renderer import Renderer, RenderLimits
+from iiiffs.state.store import State
+from iiiffs.tree.nodes import PageKind
+from iiiffs.tree.visibility import PRIVATE
+from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.control_files import ControlFiles
+from iiiffs.vfs.documents import Documents, Rules
+from iiiffs.vfs.filesystem import Filesystem
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import WAITING_MAX, Deadlines, Gallery
+from iiiffs.vfs.gauges import Values, as_json, as_metrics
+from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.renditions import RenderRoom, Renditions
+from iiiffs.vfs.services import Services
+from iiiffs.web.page import page
+
+log = logging.getLogger(__name__)
+
+BODY_BYTES = 64 << 20
+"""Documents and renditions kept in memory between the lookup that made them and the open that reads them."""
+RENDER_PIXELS = 96_000_000
+"""Pixels that renders in progress may hold at 4 bytes each: two 24 MP originals at once, or one that is larger."""
+DOCUMENTS_REVISION = "1"
+"""Changed with the code that builds documents, so that they get a new time when their bytes may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is open on disk."""
+
+    cache: Cache
+    state: State
+
+
+def run_daemon(config: Config, options: MountOptions, ready: Callable[[], None]) -> int:
+    """Mounted and served until SIGTERM, SIGINT or an unmount; the exit code, 0.
+
+    `ready` is called once, when the mount answers. Errors: StartError and StoreLocked before anything is mounted.
+    """
+    with ExitStack() as stack:
+        state = State.open(config.state.path)
+        stack.callback(state.close)
+        cache = open_cache(config.cache.path, int(config.cache.size_bytes))
+        stack.callback(cache.close)
+        try:
+            trio.run(_run, config, options, Stores(cache, state), ready)
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+    log.info("unmounted")
+    return 0
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one refusal for a person that the nursery wrapped, or the whole group where it holds a bug."""
+    refusals, bugs = group.split(IiiffsError)
+    if refusals is None or bugs is not None:
+        return group
+    first = refusals.exceptions[0]
+    return _cause(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _run(config: Config, options: MountOptions, stores: Stores, ready: Callable[[], None]) -> None:
+    async with trio.open_nursery() as nursery:
+        providers = {account.name: _provider(account, stores.state) for account in config.accounts}
+        for name, provider in providers.items():
+            await _greet(name, provider)
+        await nursery.start(stores.cache.writer.run)
+        daemon = await Daemon.build(config, options, stores, providers, nursery)
+        operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
+        daemon.operations = operations
+        await nursery.start(serve_control, control_socket(config), daemon.handlers)
+        await _serve(operations, options, len(providers))
+        for provider in providers.values():
+            await provider.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def _serve(operations: Operations, options: MountOptions, accounts: int) -> None:
+    """Mounted until told to stop: then whatever waits is cancelled, and the mount is gone when this returns."""
+    waiting_max = WAITING_MAX * max(1, accounts)
+    wanted = session.SessionOptions(options.mountpoint, options.allow_other, waiting_max)
+    with session.mounted(operations, wanted):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(session.wait_stop_signal, nursery.cancel_scope)
+            await session.serve(wanted)
+            nursery.cancel_scope.cancel()
+
+
+def _provider(account: Account, state: State) -> Provider:
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in account.options.items()}
+    context = ProviderContext(account.name, settings, state.ledger(account.name), read_facts)
+    return open_provider(account.provider, context)
+
+
+async def _greet(name: AccountName, provider: Provider) -> None:
+    """The provider was asked whether it is there. Could not ask is no reason not to mount: it may come back."""
+    try:
+        await provider.authenticate()
+    except ProviderUnreachable as error:
+        log.warning("%s: %s; mounted all the same, it is asked again", name, error)
+    except AccessDenied as error:
+        raise ConfigError(f"account.{name}: {error}") from error
+
+
+def _owner(options: MountOptions) -> Owner:
+    return Owner(
+        uid=os.getuid() if options.uid is None else options.uid,
+        gid=os.getgid() if options.gid is None else options.gid,
+        umask=options.umask or 0,
+    )
+
+
+class Daemon:
+    """All the parts of one running mount, and what they say of themselves."""
+
+    def __init__(self, config: Config, options: MountOptions, stores: Stores) -> None:
+        self._config = config
+        self._options = options
+        self._stores = stores
+        self._began_s = time.time()
+        self.operations: Operations | None = None
+        self.galleries: dict[AccountName, Gallery] = {}
+        self.renderer = Renderer(RenderLimits())
+        self.bodies = Bodies(BODY_BYTES)
+        self.filesystem: Filesystem
+        self.renditions: Renditions
+
+    @classmethod
+    async def build(
+        cls,
+        config: Config,
+        options: MountOptions,
+        stores: Stores,
+        providers: Mapping[AccountName, Provider],
+        nursery: trio.Nursery,
+    ) -> Daemon:
+        """Everything made and joined up; nothing runs yet but what `nursery` is given later."""
+        daemon = cls(config, options, stores)
+        state, catalogue = stores.state, stores.cache.catalogue
+        flights = Flights(nursery)
+        pages = {kind: page(kind, config.iiif.viewer_base, config.base_url) for kind in PageKind}
+        made_by = fingerprint(config) + DOCUMENTS_REVISION
+        rules = Rules(
+            uris=Uris(config.base_url),
+            limits=Limits(config.iiif.max_width, config.iiif.max_width, config.iiif.max_area),
+            tile_size=config.iiif.tile_size,
+            visibility=PRIVATE,
+            fingerprint=made_by,
+            began_ns=await state.first_seen_ns(f"documents {made_by}", time.time_ns()),
+        )
+        for account in config.accounts:
+            deadlines = Deadlines(list_s=account.list_timeout_s)
+            provider = providers[account.name]
+            daemon.galleries[account.name] = Gallery(account.name, provider, catalogue, flights, deadlines)
+        documents = Documents(rules, catalogue, daemon.bodies)
+        room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
+        daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
+        rendered_by = f"renditions {daemon.renderer.fingerprint} {made_by}"
+        services = Services(
+            daemon.galleries,
+            documents,
+            daemon.renditions,
+            began_ns=await state.first_seen_ns(short(rendered_by), time.time_ns()),
+        )
+        shown = Pages(pages, await state.first_seen_ns(short(f"pages {pages}"), time.time_ns()))
+        writers = {"status.json": daemon.status_json, "metrics": daemon.metrics}
+        control = ControlFiles(writers, rules.began_ns)
+        daemon.filesystem = Filesystem(daemon.galleries, documents, shown, services, control, flights)
+        return daemon
+
+    # ---- what it says of itself ------------------------------------------------------------------------------
+
+    def values(self) -> Values:
+        """The state of everything, without a secret, a question to a provider, or a wait."""
+        operations, render = self.operations, self.renderer.gauges
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "mountpoint": str(self._options.mountpoint),
+            "config": str(self._config.file),
+            "up_s": round(time.time() - self._began_s, 1),
+            "accounts": [
+                {
+                    "name": account.name,
+                    "provider": account.provider,
+                    "access": "read",
+                    "online": self.galleries[account.name].unreachable is None,
+                    "reason": self.galleries[account.name].unreachable,
+                    "waiting": self.galleries[account.name].waiting,
+                }
+                for account in self._config.accounts
+            ],
+            "kernel": {
+                "inodes": len(operations.inodes) if operations else 0,
+                "handles": operations.open_handles if operations else 0,
+                "errors": operations.faults.errors if operations else 0,
+                "bugs": operations.faults.bugs if operations else 0,
+            },
+            "render": {"rendered": self.renditions.rendered, **asdict(render)},
+            "cache": asdict(self._stores.cache.stats()),
+            "memory": {"bodies_bytes": self.bodies.bytes_held},
+        }
+
+    def status_json(self) -> bytes:
+        """`.iiiffs/status.json`"""
+        return as_json(self.values())
+
+    def metrics(self) -> bytes:
+        """`.iiiffs/metrics`"""
+        return as_metrics(self.values())
+
+    @property
+    def handlers(self) -> Mapping[str, Callable[[Mapping[str, object]], Awaitable[object]]]:
+        """The verbs of the control socket."""
+        return {
+            "status": self._status,
+            "cache.stats": self._cache_stats,
+            "cache.verify": self._cache_verify,
+            "cache.clear": self._cache_clear,
+        }
+
+    async def _status(self, args: Mapping[str, object]) -> object:
+        return self.values()
+
+    async def _cache_stats(self, args: Mapping[str, object]) -> object:
+        return {"path": str(self._config.cache.path), **asdict(self._stores.cache.stats())}
+
+    async def _cache_verify(self, args: Mapping[str, object]) -> object:
+        return asdict(await self._stores.cache.renditions.verify())
+
+    async def _cache_clear(self, args: Mapping[str, object]) -> object:
+        before = self._stores.cache.stats()
+        self._stores.cache.renditions.clear()
+        self._stores.cache.catalogue.clear_documents()
+        await self._stores.cache.writer.flush()
+        return {"path": str(self._config.cache.path), "renditions": before.renditions.entries}
+
+
+def short(fingerprint: str) -> str:
+    """A fingerprint of any length as a key that state takes."""
+    return blake2b(fingerprint.encode(), digest_size=16).hexdigest()

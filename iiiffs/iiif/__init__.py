@@ -1,0 +1,5 @@
+"""Image API 3.0 and Presentation API 3.0 as arithmetic and documents. Pure: text and numbers in, values out.
+
+`scaling` (integers) < `parameters` (the grammar, one path component at a time) < `request` (the whole, canonical form)
+< `pyramid` (sizes and tiles) < `info` (info.json); `uris` (every URI of the tree) < `presentation` (manifests).
+"""

@@ -1,0 +1,68 @@
+"""The sizes and tiles that clients are told to ask for. Every one of them is servable as it stands.
+
+Sides round up, as the client computes them too: it sends both sides of an edge tile, and they must be ours exactly.
+Rule: Image API 3.0 §5.3, §5.4; implementation notes §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isqrt
+
+from iiiffs.iiif.scaling import Limits, ceil_div
+from iiiffs.model.image import Extent, Region
+
+SMALLEST_SIDE_PX = 128
+"""Halving ends when no side is longer: viewers ask for thumbnails of about this size and can take one off the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A part of the image in source px, and the size to ask for it in."""
+
+    region: Region
+    extent: Extent
+
+
+def reduced(image: Extent, scale: int) -> Extent:
+    """The extent of the whole image at scale factor `scale`."""
+    return Extent(ceil_div(image.width, scale), ceil_div(image.height, scale))
+
+
+def tile_side(tile_size: int, limits: Limits) -> int:
+    """The side in px of the tiles that are offered: `tile_size`, or less where `limits` hold no such tile."""
+    return min(tile_size, limits.max_width, limits.max_height, isqrt(limits.max_area))
+
+
+def scale_factors(image: Extent, side: int) -> list[int]:
+    """1, 2, 4 … up to the first at which the whole image is one tile of `side` px."""
+    factors = [1]
+    while max(image.width, image.height) > side * factors[-1]:
+        factors.append(2 * factors[-1])
+    return factors
+
+
+def sizes(image: Extent, limits: Limits) -> list[Extent]:
+    """The image and its halves inside `limits`, smallest first; at least one."""
+    found: list[Extent] = []
+    scale = 1
+    while True:
+        extent = reduced(image, scale)
+        if limits.hold(extent):
+            found.append(extent)
+            if max(extent.width, extent.height) <= SMALLEST_SIDE_PX:
+                return found[::-1]
+        scale *= 2
+
+
+def tiles(image: Extent, side: int, scale: int) -> Iterator[Tile]:
+    """The tiles of one resolution, row by row; their regions cover the image exactly and do not overlap.
+
+    Shapes: `side` in output px; `scale` a scale factor, so a tile covers side * scale source px.
+    """
+    step = side * scale
+    for top in range(0, image.height, step):
+        for left in range(0, image.width, step):
+            region = Region(left, top, left + step, top + step).clipped(image)
+            yield Tile(region, reduced(region.extent, scale))

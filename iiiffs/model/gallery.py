@@ -1,0 +1,90 @@
+"""What a provider has: albums, assets, listings; and what an asset's bytes say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+from iiiffs.model.image import Extent
+
+AccountName = NewType("AccountName", str)
+"""The name of an [account.NAME] section: the directory below the mount and the first part of every URI."""
+
+AlbumId = NewType("AlbumId", str)
+"""Stable for life; only A-Z a-z 0-9 - . _ ~ (DESIGN §2.7)."""
+
+AssetId = NewType("AssetId", str)
+"""Stable for life; only A-Z a-z 0-9 - . _ ~ (DESIGN §2.7)."""
+
+Version = NewType("Version", str)
+"""Names one version of an asset's bytes; ASCII, opaque, compared for equality only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """An album, or a folder of a provider with a real folder tree. `parent` is None for the topmost folder.
+
+    `title` may hold lone surrogates where a file name is not UTF-8 (os.fsdecode).
+    """
+
+    id: AlbumId
+    title: str
+    parent: AlbumId | None
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One original in one version.
+
+    `name`: the provider's title or file name; may hold lone surrogates (os.fsdecode).
+    `size_bytes`: true length; None while the provider has not said.
+    `mtime_ns`: the time shown on the original; versions of one asset are at least 1 s apart (DESIGN §2.4).
+    `changed_ns`: when this version is known to have begun; never earlier than `mtime_ns` of a first version, at least
+        1 s after the version before, the same over restarts. What is made from the asset is never older than this.
+    `media_type`: by name until the bytes were seen, such as "image/jpeg"; "application/octet-stream" if unknown.
+    """
+
+    id: AssetId
+    album: AlbumId
+    name: str
+    version: Version
+    size_bytes: int | None
+    mtime_ns: int
+    changed_ns: int
+    media_type: str
+
+    @property
+    def is_image(self) -> bool:
+        """True if its name says that it is a picture (its bytes may still disagree: see Facts.error)."""
+        return self.media_type.startswith("image/")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All that is directly in one album: whole, never partial. Order is the provider's own.
+
+    `etag` changes whenever anything in the listing does; equal etags mean equal listings.
+    """
+
+    album: Album
+    assets: tuple[Asset, ...]
+    albums: tuple[Album, ...]
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the bytes of one asset version say of themselves, read from headers without decoding.
+
+    `extent`: upright, EXIF orientation applied; None if `error` says why there is no picture.
+    `monochrome`: True when no pixel can have colour (so quality `color` is not offered).
+    `captured`: ISO 8601 local time, with "+hh:mm" or "Z" only where the file itself tells the zone; None if unknown.
+    `error`: one line for a person when the bytes are no decodable picture, else None.
+    """
+
+    media_type: str
+    extent: Extent | None
+    monochrome: bool = False
+    captured: str | None = None
+    error: str | None = None

@@ -1,0 +1,155 @@
+"""The Provider protocol: what every gallery behind a mount must do. The docstrings are the contract.
+
+tests/contract runs them against every provider. What a provider can do is data (`Capabilities`); callers ask that,
+never the provider's name. Every method may raise ProviderUnreachable (could not ask), and must then have changed
+nothing; AssetGone is only ever a positive answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.sync.identity import Row
+
+ReadHeaders = Callable[[BinaryIO, str], Facts]
+"""(stream, file name) -> Facts: `iiiffs.render.headers.read_facts`, passed in because providers know no codec."""
+
+
+class IdentityLedger(Protocol):
+    """What one account remembers of ids and versions, for providers whose files have no ids of their own.
+
+    Kept in state, so it outlives the cache. The reading methods are short, do no waiting, see whole commits only, and
+    may be called from any thread. All may raise StoreError.
+    """
+
+    def row(self, id: str) -> Row | None:
+        """The row of that id; None if there is none."""
+        ...
+
+    def rows_in(self, folder: str) -> list[Row]:
+        """All rows of the folder of that id, those of vanished files too, in no particular order."""
+        ...
+
+    def rows_of_inodes(self, inodes: Iterable[tuple[int, int]]) -> list[Row]:
+        """All rows that were last seen with one of these (device, inode)."""
+        ...
+
+    def rows_of_sizes(self, sizes: Iterable[int]) -> list[Row]:
+        """All rows of these sizes in bytes that have a digest."""
+        ...
+
+    async def commit(self, rows: Sequence[Row], forgotten: Sequence[str] = ()) -> None:
+        """All at once, and on disk: `rows` replace those of their ids and of their places, `forgotten` ids have none.
+
+        Errors: StoreFull, and then nothing has changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderContext:
+    """What a provider is opened with.
+
+    `account`: goes into new ids, so it must not change when a label does. `settings`: the account's section of the
+    configuration, as it was read. `ledger`: this account's own.
+    """
+
+    account: AccountName
+    settings: Mapping[str, object]
+    ledger: IdentityLedger
+    read_headers: ReadHeaders
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider offers, as data.
+
+    `folders`: it has a real folder tree (`files/`), and `root()` answers.
+    `real_names`: names of assets are names of real files, unique in their album, and are shown unchanged.
+    `local`: originals are read from this machine's disk, so no block of them is kept in the cache.
+    `fresh_s`: how long an answer may be shown before it is asked again.
+    """
+
+    folders: bool
+    real_names: bool
+    local: bool
+    fresh_s: float
+
+
+class Original(Protocol):
+    """The open bytes of one asset version. Whoever opened it closes it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """True length of this version."""
+        ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly the bytes [offset, offset + length), cut only at the end of the file.
+
+        Errors: VersionChanged if the bytes are no longer this version's; never a short or mixed answer.
+        """
+        ...
+
+    def stream(self) -> AbstractContextManager[BinaryIO]:
+        """A blocking, seekable binary file with a position of its own; only for use inside one worker thread.
+
+        Errors: its reads raise VersionChanged where the bytes changed underneath.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closed; a second call does nothing."""
+        ...
+
+
+class Provider(Protocol):
+    """One account of one gallery."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Constant for the life of the object."""
+        ...
+
+    async def authenticate(self) -> None:
+        """It can be asked. Errors: AccessDenied with what to do, ProviderUnreachable."""
+        ...
+
+    async def root(self) -> Album:
+        """The topmost folder, shown as `files/`. Only with `capabilities.folders`."""
+        ...
+
+    async def album(self, album: AlbumId) -> Album:
+        """The album as it is now. Errors: AssetGone."""
+        ...
+
+    async def listing(self, album: AlbumId) -> Listing:
+        """All that is directly in `album` now, whole or an error. Errors: AssetGone."""
+        ...
+
+    async def asset(self, asset: AssetId) -> Asset:
+        """The asset's present version. Cheap: no listing. Errors: AssetGone."""
+        ...
+
+    async def facts(self, asset: Asset) -> Facts:
+        """What the bytes of this version say; reads headers at most, never decodes.
+
+        Errors: VersionChanged, AssetGone. A file that is no picture is no error: see Facts.error.
+        """
+        ...
+
+    async def open(self, asset: Asset) -> Original:
+        """The bytes of exactly this version. Errors: VersionChanged, AssetGone, AccessDenied."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nothing of it runs or is open any more."""
+        ...
+
+
+OpenProvider = Callable[[ProviderContext], Provider]
+"""What an entry point of the group `iiiffs.providers` names. Asks nothing yet. Errors: ConfigError, AccessDenied."""

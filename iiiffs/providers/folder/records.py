@@ -1,0 +1,179 @@
+"""Between ledger and disk: where an id is, and which rows a folder's entries have. Blocking: worker threads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from iiiffs.errors import AssetGone, ProviderError
+from iiiffs.providers.base import IdentityLedger
+from iiiffs.providers.folder.disk import Chain, Disk, Scan
+from iiiffs.providers.folder.original import fingerprint
+from iiiffs.sync.identity import (
+    FOLDER,
+    LINK,
+    Decision,
+    Memory,
+    Observed,
+    Place,
+    Row,
+    decide,
+    evolve,
+    new_id,
+    unclaimed,
+    version_of,
+)
+
+DEPTH_MAX = 2048
+"""Of folders on one path: Linux's PATH_MAX of 4096 bytes holds no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A row, its path below the root, the folders from the root down to it, and whether one of them is known gone."""
+
+    row: Row
+    path: bytes
+    chain: Chain
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """A look at a folder, the rows of its entries, and what must be committed before anybody may hear of them."""
+
+    scan: Scan
+    decision: Decision
+    changed: tuple[Row, ...]
+
+
+class Records:
+    """The rows of one account, and the files that they are about."""
+
+    def __init__(self, account: str, disk: Disk, ledger: IdentityLedger) -> None:
+        self._account = account
+        self._disk = disk
+        self._ledger = ledger
+        self.root_id = new_id(account, b"", is_folder=True, taken=lambda _: False)
+
+    def root_row(self) -> Row:
+        """The root's row, or what it will be before the root was ever listed."""
+        row = self._ledger.row(self.root_id)
+        return row or Row(self.root_id, "", b"", FOLDER, 0, 0, 0, 0, 0, 0)
+
+    def locate(self, id: str, *, is_folder: bool) -> Located:
+        """Where `id` was last seen. Errors: AssetGone if no folder (or file) of that id is recorded."""
+        row = self.root_row() if id == self.root_id else self._ledger.row(id)
+        if row is None or row.is_folder != is_folder:
+            raise AssetGone(f"there is no {'album' if is_folder else 'asset'} {id!a}")
+        rows = [row]
+        while rows[-1].id != self.root_id:
+            parent = rows[-1].folder
+            above = self.root_row() if parent == self.root_id else self._ledger.row(parent)
+            if above is None or len(rows) > DEPTH_MAX:
+                raise AssetGone(f"{id!a} is in no folder that is known")
+            rows.append(above)
+        rows.reverse()
+        folders = [each for each in rows if each.is_folder]
+        chain = Chain(
+            frozenset((each.device, each.inode) for each in folders),
+            sum(each.kind.startswith(LINK) for each in folders),
+        )
+        return Located(row, b"/".join(each.name for each in rows[1:]), chain, any(each.gone for each in folders))
+
+    def reconcile(self, here: Located, now_ns: int) -> Reconciled:
+        """A fresh look at the folder `here`, and whose rows its entries are. Nothing is written."""
+        scan = self._disk.scan(here.path, here.chain)
+        recorded = self._ledger.rows_in(here.row.id)
+        fresh = unclaimed(scan.entries, recorded)
+        absent = self._absent_of_inodes(here.row.id, fresh)
+        vanished = _vanished(scan, recorded)
+        absent, digests = self._with_contents(here, fresh, vanished, absent)
+        place = Place(self._account, here.row.id, here.path)
+        memory = Memory(recorded, lambda id: self._ledger.row(id) is not None, absent, digests)
+        decision = decide(place, scan.entries, memory, now_ns)
+        itself = evolve(here.row, scan.folder._replace(kind=here.row.kind), now_ns)
+        return Reconciled(scan, decision, decision.changed if itself is here.row else (*decision.changed, itself))
+
+    def look(self, located: Located) -> Observed:
+        """The file as it is now. Errors: AssetGone if it is no regular file any more, and as Disk.stat."""
+        status = self._disk.stat_file(located.path)
+        row = located.row
+        return Observed(row.name, row.kind, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def with_digests(self, digests: dict[str, tuple[str, bytes]]) -> list[Row]:
+        """The rows that change by digests of (version, digest), those of other versions left out."""
+        rows = []
+        for id, (version, digest) in digests.items():
+            row = self._ledger.row(id)
+            if row is not None and row.version == version and row.digest != digest:
+                rows.append(replace(row, digest=digest))
+        return rows
+
+    def _absent_of_inodes(self, folder: str, fresh: Sequence[Observed]) -> list[Row]:
+        wanted = {(seen.kind, seen.device, seen.inode) for seen in fresh}
+        rows = self._ledger.rows_of_inodes({key[1:] for key in wanted})
+        return [
+            row
+            for row in rows
+            if row.folder != folder and (row.kind, row.device, row.inode) in wanted and self._is_absent(row)
+        ]
+
+    def _with_contents(
+        self, here: Located, fresh: Sequence[Observed], vanished: Sequence[Row], absent: list[Row]
+    ) -> tuple[list[Row], dict[bytes, bytes]]:
+        """`absent` with the rows that may match by content, and the digests of the entries that may match them.
+
+        Only entries that no inode explains are read, and only where a vanished file had their size and kind.
+        """
+        inodes = {(row.kind, row.device, row.inode) for row in (*absent, *vanished)}
+        puzzling = [
+            seen
+            for seen in fresh
+            if not seen.is_folder and seen.size and (seen.kind, seen.device, seen.inode) not in inodes
+        ]
+        known = {row.id for row in absent}
+        wanted = {(seen.kind, seen.size) for seen in puzzling}
+        rows = [
+            row for row in self._ledger.rows_of_sizes({size for _, size in wanted}) if (row.kind, row.size) in wanted
+        ]
+        elsewhere = [row for row in rows if row.folder != here.row.id and row.id not in known and self._is_absent(row)]
+        offered = {(row.kind, row.size) for row in (*elsewhere, *absent, *vanished) if row.digest}
+        digests = {}
+        for seen in puzzling:
+            if (seen.kind, seen.size) in offered and (digest := self._digest(here, seen)):
+                digests[seen.name] = digest
+        return [*absent, *elsewhere], digests
+
+    def _digest(self, here: Located, seen: Observed) -> bytes | None:
+        """Of an entry's content; None if it cannot be read as it was seen, and then it is a new file."""
+        path = here.path + b"/" + seen.name if here.path else seen.name
+        version = version_of(seen.mtime_ns, seen.size, seen.inode)
+        try:
+            descriptor, _ = self._disk.open(path)
+            with descriptor:
+                return fingerprint(descriptor.number, version, seen.size)
+        except (ProviderError, OSError):
+            return None
+
+    def _is_absent(self, row: Row) -> bool:
+        """True only if it is certain that nothing is at the recorded path: could not ask is not gone."""
+        try:
+            folder = self.locate(row.folder, is_folder=True)
+        except AssetGone:
+            return False
+        path = folder.path + b"/" + row.name if folder.path else row.name
+        if not folder.gone:
+            return self._disk.is_absent(path, (folder.row.device, folder.row.inode))
+        try:
+            self._disk.stat(path)
+        except AssetGone:
+            return True
+        except ProviderError:
+            return False
+        return False
+
+
+def _vanished(scan: Scan, recorded: Sequence[Row]) -> list[Row]:
+    names = {(seen.is_folder, seen.name) for seen in scan.entries}
+    return [row for row in recorded if (row.is_folder, row.name) not in names]

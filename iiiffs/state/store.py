@@ -1,0 +1,108 @@
+"""State: what must not be lost. Ids, versions and times that were promised, in one durable LMDB environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import trio
+
+from iiiffs.errors import StoreCorrupt, StoreError
+from iiiffs.model.gallery import AccountName
+from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
+from iiiffs.state.folder import lock_folder, prepare_folder
+from iiiffs.state.identities import AccountLedger
+
+SCHEMA = 1
+"""Raised when older code would misread what newer code writes."""
+
+INODE_KEY_BYTES = 16
+
+
+class State:
+    """The one state of one daemon. Made by `State.open`; reads are synchronous and short, writes are on disk when
+    they return. No lock is held between calls, so state is whole between two awaits."""
+
+    def __init__(self, environment: Environment, lock: int, inode_key: bytes) -> None:
+        self._environment = environment
+        self._lock = lock
+        self._writer = trio.Lock()
+        self._inode_key = inode_key
+
+    @classmethod
+    def open(cls, path: Path, map_bytes: int = MAP_BYTES) -> State:
+        """The state in the folder `path`, made with mode 0700 if it was not there.
+
+        Blocking, for start-up, after the last fork. `map_bytes`: of the memory map to begin with; it grows.
+        Errors: StoreLocked with the other process's id, ConfigError (network file system), AccessDenied,
+        StoreCorrupt, StoreError if a newer iiiffs wrote it.
+        """
+        prepare_folder(path)
+        lock = lock_folder(path)
+        try:
+            environment = Environment(path / "db", map_bytes)
+            try:
+                inode_key = environment.write(lambda writing: _begin(path, writing))
+            except BaseException:
+                environment.close()
+                raise
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(environment, lock, inode_key)
+
+    def close(self) -> None:
+        """Closed and unlocked; a second call does nothing."""
+        self._environment.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @property
+    def inode_key(self) -> bytes:
+        """16 random bytes, made once in the life of the state: the key of keyed inode hashes."""
+        return self._inode_key
+
+    def ledger(self, account: AccountName) -> AccountLedger:
+        """The recorded identities of that account."""
+        return AccountLedger(self._environment, self._writer, account)
+
+    async def first_seen_ns(self, fingerprint: str, now_ns: int) -> int:
+        """When `fingerprint` was first asked about: `now_ns` if that is now, and the same for ever after."""
+        key = fingerprint.encode()
+        if len(key) > 500:
+            raise ValueError("a fingerprint is at most 500 bytes long")
+
+        def recorded(reading: Reading) -> bytes | None:
+            return reading.get("seen", key)
+
+        def job(writing: Writing) -> bytes:
+            there = recorded(writing)
+            if there is None:
+                there = now_ns.to_bytes(8, "big")
+                writing.put("seen", key, there)
+            return there
+
+        if there := self._environment.read(recorded):
+            return int.from_bytes(there, "big")
+        async with self._writer:
+            return int.from_bytes(await trio.to_thread.run_sync(self._environment.write, job), "big")
+
+
+def _begin(path: Path, writing: Writing) -> bytes:
+    """The inode key, after schema and key are known to be there."""
+    schema = writing.get("meta", b"schema")
+    if schema is None:
+        writing.put("meta", b"schema", b"%d" % SCHEMA)
+    elif not schema.isdigit():
+        raise StoreCorrupt(f"{path}: its schema {schema!r} is no number; restore it from a backup")
+    elif int(schema) > SCHEMA:
+        raise StoreError(
+            f"state was written by a newer iiiffs: {path} has schema {int(schema)}, this one knows {SCHEMA}; upgrade"
+        )
+    inode_key = writing.get("meta", b"inode_key")
+    if inode_key is None:
+        inode_key = secrets.token_bytes(INODE_KEY_BYTES)
+        writing.put("meta", b"inode_key", inode_key)
+    return inode_key

@@ -1,0 +1,62 @@
+"""The names in an album's directory: what is really there, and which of our own names are free."""
+
+from __future__ import annotations
+
+from iiiffs.model.gallery import Album, Asset, Listing
+from iiiffs.tree.junk import is_junk
+from iiiffs.tree.names import assign_names
+
+INDEX = "index.html"
+MANIFEST = "manifest.json"
+COLLECTION = "collection.json"
+ALIASES = "iiif"
+SYNTHETIC = (INDEX, MANIFEST, COLLECTION, ALIASES)
+
+
+class AlbumNames:
+    """Name -> asset or sub-album of one listing; built once a listing, O(1) to ask.
+
+    A provider's real file keeps its name; a synthetic one that collides with it is then only at its stable URI.
+    Titles of other providers are made legal and unique. Rule: DESIGN §2.8.
+    """
+
+    __slots__ = ("_entries", "_listing")
+
+    def __init__(self, listing: Listing, *, real_names: bool) -> None:
+        self._listing = listing
+        found: list[Album | Asset] = [*listing.albums, *listing.assets]
+        if real_names:
+            self._entries = {_title(entry): entry for entry in found if not is_junk(_title(entry))}
+        else:
+            by_id: dict[str, Album | Asset] = {entry.id: entry for entry in found}
+            names = assign_names({key: _title(entry) for key, entry in by_id.items()}, set(SYNTHETIC), {})
+            self._entries = {name: by_id[key] for key, name in names.items()}
+
+    @property
+    def listing(self) -> Listing:
+        """The listing that the names are of."""
+        return self._listing
+
+    @property
+    def entries(self) -> dict[str, Album | Asset]:
+        """Name -> what it names; not to be changed."""
+        return self._entries
+
+    def get(self, name: str) -> Album | Asset | None:
+        """What `name` really names here."""
+        return self._entries.get(name)
+
+    def offers(self, synthetic: str) -> bool:
+        """True if no real entry has the name of ours."""
+        return synthetic not in self._entries
+
+    def name_of(self, asset: Asset) -> str | None:
+        """The name of an asset in this album; None if it has none here."""
+        for name, entry in self._entries.items():
+            if isinstance(entry, Asset) and entry.id == asset.id:
+                return name
+        return None
+
+
+def _title(entry: Album | Asset) -> str:
+    return entry.title if isinstance(entry, Album) else entry.name

@@ -1,0 +1,179 @@
+"""Everything that can have an inode number, as frozen values.
+
+A node is what an inode number names: two equal nodes are one inode, two different nodes never are. So a node of
+bytes carries what decides its bytes (version, digest), and a directory the way to it where spellings matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
+
+
+class DocumentKind(Enum):
+    """The documents that are made from listings and facts."""
+
+    MANIFEST = "manifest.json"
+    COLLECTION = "collection.json"
+    INFO = "info.json"
+
+
+class PageKind(Enum):
+    """The constant pages: `collection` shows a collection.json, `album` a manifest.json and a collection.json."""
+
+    COLLECTION = "collection"
+    ALBUM = "album"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """MOUNT/"""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDir:
+    """MOUNT/.iiiffs/"""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFile:
+    """MOUNT/.iiiffs/NAME: a new snapshot at every open."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDir:
+    """MOUNT/ACCOUNT/"""
+
+    account: AccountName
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumDir:
+    """An album's directory. `depth`: components between the account's directory and it (`files/` is 1)."""
+
+    account: AccountName
+    album: AlbumId
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class AliasDir:
+    """ALBUM/iiif/: a symlink an image."""
+
+    account: AccountName
+    album: AlbumId
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class AliasLink:
+    """ALBUM/iiif/NAME -> the image service. `depth` is that of the album."""
+
+    account: AccountName
+    asset: AssetId
+    depth: int
+
+    @property
+    def target(self) -> str:
+        """The symlink's text, relative to ALBUM/iiif/."""
+        return "../" * (self.depth + 1) + f"iiif/3/{self.asset}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDir:
+    """ACCOUNT/iiif/ and the fixed directories below it; `path` is "", "3", "presentation" or "presentation/3"."""
+
+    account: AccountName
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationDir:
+    """ACCOUNT/iiif/presentation/3/ALBUM-ID/"""
+
+    account: AccountName
+    album: AlbumId
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDir:
+    """ACCOUNT/iiif/3/ASSET-ID/ of one version, so that one revalidation drops all that is below."""
+
+    account: AccountName
+    asset: AssetId
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterDir:
+    """REGION/, REGION/SIZE/ or REGION/SIZE/ROTATION/ of a service, as spelled: one inode a spelling."""
+
+    account: AccountName
+    asset: AssetId
+    version: Version
+    spelled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One rendition: all legal spellings of a request reach the node of its canonical form (DESIGN §2.6)."""
+
+    account: AccountName
+    asset: AssetId
+    version: Version
+    canonical: str
+    fingerprint: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The original bytes of one version: one inode in all views."""
+
+    account: AccountName
+    asset: AssetId
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document whose bytes have `digest`. `owner` is an album's or asset's id, "" for an account's or the root's."""
+
+    account: AccountName
+    kind: DocumentKind
+    owner: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """index.html: one inode a kind, wherever it is listed."""
+
+    kind: PageKind
+    digest: str
+
+
+Directory: TypeAlias = (
+    Root | ControlDir | AccountDir | AlbumDir | AliasDir | ApiDir | PresentationDir | ServiceDir | ParameterDir
+)
+File: TypeAlias = ControlFile | Rendition | Original | Document | Page
+Node: TypeAlias = Directory | File | AliasLink
+
+
+def node_key(node: Node) -> bytes:
+    """Bytes that are equal exactly for equal nodes; what inode numbers are hashed from."""
+    parts = [type(node).__name__]
+    for field in type(node).__slots__:
+        value = getattr(node, field)
+        if isinstance(value, str):
+            parts.append(value)
+        elif isinstance(value, tuple):
+            parts += [str(len(value)), *value]
+        else:
+            parts.append(str(value.value) if isinstance(value, Enum) else str(value))
+    return "\0".join(parts).encode("utf-8", "surrogateescape")

@@ -1,0 +1,214 @@
+"""Album directories: originals, documents, the page, and the symlinks that lead to image services."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from iiiffs.errors import DeadlinePassed, IiiffsError, NoSuchName
+from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
+from iiiffs.tree import attributes as attrs
+from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
+from iiiffs.tree.attributes import Attributes
+from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir
+from iiiffs.vfs.documents import Documents, Made
+from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.pages import Pages
+
+log = logging.getLogger(__name__)
+
+Galleries = dict[AccountName, Gallery]
+
+
+class Albums:
+    """AlbumDir: an album or folder, such as `files/` and all below it."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, pages: Pages, flights: Flights) -> None:
+        self._galleries = galleries
+        self._documents = documents
+        self._pages = pages
+        self._flights = flights
+        self._visibility = documents.rules.visibility
+
+    async def lookup(self, directory: AlbumDir, name: str) -> Found | Absent:
+        """A real entry first, then what we add."""
+        gallery = self._galleries[directory.account]
+        entry = await gallery.find(directory.album, name)
+        if entry is not None:
+            return self._shown(directory, entry) or Absent(attrs.ABSENT_S)
+        match name:
+            case "index.html":
+                return self._page(await gallery.names(directory.album))
+            case "manifest.json":
+                return found_document(await self._documents.manifest(gallery, directory.album))
+            case "collection.json":
+                return found_document(await self._documents.collection(gallery, directory.album))
+            case "iiif" if _has_images(names := await gallery.names(directory.album)):
+                return _alias_dir(directory, names.listing.album)
+        return Absent(attrs.ABSENT_S)
+
+    async def entries(self, directory: AlbumDir) -> Snapshot:
+        """What is really there, and those of our own entries whose size is known (DESIGN §2.1, §2.2)."""
+        gallery = self._galleries[directory.account]
+        names = await gallery.names(directory.album)
+        ours = [entry for entry in await self._ours(gallery, directory, names) if names.offers(entry[0])]
+        real = [(name, entry) for name, entry in names.entries.items() if self._shown(directory, entry)]
+
+        def describe(index: int) -> Found:
+            if index < len(ours):
+                return ours[index][1]
+            found = self._shown(directory, real[index - len(ours)][1])
+            assert found is not None, "only shown entries are in the snapshot"
+            return found
+
+        return Snapshot([name for name, _ in ours] + [name for name, _ in real], describe)
+
+    async def attributes(self, directory: AlbumDir, last: Attributes) -> Attributes:
+        """As the album is now."""
+        return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
+
+    def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
+        """A real entry as this mount shows it; None if it does not, or cannot size it yet."""
+        account = directory.account
+        if isinstance(entry, Album):
+            if not self._visibility.shows_album(account, entry.id):
+                return None
+            return Found(AlbumDir(account, entry.id, directory.depth + 1), attrs.directory(entry.mtime_ns))
+        if not self._visibility.originals or entry.size_bytes is None:
+            return None
+        return Found(Original(account, entry.id, entry.version), attrs.file(entry.size_bytes, entry.mtime_ns))
+
+    async def _ours(self, gallery: Gallery, directory: AlbumDir, names: AlbumNames) -> list[tuple[str, Found]]:
+        listing, key = names.listing, (directory.account, directory.album)
+        ours = [(INDEX, self._page(names))]
+        if _has_images(names):
+            ours.append((ALIASES, _alias_dir(directory, listing.album)))
+            made = await self._documents.known_manifest(gallery, listing) or await self._soon(
+                ("manifest", *key), partial(self._documents.manifest, gallery, directory.album), gallery
+            )
+            ours += [(MANIFEST, found_document(made))] if made else []
+        if listing.albums:
+            made = await self._documents.known_collection(gallery, listing) or await self._soon(
+                ("collection", *key), partial(self._documents.collection, gallery, directory.album), gallery
+            )
+            ours += [(COLLECTION, found_document(made))] if made else []
+        return ours
+
+    def _page(self, names: AlbumNames) -> Found:
+        return self._pages.found(PageKind.COLLECTION if names.listing.albums else PageKind.ALBUM)
+
+    async def _soon(self, key: tuple[str, ...], build: Callable[[], Awaitable[Made]], gallery: Gallery) -> Made | None:
+        """The document if it is made within a moment; else it goes on being made, and a lookup will wait for it."""
+        return await soon(self._flights, key, build, gallery.deadlines.patience_s)
+
+
+class Aliases:
+    """AliasDir: ALBUM/iiif/, a symlink a picture."""
+
+    def __init__(self, galleries: Galleries) -> None:
+        self._galleries = galleries
+
+    async def lookup(self, directory: AliasDir, name: str) -> Found | Absent:
+        """The link of a picture; a file that is none has no service."""
+        gallery = self._galleries[directory.account]
+        entry = await gallery.find(directory.album, name)
+        if not isinstance(entry, Asset) or not _is_picture(await gallery.facts(entry)):
+            return Absent(attrs.ABSENT_S)
+        return _alias(directory, entry)
+
+    async def entries(self, directory: AliasDir) -> Snapshot:
+        """A link for every picture of the album."""
+        gallery = self._galleries[directory.account]
+        listing, facts = await gallery.with_facts(directory.album)
+        names = AlbumNames(listing, real_names=gallery.capabilities.real_names)
+        return fixed_snapshot(
+            [
+                (name, _alias(directory, entry))
+                for name, entry in names.entries.items()
+                if isinstance(entry, Asset) and _is_shown_picture(facts, entry.id)
+            ]
+        )
+
+    async def attributes(self, directory: AliasDir, last: Attributes) -> Attributes:
+        """As the album is now."""
+        return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
+
+
+class Presentations:
+    """PresentationDir: the stable URIs of one album's documents."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, flights: Flights) -> None:
+        self._galleries = galleries
+        self._documents = documents
+        self._flights = flights
+
+    async def lookup(self, directory: PresentationDir, name: str) -> Found | Absent:
+        """The documents that the album has."""
+        gallery = self._galleries[directory.account]
+        match name:
+            case "manifest.json":
+                return found_document(await self._documents.manifest(gallery, directory.album))
+            case "collection.json":
+                return found_document(await self._documents.collection(gallery, directory.album))
+        return Absent(attrs.REFUSED_S)
+
+    async def entries(self, directory: PresentationDir) -> Snapshot:
+        """Those that are made, or are made within a moment."""
+        gallery = self._galleries[directory.account]
+        found = []
+        for name, build in ((MANIFEST, self._documents.manifest), (COLLECTION, self._documents.collection)):
+            made = await soon(
+                self._flights,
+                (name, directory.account, directory.album),
+                partial(build, gallery, directory.album),
+                gallery.deadlines.patience_s,
+            )
+            found += [(name, found_document(made))] if made else []
+        return fixed_snapshot(found)
+
+    async def attributes(self, directory: PresentationDir, last: Attributes) -> Attributes:
+        """As the album is now."""
+        return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
+
+
+def found_document(made: Made) -> Found:
+    """A document under a name that may come to name another one."""
+    return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns))
+
+
+async def soon(
+    flights: Flights, key: tuple[str, ...], build: Callable[[], Awaitable[Made]], patience_s: float
+) -> Made | None:
+    """The document if it is made within `patience_s`, else None: a listing does without it, a lookup says why."""
+    try:
+        return await flights.join(key, build, patience_s)
+    except (NoSuchName, DeadlinePassed):
+        return None
+    except IiiffsError as error:
+        log.debug("%s is not listed: %s", key, error)
+        return None
+
+
+def _has_images(names: AlbumNames) -> bool:
+    return any(asset.is_image for asset in names.listing.assets)
+
+
+def _is_picture(facts: Facts) -> bool:
+    return facts.extent is not None
+
+
+def _is_shown_picture(facts: dict[AssetId, Facts], asset: AssetId) -> bool:
+    told = facts.get(asset)
+    return told is not None and _is_picture(told)
+
+
+def _alias_dir(directory: AlbumDir, album: Album) -> Found:
+    return Found(AliasDir(directory.account, directory.album, directory.depth), attrs.directory(album.mtime_ns))
+
+
+def _alias(directory: AliasDir, asset: Asset) -> Found:
+    node = AliasLink(directory.account, asset.id, directory.depth)
+    return Found(node, attrs.link(node.target, asset.changed_ns))

@@ -1,0 +1,292 @@
+"""Manifests, Collections and info.json: built from listings and facts, kept with what they were built from.
+
+A document is current when a record of the catalogue was built from the same inputs; then nothing is built. Its inode
+names its bytes (digest). Its mtime is when its content or this configuration began, never "now", and different bytes
+of one name are at least 1 s apart (DESIGN §2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from iiiffs.cache.catalogue import Catalogue, DocumentRecord
+from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
+from iiiffs.iiif import presentation
+from iiiffs.iiif.info import image_info
+from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, OriginalFile, Thumbnail
+from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.uris import Uris
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.tree.nodes import Document, DocumentKind
+from iiiffs.tree.visibility import Visibility
+from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.gallery import Gallery
+
+SECOND_NS = 1_000_000_000
+ROOT = AccountName("")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all documents are made by.
+
+    `fingerprint`: of this configuration; `began_ns`: when it was first seen.
+    """
+
+    uris: Uris
+    limits: Limits
+    tile_size: int
+    visibility: Visibility
+    fingerprint: str
+    began_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A document as the tree shows it."""
+
+    node: Document
+    size_bytes: int
+    mtime_ns: int
+
+
+Name = tuple[AccountName, DocumentKind, str]
+"""Account, kind and owner: the name whose bytes may change."""
+
+
+class Documents:
+    """Builds documents once and finds them again."""
+
+    def __init__(self, rules: Rules, catalogue: Catalogue, bodies: Bodies) -> None:
+        self.rules = rules
+        self._catalogue = catalogue
+        self._bodies = bodies
+
+    # ---- manifests ------------------------------------------------------------------------------------------
+
+    async def manifest(self, gallery: Gallery, album: AlbumId) -> Made:
+        """The album's manifest, current. Errors: NoSuchName if the album has no picture."""
+        listing = await gallery.listing(album)
+        made = await self.known_manifest(gallery, listing)
+        if made is not None:
+            return made
+        listing, facts = await gallery.with_facts(album)
+        path = await folder_path(gallery, listing.album)
+        items = self._canvases(gallery, listing, facts, path)
+        heading = AlbumHeading(gallery.account, album, path[-1], self._part_of(gallery, listing))
+        body = presentation.manifest(self.rules.uris, heading, items, self.rules.limits)
+        began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
+        inputs = self._manifest_inputs(listing, path)
+        return self._made((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
+
+    async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
+        """The manifest if it was built from this very listing, for directories: nothing is read or built."""
+        path = await folder_path(gallery, listing.album)
+        inputs = self._manifest_inputs(listing, path)
+        return self._known((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
+
+    def _canvases(
+        self, gallery: Gallery, listing: Listing, facts: dict[AssetId, Facts], path: Sequence[str]
+    ) -> list[CanvasItem]:
+        items = []
+        for asset in listing.assets:
+            told = facts.get(asset.id)
+            if told is None or told.extent is None:
+                continue
+            original = None
+            if self.rules.visibility.originals:
+                uri = self.rules.uris.original(gallery.account, [*path[1:], asset.name])
+                original = OriginalFile(uri, told.media_type, asset.size_bytes)
+            items.append(CanvasItem(asset.id, asset.name, told.extent, original, told.captured))
+        return items
+
+    def _part_of(self, gallery: Gallery, listing: Listing) -> str:
+        uris, album = self.rules.uris, listing.album
+        if listing.albums:
+            return uris.collection(gallery.account, album.id)
+        if album.parent is not None:
+            return uris.collection(gallery.account, album.parent)
+        return uris.account_collection(gallery.account)
+
+    def _manifest_inputs(self, listing: Listing, path: Sequence[str]) -> bytes:
+        album = listing.album
+        parts = ["manifest", *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
+        parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
+        return self._inputs(parts)
+
+    # ---- collections ----------------------------------------------------------------------------------------
+
+    async def collection(self, gallery: Gallery, album: AlbumId) -> Made:
+        """The collection of an album that has sub-albums. Errors: NoSuchName if it has none."""
+        listing = await gallery.listing(album)
+        if not listing.albums:
+            raise NoSuchName("no sub-albums, so no collection.json")
+        path = await folder_path(gallery, listing.album)
+        parent = listing.album.parent
+        uris = self.rules.uris
+        part_of = uris.collection(gallery.account, parent) if parent else uris.account_collection(gallery.account)
+        uri = uris.collection(gallery.account, album)
+        return await self._collection(gallery, listing, (uri, album, path[-1], part_of))
+
+    async def known_collection(self, gallery: Gallery, listing: Listing) -> Made | None:
+        """The collection if it was built from this very listing."""
+        inputs = self._collection_inputs(listing, self.rules.uris.collection(gallery.account, listing.album.id))
+        return self._known((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
+
+    async def account_collection(self, gallery: Gallery) -> Made:
+        """The collection of one account: what `files/` holds."""
+        root = await gallery.root()
+        listing = await gallery.listing(root.id)
+        uris = self.rules.uris
+        heading = (uris.account_collection(gallery.account), "", gallery.account, uris.root_collection())
+        return await self._collection(gallery, listing, heading)
+
+    async def known_account_collection(self, gallery: Gallery) -> Made | None:
+        """The account's collection if it is built already."""
+        listing = await gallery.listing((await gallery.root()).id)
+        inputs = self._collection_inputs(listing, self.rules.uris.account_collection(gallery.account))
+        return self._known((gallery.account, DocumentKind.COLLECTION, ""), inputs)
+
+    def root_collection(self, accounts: Sequence[AccountName]) -> Made:
+        """The collection of all accounts."""
+        uris = self.rules.uris
+        inputs = self._inputs(["root", *accounts])
+        known = self._known((ROOT, DocumentKind.COLLECTION, ""), inputs)
+        if known is not None:
+            return known
+        items = [CollectionItem(uris.account_collection(account), "Collection", account, None) for account in accounts]
+        body = presentation.collection(uris.root_collection(), "iiiffs", items, self.rules.limits, part_of=None)
+        return self._made((ROOT, DocumentKind.COLLECTION, ""), inputs, body, 0)
+
+    async def _collection(self, gallery: Gallery, listing: Listing, heading: tuple[str, str, str, str]) -> Made:
+        uri, owner, label, part_of = heading
+        inputs = self._collection_inputs(listing, uri)
+        known = self._known((gallery.account, DocumentKind.COLLECTION, owner), inputs)
+        if known is not None:
+            return known
+        items = await self._references(gallery, listing, label)
+        body = presentation.collection(uri, label, items, self.rules.limits, part_of=part_of)
+        began = max([listing.album.mtime_ns, *(album.mtime_ns for album in listing.albums)])
+        return self._made((gallery.account, DocumentKind.COLLECTION, owner), inputs, body, began)
+
+    async def _references(self, gallery: Gallery, listing: Listing, label: str) -> list[CollectionItem]:
+        """The album's own manifest first, then what each sub-album has; what has nothing is left out."""
+        uris = self.rules.uris
+        items = []
+        cover = await self._cover(gallery, listing)
+        if cover is not None:
+            items.append(CollectionItem(uris.manifest(gallery.account, listing.album.id), "Manifest", label, cover))
+        for album in listing.albums:
+            if not self.rules.visibility.shows_album(gallery.account, album.id):
+                continue
+            try:
+                below = await gallery.listing(album.id)
+            except (AssetGone, AccessDenied):
+                continue
+            cover = await self._cover(gallery, below)
+            if below.albums:
+                uri = uris.collection(gallery.account, album.id)
+                items.append(CollectionItem(uri, "Collection", album.title, cover))
+            elif cover is not None:
+                items.append(CollectionItem(uris.manifest(gallery.account, album.id), "Manifest", album.title, cover))
+        return items
+
+    async def _cover(self, gallery: Gallery, listing: Listing) -> Thumbnail | None:
+        """The first picture of an album; None if it has none."""
+        for asset in listing.assets:
+            if asset.is_image:
+                facts = await gallery.facts(asset)
+                if facts.extent is not None:
+                    return Thumbnail(self.rules.uris.service(gallery.account, asset.id), facts.extent)
+        return None
+
+    def _collection_inputs(self, listing: Listing, uri: str) -> bytes:
+        album = listing.album
+        parts = ["collection", uri, album.title, str(album.mtime_ns)]
+        parts += [f"{below.id}\0{below.title}\0{below.mtime_ns}" for below in listing.albums]
+        parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_image][:1]
+        return self._inputs(parts)
+
+    # ---- info.json ------------------------------------------------------------------------------------------
+
+    def info(self, account: AccountName, asset: Asset, facts: Facts) -> Made:
+        """The info.json of one version. Errors: NoSuchName if it is no picture."""
+        if facts.extent is None:
+            raise NoSuchName(f"{asset.id} has no image service: {facts.error}")
+        body = image_info(
+            self.rules.uris.service(account, asset.id),
+            facts.extent,
+            self.rules.limits,
+            self.rules.tile_size,
+            monochrome=facts.monochrome,
+        )
+        encoded = encode(body)
+        node = Document(account, DocumentKind.INFO, asset.id, digest_of(encoded))
+        self._bodies.put(node, encoded)
+        return Made(node, len(encoded), max(asset.changed_ns, self.rules.began_ns))
+
+    # ---- records --------------------------------------------------------------------------------------------
+
+    def body(self, node: Document) -> bytes | None:
+        """The bytes of exactly this document, if they are still to be had without building."""
+        body = self._bodies.get(node)
+        if body is not None:
+            return body
+        record = self._catalogue.document(record_key(node.account, node.kind, node.owner))
+        if record is None or record.body is None or record.digest.hex() != node.digest:
+            return None
+        self._bodies.put(node, record.body)
+        return record.body
+
+    def _known(self, name: Name, inputs: bytes) -> Made | None:
+        record = self._catalogue.peek_document(record_key(*name))
+        if record is None or record.inputs != inputs:
+            return None
+        return Made(Document(*name, record.digest.hex()), record.size_bytes, record.mtime_ns)
+
+    def _made(self, name: Name, inputs: bytes, body: dict[str, object], began_ns: int) -> Made:
+        """`body` encoded and recorded. Same bytes as before keep their time; others are at least 1 s younger."""
+        encoded = encode(body)
+        node = Document(*name, digest_of(encoded))
+        mtime_ns = max(began_ns, self.rules.began_ns)
+        key = record_key(*name)
+        before = self._catalogue.peek_document(key)
+        if before is not None:
+            same = before.digest.hex() == node.digest
+            mtime_ns = before.mtime_ns if same else max(mtime_ns, before.mtime_ns + SECOND_NS)
+        record = DocumentRecord(inputs, bytes.fromhex(node.digest), len(encoded), mtime_ns, encoded)
+        self._catalogue.put_document(key, record)
+        self._bodies.put(node, encoded)
+        return Made(node, len(encoded), mtime_ns)
+
+    def _inputs(self, parts: Sequence[str]) -> bytes:
+        text = "\n".join([self.rules.fingerprint, *parts])
+        return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+async def folder_path(gallery: Gallery, album: Album) -> list[str]:
+    """The titles from the topmost folder (shown as the account's name) down to `album`."""
+    titles: list[str] = []
+    while album.parent is not None:
+        titles.append(album.title)
+        album = await gallery.album(album.parent)
+    return [gallery.account, *reversed(titles)]
+
+
+def encode(body: dict[str, object]) -> bytes:
+    """JSON as it is served."""
+    return msgspec.json.encode(body)
+
+
+def digest_of(body: bytes) -> str:
+    """What names these bytes in a node."""
+    return blake2b(body, digest_size=16).hexdigest()
+
+
+def record_key(account: AccountName, kind: DocumentKind, owner: str) -> bytes:
+    """The catalogue's key of one document."""
+    return blake2b("\0".join((account, kind.name, owner)).encode(), digest_size=20).digest()

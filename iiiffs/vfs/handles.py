@@ -1,0 +1,62 @@
+"""Open files: what a handle reads is decided when it is opened, and does not change under it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from iiiffs.errors import DeadlinePassed
+from iiiffs.providers.base import Original
+
+
+class Handle(Protocol):
+    """One open file."""
+
+    @property
+    def is_snapshot(self) -> bool:
+        """True if it shows the state of this moment, which no other open will show (read past the page cache)."""
+        ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly those bytes, cut only at the end of the file."""
+        ...
+
+    async def aclose(self) -> None:
+        """Closed."""
+        ...
+
+
+class BodyHandle:
+    """Bytes in memory: a document, a page, a rendition."""
+
+    def __init__(self, body: bytes, *, is_snapshot: bool = False) -> None:
+        self._body = body
+        self.is_snapshot = is_snapshot
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Those bytes of the body."""
+        return self._body[offset : offset + length]
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class OriginalHandle:
+    """An original, read where it lies."""
+
+    is_snapshot = False
+
+    def __init__(self, original: Original, read_s: float) -> None:
+        self._original = original
+        self._read_s = read_s
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Those bytes of that version. Errors: VersionChanged; DeadlinePassed after `read_s`."""
+        with trio.move_on_after(self._read_s):
+            return await self._original.read(offset, length)
+        raise DeadlinePassed(f"no bytes within {self._read_s:g} s")
+
+    async def aclose(self) -> None:
+        """The original is closed."""
+        await self._original.aclose()

@@ -1,0 +1,182 @@
+"""Renditions: found in the cache, or rendered once, whoever asks how often.
+
+Everything is decided and done before a lookup answers, so that a failure is a missing file and never a cut answer.
+A key is (account, asset, version, canonical request, renderer's fingerprint): what is cached never changes what is
+rendered (DESIGN §2.5). A file whose pixels cannot be decoded is remembered until it changes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import BinaryIO
+
+import trio
+
+from iiiffs.cache.renditions import RenditionStore
+from iiiffs.errors import RenderError, VersionChanged
+from iiiffs.iiif.request import ImageRequest, canonical
+from iiiffs.model.gallery import AccountName, Asset, Facts
+from iiiffs.model.image import Extent
+from iiiffs.render.renderer import Renderer
+from iiiffs.tree.nodes import Rendition, ServiceDir
+from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.budget import PixelBudget
+from iiiffs.vfs.documents import digest_of
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+
+log = logging.getLogger(__name__)
+
+FAILURES_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One request for one asset version, understood."""
+
+    asset: Asset
+    facts: Facts
+    extent: Extent
+    request: ImageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendition as the tree shows it."""
+
+    node: Rendition
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRoom:
+    """How much may be rendered at once: `threads` at a time, `pixels` held in memory by them."""
+
+    threads: int
+    pixels: int
+
+
+class Renditions:
+    """All renditions of all accounts."""
+
+    def __init__(
+        self, store: RenditionStore, renderer: Renderer, flights: Flights, bodies: Bodies, limits: RenderRoom
+    ) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._flights = flights
+        self._bodies = bodies
+        self._budget = PixelBudget(limits.pixels)
+        self._threads = trio.CapacityLimiter(limits.threads)
+        self._failures: OrderedDict[tuple[str, str, str], RenderError] = OrderedDict()
+        self.rendered = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """What, besides the original and the request, decides a rendition's bytes."""
+        return self._renderer.fingerprint
+
+    async def rendition(self, gallery: Gallery, wanted: Wanted) -> Rendered:
+        """The rendition, there to be read. Errors: RenderError, VersionChanged, DeadlinePassed, ProviderError."""
+        label = "/".join(canonical(wanted.request, wanted.extent))
+        asset = wanted.asset
+        key = self._key(gallery.account, asset.id, asset.version, label)
+        stored = self._store.peek(key)
+        if stored is not None:
+            return self._as_node(gallery.account, asset, label, stored.digest.hex(), stored.size_bytes)
+        failure = self._failures.get((gallery.account, asset.id, asset.version))
+        if failure is not None:
+            raise failure.with_traceback(None)
+        body = await self._flights.join(
+            ("rendition", key), partial(self._render, gallery, wanted, label, key), gallery.deadlines.render_s
+        )
+        return self._as_node(gallery.account, asset, label, digest_of(body), len(body))
+
+    async def body(self, gallery: Gallery, node: Rendition, wanted: Wanted) -> bytes:
+        """The bytes of exactly this node. Errors: VersionChanged if a new render differs (never served under it)."""
+        body = self._bodies.get(node)
+        if body is None:
+            key = self._key(node.account, node.asset, node.version, node.canonical)
+            body = self._store.get(key)
+            if body is None:
+                body = await self._flights.join(
+                    ("rendition", key),
+                    partial(self._render, gallery, wanted, node.canonical, key),
+                    gallery.deadlines.render_s,
+                )
+            if digest_of(body) != node.digest:
+                raise VersionChanged(f"{node.canonical} of {node.asset} was rendered anew and differs")
+            self._bodies.put(node, body)
+        return body
+
+    def existing(self, directory: ServiceDir) -> list[tuple[str, Rendered]]:
+        """The canonical paths below a service that are rendered already, for listings."""
+        group = self._group(directory.account, directory.asset, directory.version)
+        return [
+            (label, Rendered(self._node(directory, label, digest.hex()), size_bytes))
+            for label, size_bytes, digest in self._store.labels(group)
+        ]
+
+    async def _render(self, gallery: Gallery, wanted: Wanted, label: str, key: bytes) -> bytes:
+        asset = wanted.asset
+        source = f"{gallery.account}/{asset.id}/{asset.version}"
+        cost_px = self._renderer.cost_px(wanted.request, wanted.facts)
+        async with self._budget.hold(cost_px):
+            try:
+                body = await trio.to_thread.run_sync(
+                    self._renderer.render,
+                    source,
+                    partial(_opened, gallery, asset),
+                    wanted.request,
+                    wanted.facts,
+                    limiter=self._threads,
+                    abandon_on_cancel=True,
+                )
+            except RenderError as error:
+                self._remember_failure((gallery.account, asset.id, asset.version), asset.name, error)
+                raise
+        self.rendered += 1
+        self._store.put_nowait(key, self._group(gallery.account, asset.id, asset.version), label, body)
+        node = self._as_node(gallery.account, asset, label, digest_of(body), len(body)).node
+        self._bodies.put(node, body)
+        return body
+
+    def _remember_failure(self, key: tuple[str, str, str], name: str, error: RenderError) -> None:
+        log.warning("%s: %s: %s", key[0], name, error)
+        self._failures[key] = error
+        while len(self._failures) > FAILURES_KEPT:
+            self._failures.popitem(last=False)
+
+    def _as_node(self, account: AccountName, asset: Asset, label: str, digest: str, size_bytes: int) -> Rendered:
+        directory = ServiceDir(account, asset.id, asset.version)
+        return Rendered(self._node(directory, label, digest), size_bytes)
+
+    def _node(self, directory: ServiceDir, label: str, digest: str) -> Rendition:
+        return Rendition(directory.account, directory.asset, directory.version, label, self.fingerprint, digest)
+
+    def _key(self, account: str, asset: str, version: str, label: str) -> bytes:
+        return _hashed(account, asset, version, label, self.fingerprint)
+
+    def _group(self, account: str, asset: str, version: str) -> bytes:
+        return _hashed(account, asset, version, self.fingerprint)
+
+
+@contextmanager
+def _opened(gallery: Gallery, asset: Asset) -> Iterator[BinaryIO]:
+    """The original's bytes in a render thread, opened only if the renderer needs them."""
+    original = trio.from_thread.run(gallery.open, asset)
+    try:
+        with original.stream() as stream:
+            yield stream
+    finally:
+        trio.from_thread.run(original.aclose)
+
+
+def _hashed(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode(), digest_size=20).digest()

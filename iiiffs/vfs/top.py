@@ -1,0 +1,162 @@
+"""The fixed top of the tree: MOUNT/, MOUNT/ACCOUNT/ and MOUNT/ACCOUNT/iiif/…"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from iiiffs.errors import AssetGone
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+from iiiffs.tree import attributes as attrs
+from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX
+from iiiffs.tree.attributes import Attributes
+from iiiffs.tree.nodes import AccountDir, AlbumDir, ApiDir, ControlDir, PageKind, PresentationDir, Root
+from iiiffs.vfs.albums import Galleries, found_document, soon
+from iiiffs.vfs.documents import Documents
+from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.services import Services
+
+CONTROL = ".iiiffs"
+FILES = "files"
+CONTROL_MODE = 0o500
+
+
+class RootDir:
+    """Root: the accounts, their collection, the page, and `.iiiffs`."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, pages: Pages) -> None:
+        self._galleries = galleries
+        self._documents = documents
+        self._pages = pages
+
+    @property
+    def attributes_now(self) -> Attributes:
+        """The root's own: as long as the mount lives."""
+        return attrs.fixed_directory(self._documents.rules.began_ns)
+
+    @property
+    def accounts(self) -> list[AccountName]:
+        """Those that this mount shows, in the configuration's order."""
+        visibility = self._documents.rules.visibility
+        return [account for account in self._galleries if visibility.shows_account(account)]
+
+    async def lookup(self, directory: Root, name: str) -> Found | Absent:
+        """One of a fixed set."""
+        return dict(self._found()).get(name) or Absent(attrs.REFUSED_S)
+
+    async def entries(self, directory: Root) -> Snapshot:
+        """All of it."""
+        return fixed_snapshot(self._found())
+
+    async def attributes(self, directory: Root, last: Attributes) -> Attributes:
+        """They do not change."""
+        return self.attributes_now
+
+    def _found(self) -> list[tuple[str, Found]]:
+        found = [
+            (INDEX, self._pages.found(PageKind.COLLECTION)),
+            (COLLECTION, found_document(self._documents.root_collection(self.accounts))),
+        ]
+        found += [(account, Found(AccountDir(account), self.attributes_now)) for account in self.accounts]
+        if self._documents.rules.visibility.control:
+            attributes = attrs.directory(self._documents.rules.began_ns, mode=CONTROL_MODE)
+            found.append((CONTROL, Found(ControlDir(), attributes)))
+        return found
+
+
+class AccountDirs:
+    """AccountDir: the page, the collection, `files/` and `iiif/`."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, pages: Pages, flights: Flights) -> None:
+        self._galleries = galleries
+        self._documents = documents
+        self._pages = pages
+        self._flights = flights
+
+    async def lookup(self, directory: AccountDir, name: str) -> Found | Absent:
+        """What the provider's capabilities bring."""
+        gallery = self._galleries[directory.account]
+        match name:
+            case "index.html":
+                return self._pages.found(PageKind.COLLECTION)
+            case "collection.json":
+                return found_document(await self._documents.account_collection(gallery))
+            case "iiif":
+                return self._api(directory)
+            case "files" if gallery.capabilities.folders:
+                root = await gallery.root()
+                return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns))
+        return Absent(attrs.REFUSED_S)
+
+    async def entries(self, directory: AccountDir) -> Snapshot:
+        """All of it; the collection once it is built."""
+        gallery = self._galleries[directory.account]
+        found = [(INDEX, self._pages.found(PageKind.COLLECTION)), (ALIASES, self._api(directory))]
+        if gallery.capabilities.folders:
+            files = await self.lookup(directory, FILES)
+            assert isinstance(files, Found), "files/ is there, or its lookup raises"
+            found.append((FILES, files))
+        build = partial(self._documents.account_collection, gallery)
+        made = await soon(self._flights, ("account", directory.account), build, gallery.deadlines.patience_s)
+        found += [(COLLECTION, found_document(made))] if made else []
+        return fixed_snapshot(found)
+
+    async def attributes(self, directory: AccountDir, last: Attributes) -> Attributes:
+        """They do not change."""
+        return last
+
+    def _api(self, directory: AccountDir) -> Found:
+        return Found(ApiDir(directory.account, ""), attrs.fixed_directory(self._documents.rules.began_ns))
+
+
+API_CHILDREN: Mapping[str, tuple[str, ...]] = {
+    "": ("3", "presentation"),
+    "presentation": ("3",),
+    "3": (),
+    "presentation/3": (),
+}
+"""ApiDir.path -> what is listed below it; the ids below the leaves are found by lookup and not listed."""
+
+
+class ApiDirs:
+    """ApiDir: ACCOUNT/iiif/ down to where ids begin."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, services: Services) -> None:
+        self._galleries = galleries
+        self._documents = documents
+        self._services = services
+
+    async def lookup(self, directory: ApiDir, name: str) -> Found | Absent:
+        """A fixed name, or an id."""
+        if name in API_CHILDREN[directory.path]:
+            return self._child(directory, name)
+        match directory.path:
+            case "3":
+                return await self._services.service(directory.account, AssetId(name))
+            case "presentation/3":
+                return await self._presentation(directory.account, AlbumId(name))
+        return Absent(attrs.REFUSED_S)
+
+    async def entries(self, directory: ApiDir) -> Snapshot:
+        """The fixed names only."""
+        names = API_CHILDREN[directory.path]
+        return fixed_snapshot([(name, self._child(directory, name)) for name in names])
+
+    async def attributes(self, directory: ApiDir, last: Attributes) -> Attributes:
+        """They do not change."""
+        return last
+
+    def _child(self, directory: ApiDir, name: str) -> Found:
+        path = f"{directory.path}/{name}" if directory.path else name
+        return Found(ApiDir(directory.account, path), attrs.fixed_directory(self._documents.rules.began_ns))
+
+    async def _presentation(self, account: AccountName, album_id: AlbumId) -> Found | Absent:
+        if not self._documents.rules.visibility.shows_album(account, album_id):
+            return Absent(attrs.ABSENT_S)
+        try:
+            album = await self._galleries[account].album(album_id)
+        except AssetGone:
+            return Absent(attrs.ABSENT_S)
+        return Found(PresentationDir(account, album.id), attrs.directory(album.mtime_ns))

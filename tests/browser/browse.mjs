@@ -1,0 +1,42 @@
+// Runs one script in a fresh Chromium: node browse.mjs PLAYWRIGHT CHROMIUM PROFILE URL SCRIPT OPTIONS-AS-JSON
+// Prints one JSON object: what the script's default export returned, and all that went wrong in the page meanwhile.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const [playwright, executablePath, profile, url, script, optionsText] = process.argv.slice(2);
+const options = JSON.parse(optionsText);
+const { chromium } = createRequire(import.meta.url)(playwright);
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath, headless: true, args: flags, chromiumSandbox: false, viewport: { width: 1280, height: 800 },
+  permissions: [], ...options.context,
+});
+const seen = { consoleErrors: [], failedRequests: [], badAnswers: [], images: [], dialogs: [], hosts: [] };
+const hosts = new Set();
+function watch(page) {
+  page.on("console", (message) => { if (message.type() === "error" || message.type() === "warning" && options.warnings) seen.consoleErrors.push(message.text()); });
+  page.on("pageerror", (error) => seen.consoleErrors.push(String(error)));
+  page.on("requestfailed", (request) => seen.failedRequests.push(`${request.url()} ${request.failure()?.errorText}`));
+  page.on("response", (answer) => {
+    if (answer.url().startsWith("http")) hosts.add(new URL(answer.url()).host);
+    if (answer.status() >= 400) seen.badAnswers.push(`${answer.status()} ${answer.url()}`);
+    else if (/^image\//.test(answer.headers()["content-type"] ?? "")) seen.images.push(answer.url());
+  });
+  page.on("dialog", (dialog) => { seen.dialogs.push(dialog.message()); dialog.dismiss(); });
+}
+context.on("page", watch);
+const page = context.pages()[0] ?? await context.newPage();
+watch(page);
+let failure = null;
+let value = null;
+try {
+  const run = (await import(pathToFileURL(script).href)).default;
+  value = await run({ page, context, url, options });
+} catch (error) {
+  failure = String(error.stack ?? error);
+  if (options.screenshot) await page.screenshot({ path: options.screenshot });
+}
+seen.hosts = [...hosts];
+await context.close();
+process.stdout.write(JSON.stringify({ value, failure, ...seen }));

@@ -1,0 +1,27 @@
+"""For all tests: no Hypothesis deadline on noisy machines, and no undeclared warning in the log of this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("iiiffs", deadline=None, derandomize=True)
+settings.register_profile("soak", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "iiiffs"))
+
+
+@pytest.fixture(autouse=True)
+def silence(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that logs a warning which it did not announce fails: `@pytest.mark.warns("part of the text")`."""
+    yield
+    announced = [text for mark in request.node.iter_markers("warns") for text in mark.args]
+    unannounced = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING and not any(text in record.getMessage() for text in announced)
+    ]
+    assert not unannounced, f"unannounced warnings: {unannounced}"

@@ -1,0 +1,99 @@
+"""Sizes and tiles: Image API 3.0 §5.3, §5.4, implementation notes §3."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iiiffs.iiif.pyramid import SMALLEST_SIDE_PX, reduced, scale_factors, sizes, tile_side, tiles
+from iiiffs.iiif.scaling import Limits
+from iiiffs.model.image import Extent
+
+LIMITS = Limits(16_384, 16_384, 100_000_000)
+IMAGES = st.builds(Extent, st.integers(1, 5000), st.integers(1, 5000))
+
+
+@pytest.mark.parametrize(
+    ("image", "side", "expected"),
+    [
+        ((512, 512), 512, [1]),
+        ((1, 1), 512, [1]),
+        ((513, 1), 512, [1, 2]),
+        ((1024, 1024), 512, [1, 2]),
+        ((1025, 1024), 512, [1, 2, 4]),
+        ((6000, 4000), 512, [1, 2, 4, 8, 16]),
+    ],
+)
+def test_scale_factors_end_where_the_image_is_one_tile(image: tuple[int, int], side: int, expected: list[int]) -> None:
+    assert scale_factors(Extent(*image), side) == expected
+
+
+def test_sizes_are_halves_rounded_up_smallest_first() -> None:
+    found = [(size.width, size.height) for size in sizes(Extent(1651, 1117), LIMITS)]
+    assert found == [(104, 70), (207, 140), (413, 280), (826, 559), (1651, 1117)]
+
+
+def test_sizes_past_the_limits_are_left_out() -> None:
+    found = [(size.width, size.height) for size in sizes(Extent(6000, 4000), Limits(2000, 800, 500_000))]
+    assert found == [(94, 63), (188, 125), (375, 250), (750, 500)]
+
+
+def test_halving_goes_on_until_a_size_is_inside_narrow_limits() -> None:
+    assert sizes(Extent(6000, 4000), Limits(10, 10, 30)) == [Extent(6, 4)]
+
+
+def test_a_small_image_is_its_own_only_size() -> None:
+    assert sizes(Extent(SMALLEST_SIDE_PX, 3), LIMITS) == [Extent(SMALLEST_SIDE_PX, 3)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (LIMITS, 512),
+        (Limits(300, 400, 10**6), 300),
+        (Limits(400, 300, 10**6), 300),
+        (Limits(999, 999, 10_200), 100),
+        (Limits(1, 1, 1), 1),
+    ],
+)
+def test_tiles_are_no_larger_than_the_limits(limits: Limits, expected: int) -> None:
+    side = tile_side(512, limits)
+    assert side == expected
+    assert limits.hold(Extent(side, side))
+
+
+def test_edge_tiles_follow_the_ceil_rule() -> None:
+    """(W - x + s - 1) // s, as every client computes it. Rule: implementation notes §3."""
+    last = list(tiles(Extent(1651, 1117), 512, 2))[-1]
+    assert (last.region.left, last.region.top) == (1024, 1024)
+    assert last.extent == Extent((1651 - 1024 + 1) // 2, (1117 - 1024 + 1) // 2)
+
+
+def test_the_last_scale_factor_has_one_tile_of_the_whole_image() -> None:
+    image = Extent(6000, 4000)
+    (only,) = tiles(image, 512, 16)
+    assert only.extent == reduced(image, 16) == Extent(375, 250)
+
+
+@given(IMAGES, st.integers(128, 1024), st.integers(0, 6))
+def test_tiles_cover_the_image_exactly_and_are_no_larger_than_a_tile(image: Extent, side: int, power: int) -> None:
+    scale = 2**power
+    found = list(tiles(image, side, scale))
+    assert sum(tile.region.extent.area_px for tile in found) == image.area_px
+    step = side * scale
+    for tile in found:
+        region = tile.region
+        assert region == region.clipped(image)
+        assert region.left % step == region.top % step == 0
+        assert region.right - region.left <= step
+        assert region.bottom - region.top <= step
+        assert max(tile.extent.width, tile.extent.height) <= side
+    assert len({(tile.region.left, tile.region.top) for tile in found}) == len(found)
+
+
+@given(IMAGES, st.integers(1, 1024))
+def test_only_the_last_scale_factor_is_one_tile(image: Extent, side: int) -> None:
+    *more, last = scale_factors(image, side)
+    assert max(image.width, image.height) <= side * last
+    assert all(max(image.width, image.height) > side * factor for factor in more)

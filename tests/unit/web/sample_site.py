@@ -1,0 +1,237 @@
+"""A plain directory tree that looks like a mount (DESIGN §2), and nginx with the printed configuration on top of it.
+
+Pictures are rendered ahead in the forms that the tests and three viewers ask for; the documents come from iiiffs.iiif.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from iiiffs.iiif.info import image_info
+from iiiffs.iiif.presentation import (
+    AlbumHeading,
+    CanvasItem,
+    CollectionItem,
+    OriginalFile,
+    Thumbnail,
+    collection,
+    manifest,
+)
+from iiiffs.iiif.pyramid import scale_factors, sizes
+from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.uris import Uris, encoded
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+from iiiffs.model.image import Extent
+from iiiffs.web.nginx import NginxSite, nginx_config
+from iiiffs.web.page import PageKind, page
+
+ACCOUNT = AccountName("home")
+LIMITS = Limits(max_width=16384, max_height=16384, max_area=100_000_000)
+TILE_PX = 512
+NASTY = "<img src=x onerror=alert(1)>"
+NESTED = "Ünï cödé, 100% [x] #?+&"
+ALARMING = re.compile(r"\[(?:warn|crit|alert|emerg)\]")
+MTIME_S = 1_700_000_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`name`: file and label."""
+
+    id: AssetId
+    name: str
+    extent: Extent
+
+
+ALPS = (
+    Picture(AssetId("a1"), "IMG_0001.jpg", Extent(1500, 1000)),
+    Picture(AssetId("a2"), "IMG_0002.jpg", Extent(800, 1200)),
+    Picture(AssetId("a3"), f"{NASTY}.jpg", Extent(1200, 1200)),
+    Picture(AssetId("a4"), "Panorama.jpg", Extent(2000, 700)),
+)
+UNICODE = (Picture(AssetId("b1"), "Été 100%.jpg", Extent(1200, 800)),)
+
+
+def build_site(root: Path, base_url: str) -> None:
+    """`root` holds the tree as a mount at `base_url` would show it: two albums, one inside the other."""
+    uris = Uris(base_url)
+    files = root / ACCOUNT / "files"
+    alps, nested = files / "Alps", files / "Alps" / NESTED
+    nested.mkdir(parents=True)
+    shown_alps = _show_album(uris, root, alps, AlbumId("album-a"), "Alps & lakes", ALPS)
+    shown_nested = _show_album(uris, root, nested, AlbumId("album-b"), f"{NESTED} {NASTY}", UNICODE)
+    _pages(uris, alps, uris.collection(ACCOUNT, AlbumId("album-a")), "Alps & lakes", [shown_alps, shown_nested])
+    folder = {**shown_alps, "id": uris.collection(ACCOUNT, AlbumId("album-a")), "type": "Collection"}
+    _pages(uris, files, uris.collection(ACCOUNT, AlbumId("album-f")), "Files", [folder])
+    account = {**folder, "id": uris.collection(ACCOUNT, AlbumId("album-f")), "label": {"none": ["files"]}}
+    account["homepage"] = _homepage(f"{base_url}/{ACCOUNT}/files/")
+    _pages(uris, root / ACCOUNT, uris.account_collection(ACCOUNT), ACCOUNT, [account])
+    entry = {**account, "id": uris.account_collection(ACCOUNT), "label": {"none": [ACCOUNT]}, "homepage": []}
+    _pages(uris, root, uris.root_collection(), "Photographs", [entry])
+    (root / ".iiiffs").mkdir()
+    (root / ".iiiffs" / "status.json").write_text('{"private": "/home/ada"}')
+    (files / "evil.html").write_text("<script>alert(1)</script>")
+    (files / "drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>')
+    real = files / "iiif" / "scans"
+    real.mkdir(parents=True)
+    (real / "real.txt").write_text("a provider's own folder named iiif")
+    for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            os.utime(path, (MTIME_S, MTIME_S))
+
+
+def _pages(uris: Uris, folder: Path, uri: str, label: str, items: list[dict[str, object]]) -> None:
+    document = collection(uri, label, [], LIMITS, part_of=None) | {"items": items}
+    _write_json(folder / "collection.json", document)
+    (folder / "index.html").write_bytes(page(PageKind.COLLECTION, "", uris.base_url))
+
+
+def _homepage(uri: str) -> list[dict[str, object]]:
+    return [{"id": uri, "type": "Text", "format": "text/html", "label": {"none": ["Page"]}}]
+
+
+def _show_album(
+    uris: Uris, root: Path, folder: Path, album: AlbumId, label: str, pictures: tuple[Picture, ...]
+) -> dict[str, object]:
+    """The album's files are there; returns the reference to it that a collection holds."""
+    path = folder.relative_to(root / ACCOUNT / "files").parts
+    items = []
+    for number, picture in enumerate(pictures):
+        _show_picture(uris, root, folder, picture, number)
+        uri = uris.original(ACCOUNT, [*path, picture.name])
+        original = OriginalFile(uri, "image/jpeg", (folder / picture.name).stat().st_size)
+        items.append(CanvasItem(picture.id, picture.name, picture.extent, original))
+    document = manifest(uris, AlbumHeading(ACCOUNT, album, label, None), items, LIMITS)
+    stable = root / ACCOUNT / "iiif" / "presentation" / "3" / album
+    for where in (folder, stable):
+        _write_json(where / "manifest.json", document)
+    (folder / "index.html").write_bytes(page(PageKind.ALBUM, "", uris.base_url))
+    thumbnail = Thumbnail(uris.service(ACCOUNT, pictures[0].id), pictures[0].extent)
+    item = CollectionItem(uris.manifest(ACCOUNT, album), "Manifest", label, thumbnail)
+    listed = collection("", "", [item], LIMITS, part_of=None)["items"]
+    assert isinstance(listed, list)
+    home = "/".join([uris.base_url, ACCOUNT, "files", *map(encoded, path), ""])
+    return {**listed[0], "homepage": _homepage(home)}
+
+
+def _show_picture(uris: Uris, root: Path, folder: Path, picture: Picture, number: int) -> None:
+    service = root / ACCOUNT / "iiif" / "3" / picture.id
+    image = _drawn(picture.extent, number)
+    image.save(folder / picture.name, quality=90)
+    info = image_info(uris.service(ACCOUNT, picture.id), picture.extent, LIMITS, TILE_PX, monochrome=False)
+    _write_json(service / "info.json", info)
+    _render(image, service)
+    alias = folder / "iiif" / picture.name
+    alias.parent.mkdir(exist_ok=True)
+    alias.symlink_to(os.path.relpath(service, alias.parent))
+
+
+def _drawn(extent: Extent, number: int) -> Image.Image:
+    """A picture in which a tile that is out of place would be seen: a gradient, rings and a grid."""
+    ramp = Image.linear_gradient("L")
+    bands = [ramp, ramp.rotate(90), ramp.rotate(180)]
+    bands = bands[number % 3 :] + bands[: number % 3]
+    image = Image.merge("RGB", bands).resize((extent.width, extent.height))
+    draw = ImageDraw.Draw(image)
+    for radius in range(60, max(extent.width, extent.height), 120):
+        x, y = extent.width // 2, extent.height // 2
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline="white", width=3)
+    return image
+
+
+def _render(image: Image.Image, service: Path) -> None:
+    """Every tile, every listed size, and what viewers ask for beside them."""
+    extent = Extent(*image.size)
+    wanted: dict[str, tuple[tuple[int, int, int, int], tuple[int, int]]] = {}
+    whole = (0, 0, extent.width, extent.height)
+    for size in sizes(extent, LIMITS):
+        wanted[f"full/{size.width},{size.height}/0/default.jpg"] = (whole, (size.width, size.height))
+    for scale in scale_factors(extent, TILE_PX):
+        side = TILE_PX * scale
+        for top in range(0, extent.height, side):
+            for left in range(0, extent.width, side):
+                box = (left, top, min(left + side, extent.width), min(top + side, extent.height))
+                size_px = (-(-(box[2] - left) // scale), -(-(box[3] - top) // scale))
+                region = f"{left},{top},{box[2] - left},{box[3] - top}"
+                wanted[f"{region}/{size_px[0]},{size_px[1]}/0/default.jpg"] = (box, size_px)
+    for name, side in (("max", 0), ("!1600,1600", 1600), ("!400,400", 400), ("400,", 400), ("^400,", 400)):
+        shrink = min(side / max(image.size), 1) if side else 1
+        wanted[f"full/{name}/0/default.jpg"] = (whole, (round(extent.width * shrink), round(extent.height * shrink)))
+    for high in (80, 100, 120, 150, 200):
+        size_px = (round(extent.width * high / extent.height), high)
+        wanted[f"full/,{high}/0/default.jpg"] = (whole, size_px)
+        wanted[f"full/{size_px[0]},{high}/0/default.jpg"] = (whole, size_px)
+    for path, (box, size_px) in wanted.items():
+        (service / path).parent.mkdir(parents=True, exist_ok=True)
+        image.resize(size_px, box=box).save(service / path, "JPEG")
+    image.resize((400, 400)).save(service / "full" / "400," / "0" / "default.webp")
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listened on a moment ago."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def nginx_running(site: NginxSite, *, as_uid: int | None = None) -> Iterator[None]:
+    """nginx serves `site` until the block is left; `as_uid` starts it as that user (needs root and setpriv)."""
+    run_dir = Path(site.run_dir)
+    file = run_dir / "nginx.conf"
+    file.write_text(nginx_config(site))
+    command = [nginx_path(), "-e", "stderr", "-c", str(file), "-g", "daemon off;"]
+    if as_uid is not None:
+        os.chown(run_dir, as_uid, as_uid)
+        command = ["setpriv", f"--reuid={as_uid}", f"--regid={as_uid}", "--clear-groups", *command]
+    host, port = site.listen.rsplit(":", 1)
+    with (run_dir / "errors.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            _wait_until_listening(host.strip("[]"), int(port), process, run_dir / "errors.log")
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+    alarms = [line for line in (run_dir / "errors.log").read_text().splitlines() if ALARMING.search(line)]
+    assert not alarms, "\n".join(alarms)
+
+
+def nginx_path() -> str:
+    """nginx, which Debian keeps outside an ordinary user's PATH."""
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    assert found, "nginx is not installed (Debian: nginx-light)"
+    return found
+
+
+def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
+    raise AssertionError(f"nginx does not listen on {host}:{port}: {log.read_text()}")

@@ -26,6 +26,7 @@ from msgspec import Meta, Struct
 
 from iiiffs.errors import ConfigError
 from iiiffs.model.gallery import AccountName
+from iiiffs.providers.registry import provider_kinds
 
 SIZE_UNITS = {
     **{"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
@@ -438,7 +439,7 @@ class _Reader:
         if kind := PROVIDER_KEYS.get(provider):
             struct = self._struct(key, own, kind)
             return None if struct is None else msgspec.structs.asdict(struct)
-        if provider in (known := provider_names()):
+        if provider in (known := provider_kinds()):
             return own
         if provider in LATER_PROVIDERS:
             self.problems.append(f'{key}.provider: "{provider}" is not available in this version; expected "folder"')
@@ -473,13 +474,6 @@ def account_name_problem(name: str) -> str | None:
     if name in RESERVED_NAMES:
         return "this name is the mount's own; rename the section"
     return None
-
-
-def provider_names() -> tuple[str, ...]:
-    """Every provider that is installed here, third parties' included."""
-    from importlib.metadata import entry_points  # here: it reads every installed package's metadata
-
-    return tuple(sorted({*PROVIDER_KEYS, *entry_points(group="iiiffs.providers").names}))
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -218,7 +218,8 @@ def ask(path: Path, verb: str, args: Mapping[str, object] | None = None, timeout
     request = json.dumps({"verb": verb, "args": dict(args or {})}).encode() + b"\n"
     try:
         with _connect(path, timeout_s) as client:
-            client.sendall(request)
+            with suppress(BrokenPipeError):  # a busy daemon answers and closes without having read
+                client.sendall(request)
             line = _read_answer(client)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         raise NoDaemon(f"iiiffs does not run with this configuration (nobody at {path}); try `iiiffs mount`") from None

@@ -42,6 +42,7 @@ from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import WAITING_MAX, Deadlines, Gallery
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
+from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.renditions import RenderRoom, Renditions
 from iiiffs.vfs.services import Services
@@ -102,6 +103,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
         daemon.operations = operations
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
+        nursery.start_soon(daemon.lag.run)
         await _serve(operations, options, len(providers))
         for provider in providers.values():
             await provider.aclose()
@@ -155,6 +157,7 @@ class Daemon:
         self.galleries: dict[AccountName, Gallery] = {}
         self.renderer = Renderer(RenderLimits())
         self.bodies = Bodies(BODY_BYTES)
+        self.lag = LoopLag()
         self.filesystem: Filesystem
         self.renditions: Renditions
 
@@ -232,6 +235,10 @@ class Daemon:
             "render": {"rendered": self.renditions.rendered, **asdict(render)},
             "cache": asdict(self._stores.cache.stats()),
             "memory": {"bodies_bytes": self.bodies.bytes_held},
+            "loop": {
+                "lag_max_s": round(self.lag.max_s, 3),
+                "lag_minute_s": round(self.lag.recent_s(time.monotonic()), 3),
+            },
         }
 
     def status_json(self) -> bytes:

@@ -46,15 +46,18 @@ def canonical_mountpoint(path: Path) -> Path:
 
 
 def probe(path: Path, deadline_s: float = ANSWER_DEADLINE_S) -> OSError | None:
-    """What a stat of `path` says: None if it is answered, its OSError, or TimeoutError after `deadline_s`.
+    """None if `path` answers; else the OSError that it answers with, or TimeoutError after `deadline_s`.
 
-    The stat runs in a daemon thread, which is left to the kernel if nothing answers.
+    Asked by stat, then by statfs: a stat alone is answered from the kernel's attribute cache for a while after the
+    daemon has died (seen on Linux 6.18), and a statfs alone is allowed to everybody.
+    The questions are put in a daemon thread, which is left to the kernel if nothing answers.
     """
     answer: list[OSError | None] = []
 
     def ask() -> None:
         try:
             path.stat()
+            os.statvfs(path)
         except OSError as error:
             answer.append(error)
         else:

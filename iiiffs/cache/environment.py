@@ -115,6 +115,7 @@ class CacheEnvironment:
         self._inside = 0
         self._exchanging = False
         self._closed = False
+        self._complained_of: str | None = None
 
     @classmethod
     def open(
@@ -287,7 +288,9 @@ class CacheEnvironment:
         return None
 
     def _discard(self, reason: str) -> None:
-        log.warning("cache %s: %s; starting with an empty one", self.path, reason)
+        if reason != self._complained_of:  # while the disk is full this is tried again and again
+            log.warning("cache %s: %s; starting with an empty one", self.path, reason)
+            self._complained_of = reason
         if self._env is not None:
             self._env.close()
             self._env = None
@@ -313,6 +316,7 @@ class CacheEnvironment:
             }
             if transaction.get(b"schema", db=self._databases[META]) != SCHEMA:
                 transaction.put(b"schema", SCHEMA, db=self._databases[META])
+        self._complained_of = None
 
     def _check_schema(self, env: lmdb.Environment, transaction: lmdb.Transaction) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,26 +58,26 @@ def _on_the_cache(config: Config, verb: str) -> object:
     cache = open_cache(config.cache.path, config.cache.size_bytes)
     try:
         if verb == "stats":
-            return cache.stats()
+            return {"path": str(config.cache.path), **asdict(cache.stats())}
         if verb == "verify":
-            return trio.run(cache.renditions.verify)
+            return asdict(trio.run(cache.renditions.verify))
+        held = cache.renditions.stats().entries
         cache.renditions.clear()
         cache.catalogue.clear_documents()
-        return None
+        return {"path": str(config.cache.path), "renditions": held}
     finally:
         cache.close()
 
 
 def _print(answer: object, as_json: bool) -> None:
-    """A frozen dataclass, a mapping or one value; None as "done"."""
-    plain = asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else answer
+    """As JSON, or for people."""
     if as_json:
-        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
-    elif isinstance(plain, Mapping):
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    elif isinstance(answer, Mapping):
         from rich.console import Console
 
         from iiiffs.cli.presentation import print_answer
 
-        print_answer(Console(highlight=False), plain)
+        print_answer(Console(highlight=False), answer)
     else:
-        typer.echo("done" if plain is None else str(plain))
+        typer.echo(str(answer))

@@ -70,7 +70,8 @@ def demo(
 ) -> None:
     """Mount a sample gallery (or your folder), serve it with nginx on 127.0.0.1, say where to look; Ctrl-C ends it.
 
-    Nothing of yours is changed: cache, state and configuration are the demo's own and are removed afterwards.
+    Cache, state and configuration are the demo's own and are removed afterwards. Viewers that are missing are
+    installed as by `iiiffs viewer install`, and stay.
     """
     if config is not None:
         raise ConfigError("--config: the demo writes a configuration of its own; use `iiiffs mount` with yours")
@@ -276,10 +277,11 @@ def instructions(scene: Demo, picture: Path | None) -> str:
     if picture is not None:
         album = (files / picture).parent
         rendition = album / "iiif" / picture.name / "full" / "400,"
+        small = shlex.quote(str(scene.folder / "small.jpg"))
         url = quote(str(Path(ACCOUNT, "files", picture.parent, "iiif", picture.name, "info.json")))
         lines += [
-            f"cp {shlex.quote(str(rendition / '0' / 'default.jpg'))} /tmp/small.jpg && file /tmp/small.jpg",
-            f"python3 -m json.tool {shlex.quote(str(album / 'manifest.json'))} | head -n 30",
+            f"cp {shlex.quote(str(rendition / '0' / 'default.jpg'))} {small} && ls -l {small}",
+            f"python3 -m json.tool {shlex.quote(str(album / 'manifest.json'))}",
             f"curl -sL {shlex.quote(f'{scene.base_url}/{url}')} | python3 -m json.tool",
             f"cmp {shlex.quote(str(scene.photos / picture))} {shlex.quote(str(files / picture))} && echo same bytes",
         ]

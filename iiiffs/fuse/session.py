@@ -62,10 +62,13 @@ def mounted(operations: Operations, options: SessionOptions) -> Iterator[None]:
         pyfuse3.close(unmount=True)
 
 
-async def serve(options: SessionOptions) -> None:
-    """Requests are answered until somebody unmounts or `stop` is called. To be run inside `mounted`."""
+async def serve(options: SessionOptions, tick_s: float = TICK_S) -> None:
+    """Requests are answered until somebody unmounts or `stop` is called. To be run inside `mounted`.
+
+    `tick_s`: as for `ticking`.
+    """
     raise_background_limit(options.mountpoint)
-    with ticking(TICK_S):
+    with ticking(tick_s):
         await pyfuse3.main(max_tasks=options.waiting_max + HANDLERS_RESERVED)
 
 
@@ -78,7 +81,7 @@ def stop() -> None:
 def ticking(interval_s: float) -> Iterator[None]:
     """Inside, a signal arrives every `interval_s` and ends a blocking receive with EINTR: the loop cannot freeze.
 
-    Must be entered in the main thread.
+    Must be entered in the main thread. 0 is no signal at all, which only a test that shows the freeze wants.
     """
     before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
     signal.setitimer(signal.ITIMER_REAL, interval_s, interval_s)

@@ -31,7 +31,7 @@ def to_level_mode(image: Image.Image) -> Image.Image:
     Errors: ValueError for a colour space that cannot be shown (LAB).
     """
     if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value * (1 / 256)).convert("L")
+        image = image.convert("I").convert("F").point(lambda value: value * (1 / 256) + 0.0).convert("L")
     elif image.mode in ("I", "F"):
         image = _scaled_to_bytes(image)
     elif image.has_transparency_data:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -26,6 +26,9 @@ from iiiffs.errors import IiiffsError, TooLarge, Undecodable
 JPEG = "image/jpeg"
 TIFF = "image/tiff"
 UNKNOWN = "application/octet-stream"
+
+# Pillow refuses the whole PNG for one text or profile of more than 1 MB; a huge profile is to be ignored, not fatal.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _SIGNATURE_BYTES = 16
 _DECODER_READ_BYTES = 1 << 20  # Pillow's 64 KiB takes the GIL 16 times as often while other threads encode

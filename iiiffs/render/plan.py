@@ -39,8 +39,8 @@ def plan_cut(region: Region, out: Extent, image: Extent, media_type: str) -> Pla
 
     Upright and not as stored, so that nothing need be opened to know the plan.
     """
-    level = 0
-    while _suffices(region, out, image, level + 1):
+    level, longest = 0, max(image.width, image.height)
+    while 2 << level <= longest and _suffices(region, out, image, level + 1):
         level += 1
     has_draft = media_type == JPEG and min(image.width, image.height) >= 1 << DRAFT_LEVEL
     return Plan(Decode.DRAFT if has_draft and level >= DRAFT_LEVEL else Decode.FULL, level)

@@ -35,6 +35,8 @@ class Environment:
         self._idle = threading.Condition()
         self._active = 0
         self._resizing = False
+        # Made here, because py-lmdb would give the folder the mode of its files, and only root can enter a 0600 folder.
+        path.mkdir(mode=0o700, exist_ok=True)
         with self._translated():
             self._lmdb = lmdb.open(
                 str(path),
@@ -50,6 +52,11 @@ class Environment:
     def close(self) -> None:
         """Closed; a second call does nothing."""
         self._lmdb.close()
+
+    @property
+    def map_bytes(self) -> int:
+        """How large the map is now."""
+        return int(self._lmdb.info()["map_size"])
 
     def read(self, job: Callable[[Reading], Result]) -> Result:
         """What `job` makes of one consistent view. It must be short, and keep nothing of the transaction."""
@@ -76,7 +83,7 @@ class Environment:
             try:
                 self._idle.wait_for(lambda: self._active == 0)
                 with self._translated():
-                    self._lmdb.set_mapsize(self._lmdb.info()["map_size"] * MAP_GROWTH)
+                    self._lmdb.set_mapsize(self.map_bytes * MAP_GROWTH)
             finally:
                 self._resizing = False
                 self._idle.notify_all()

@@ -80,7 +80,10 @@ class Gallery:
 
     async def root(self) -> Album:
         """The folder shown as `files/`."""
-        return await self._provider.root()
+        async with self._waits():
+            return await self._flights.join(
+                ("root", self.account), self._provider.root, self.deadlines.lookup_s
+            )
 
     async def album(self, album: AlbumId) -> Album:
         """The album itself: from a fresh listing, else asked; what it was when it cannot be asked."""
@@ -89,7 +92,9 @@ class Gallery:
             return kept.names.listing.album
         try:
             async with self._waits():
-                return await self._provider.album(album)
+                return await self._flights.join(
+                    ("album", self.account, album), partial(self._provider.album, album), self.deadlines.lookup_s
+                )
         except ProviderUnreachable:
             if kept is None:
                 raise

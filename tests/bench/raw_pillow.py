@@ -37,7 +37,8 @@ def raw_pillow_pyramid(path: Path, tile: int = TILE_PX) -> tuple[int, float]:
     started = perf_counter()
     count = 0
     with Image.open(path) as opened:
-        level: Image.Image = opened.convert("RGB")
+        opened.load()  # not convert(): that would copy 24 MP that are RGB already, and flatter us
+        level: Image.Image = opened if opened.mode in ("L", "RGB") else opened.convert("RGB")
     while True:
         for top in range(0, level.height, tile):
             for left in range(0, level.width, tile):
@@ -74,8 +75,10 @@ def coarse_first(levels: list[list[ImageRequest]]) -> list[ImageRequest]:
 
 
 def overview_then_finest(levels: list[list[ImageRequest]]) -> list[ImageRequest]:
-    """As whoever cuts ahead should ask: both decodes begin at once, in two threads."""
-    return [request for level in (levels[-1], *levels[:-1]) for request in level]
+    """As whoever cuts ahead should ask: draft and full decode begin at once in two threads, and one thread halves the
+    full picture while the other cuts it."""
+    first = [levels[-1][0], *(level[0] for level in levels[:2] if level is not levels[-1])]
+    return first + [request for level in levels for request in level if not any(request is one for one in first)]
 
 
 def renderer_pyramid(path: Path, requests: list[ImageRequest], threads: int = 2) -> tuple[int, float]:
@@ -132,7 +135,7 @@ def compare(path: Path, runs: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Prints the comparison as JSON; ratios are min, median, max of (raw Pillow's seconds / ours): above 1 is faster."""
+    """Prints the comparison as JSON; ratios are min, median, max of raw Pillow's seconds / ours: above 1 is faster."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path, nargs="?")
     parser.add_argument("--runs", type=int, default=5)

@@ -15,7 +15,7 @@ const context = await chromium.launchPersistentContext(profile, {
 const seen = { consoleErrors: [], failedRequests: [], badAnswers: [], images: [], dialogs: [], hosts: [] };
 const hosts = new Set();
 function watch(page) {
-  page.on("console", (message) => { if (message.type() === "error" || message.type() === "warning" && options.warnings) seen.consoleErrors.push(message.text()); });
+  page.on("console", (message) => { if (message.type() === "error") seen.consoleErrors.push(`${message.text()} (${message.location().url})`); });
   page.on("pageerror", (error) => seen.consoleErrors.push(String(error)));
   page.on("requestfailed", (request) => seen.failedRequests.push(`${request.url()} ${request.failure()?.errorText}`));
   page.on("response", (answer) => {

@@ -1,13 +1,14 @@
 """A real browser on a site: `browser_page(url, script)` and the site under test.
 
-The site is the plain tree of tests/unit/web/sample_site.py behind nginx; a run against a mount replaces `site` and keeps
-every test. `IIIFFS_SCREENSHOTS=FOLDER` keeps the pictures that scripts take.
+The site is the plain tree of tests/unit/web/sample_site.py behind nginx; a run against a mount replaces `site` and
+keeps every test. `IIIFFS_SCREENSHOTS=FOLDER` keeps the pictures that scripts take.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,14 +16,13 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[1]
-
 from iiiffs.web.nginx import NginxSite
 from iiiffs.web.viewers import install_viewers, installed_viewers
 from tests.browser.browsing import BrowserPage, Seen, Site
 from tests.unit.web.sample_site import build_site, free_port, nginx_running
 
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
 PLAYWRIGHT = "playwright-core@1.65.1"
 SCRIPT_TIMEOUT_S = 90
 
@@ -91,7 +91,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, viewers: Path) -> Iterator[Si
 
 
 @pytest.fixture
-def browser_page(chromium: str, playwright: Path, tmp_path: Path) -> BrowserPage:
+def browser_page(chromium: str, playwright: Path, tmp_path: Path, request: pytest.FixtureRequest) -> BrowserPage:
     """browser_page(url, "name.mjs", **options) -> Seen: runs tests/browser/scripts/name.mjs in a fresh profile.
 
     Options: `context` (Playwright's browser context options); all others are handed to the script.
@@ -100,7 +100,7 @@ def browser_page(chromium: str, playwright: Path, tmp_path: Path) -> BrowserPage
     def run(url: str, script: str, **options: object) -> Seen:
         shots = Path(os.environ.get("IIIFFS_SCREENSHOTS", tmp_path))
         shots.mkdir(parents=True, exist_ok=True)
-        options.setdefault("screenshot", str(shots / f"{Path(script).stem}.png"))
+        options.setdefault("screenshot", str(shots / f"{re.sub('[^A-Za-z0-9]+', '-', request.node.name)}.png"))
         profile = tmp_path / "profile"
         shutil.rmtree(profile, ignore_errors=True)
         command = ["node", str(HERE / "browse.mjs"), str(playwright), chromium, str(profile), url]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.provider_contract import ProviderContract
 
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.providers.base import Provider, ProviderContext
@@ -14,6 +13,7 @@ from iiiffs.providers.registry import open_provider
 from iiiffs.render.headers import read_facts
 from iiiffs.state import State
 from iiiffs.sync.identity import new_id
+from tests.contract.provider_contract import ProviderContract
 
 
 class TestFolder(ProviderContract):

@@ -11,15 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from iiiffs.control import ask
 
 START_S = 20.0
+INTERPRETER = () if os.environ.get("IIIFFS_BENCH") else ("-X", "dev")
+"""Python's development mode shows ResourceWarnings and never-awaited coroutines; it also slows everything down."""
 STOP_S = 15.0
+RUNNING: set[subprocess.Popen[bytes]] = set()
+"""Daemons that were started and not yet seen to end: a watchdog may kill them, and who waits for them gets ENOTCONN."""
 
 
 @dataclass
@@ -48,78 +53,137 @@ class Mount:
         """All that the daemon logged so far."""
         return self.log_file.read_text(errors="replace")
 
+    @property
+    def socket(self) -> Path:
+        """The daemon's control socket."""
+        return self.folder / "state" / "control.sock"
+
     def status(self) -> dict[str, object]:
         """As `iiiffs status --json`."""
-        answer = ask(self.folder / "state" / "control.sock", "status")
+        answer = ask(self.socket, "status")
         assert isinstance(answer, dict)
         return answer
+
+    def gauge(self, group: str, name: str) -> float:
+        """One number of the status."""
+        values = self.status()[group]
+        assert isinstance(values, dict)
+        number = values[name]
+        assert isinstance(number, int | float)
+        return number
 
     @property
     def rendered(self) -> int:
         """Renditions made since the start."""
-        render = self.status()["render"]
-        assert isinstance(render, dict)
-        return int(render["rendered"])
+        return int(self.gauge("render", "rendered"))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ended by a signal; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(STOP_S)
+        return self.wait()
+
+    def wait(self) -> int:
+        """It has ended; its exit code."""
+        code = self.process.wait(STOP_S)
+        RUNNING.discard(self.process)
+        return code
 
     def kill(self) -> None:
         """Killed, the mount left dead."""
         self.process.kill()
-        self.process.wait(STOP_S)
+        self.wait()
 
 
-def write_config(folder: Path, photos: Path, *, base_url: str = "http://127.0.0.1:8080", extra: str = "") -> Path:
+def write_config(
+    folder: Path,
+    photos: Path,
+    *,
+    base_url: str = "http://127.0.0.1:8080",
+    provider: str = "folder",
+    extra: str = "",
+) -> Path:
     """A configuration with one account `pictures`; everything it writes is below `folder`."""
     config = folder / "config.toml"
     config.write_text(
         f"base_url = {json.dumps(base_url)}\n"
         f'[cache]\npath = {json.dumps(str(folder / "cache"))}\nsize = "1 GiB"\n'
         f"[state]\npath = {json.dumps(str(folder / 'state'))}\n"
-        f'[account.pictures]\nprovider = "folder"\npath = {json.dumps(str(photos))}\naccess = "read"\n{extra}\n'
+        f'[account.pictures]\nprovider = "{provider}"\npath = {json.dumps(str(photos))}\naccess = "read"\n{extra}\n'
     )
     return config
 
 
+@dataclass(frozen=True)
+class Program:
+    """How a daemon is run: the module for `python -m`, and what its environment has beside ours."""
+
+    module: str = "iiiffs"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 @contextmanager
-def mounted(folder: Path, photos: Path, *arguments: str, config: Path | None = None) -> Iterator[Mount]:
+def mounted(
+    folder: Path, photos: Path, *arguments: str, config: Path | None = None, program: Program | None = None
+) -> Iterator[Mount]:
     """Inside, `photos` is mounted on `folder`/mnt. Afterwards: unmounted, and no undeclared warning in its log."""
-    mount = start(folder, photos, *arguments, config=config)
+    mount = start(folder, photos, *arguments, config=config, program=program)
     try:
         yield mount
     finally:
-        if mount.process.poll() is None:
-            mount.process.send_signal(signal.SIGTERM)
-            try:
-                mount.process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                mount.kill()
-        release(mount.root)
+        take_down(mount)
     check_log(mount)
 
 
-def start(folder: Path, photos: Path, *arguments: str, config: Path | None = None) -> Mount:
-    """As `mounted`, for tests that stop and start it themselves: they call `release` and `check_log`."""
+def start(
+    folder: Path, photos: Path, *arguments: str, config: Path | None = None, program: Program | None = None
+) -> Mount:
+    """As `mounted`, for tests that stop and start it themselves: they call `take_down` and `check_log`."""
     root = folder / "mnt"
-    root.mkdir(exist_ok=True, parents=True)
+    if not is_mounted(root):
+        root.mkdir(exist_ok=True, parents=True)
     config = config or write_config(folder, photos)
     log_file = folder / "daemon.log"
-    command = [sys.executable, "-X", "dev", "-m", "iiiffs", "mount", str(root), "--config", str(config), *arguments]
     with log_file.open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        written = log.tell()
+        process = spawn(root, "--config", str(config), *arguments, program=program, output=log)
     mount = Mount(folder, root, config, log_file, process)
     end = time.monotonic() + START_S
     while time.monotonic() < end and process.poll() is None:
-        if "mounted on" in mount.log:
+        if b"mounted on" in log_file.read_bytes()[written:]:
             return mount
         time.sleep(0.02)
-    process.kill()
-    process.wait(STOP_S)
-    release(root)
+    take_down(mount)
     raise AssertionError(f"the daemon did not mount: {mount.log}")
+
+
+def spawn(
+    root: Path, *arguments: str, program: Program | None = None, output: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """`iiiffs mount ROOT ARGUMENTS`, running; both its outputs go to `output`."""
+    program = program or Program()
+    command = [sys.executable, *INTERPRETER, "-m", program.module, "mount", str(root), *arguments]
+    process = subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | program.environment,
+    )
+    RUNNING.add(process)
+    return process
+
+
+def take_down(mount: Mount) -> None:
+    """The daemon has ended, by force where it must, and nothing is mounted there any more."""
+    if mount.process.poll() is None:
+        mount.process.send_signal(signal.SIGTERM)
+        try:
+            mount.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            mount.process.kill()
+            mount.process.wait(STOP_S)
+    RUNNING.discard(mount.process)
+    release(mount.root)
 
 
 def is_mounted(root: Path) -> bool:

@@ -91,6 +91,8 @@ class FolderProvider:
             here, found = await self._look(lambda: self._reconcile(album))
             if found.changed or found.decision.forgotten:
                 await self._ledger.commit(found.changed, found.decision.forgotten)
+            for loser in found.losers:
+                self._listings.drop(loser)
             if album == self._records.root_id:
                 self._expect_root(self._records.root_row())
             return await self._remember(here, found)

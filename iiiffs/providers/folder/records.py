@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from iiiffs.errors import AssetGone, ProviderError
@@ -30,21 +30,25 @@ DEPTH_MAX = 2048
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A row, its path below the root, the folders from the root down to it, and whether one of them is known gone."""
+    """A row, its path below the root, and the folders from the root down to it, as the ledger has them."""
 
     row: Row
     path: bytes
     chain: Chain
-    gone: bool
+    folders: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """A look at a folder, the rows of its entries, and what must be committed before anybody may hear of them."""
+    """A look at a folder, the rows of its entries, and what must be committed before anybody may hear of them.
+
+    `losers`: ids of other folders that lost a row to this one.
+    """
 
     scan: Scan
     decision: Decision
     changed: tuple[Row, ...]
+    losers: frozenset[str]
 
 
 class Records:
@@ -74,26 +78,34 @@ class Records:
                 raise AssetGone(f"{id!a} is in no folder that is known")
             rows.append(above)
         rows.reverse()
-        folders = [each for each in rows if each.is_folder]
+        folders = tuple(each for each in rows if each.is_folder)
         chain = Chain(
             frozenset((each.device, each.inode) for each in folders),
             sum(each.kind.startswith(LINK) for each in folders),
         )
-        return Located(row, b"/".join(each.name for each in rows[1:]), chain, any(each.gone for each in folders))
+        return Located(row, b"/".join(each.name for each in rows[1:]), chain, folders)
 
     def reconcile(self, here: Located, now_ns: int) -> Reconciled:
         """A fresh look at the folder `here`, and whose rows its entries are. Nothing is written."""
         scan = self._disk.scan(here.path, here.chain)
         recorded = self._ledger.rows_in(here.row.id)
         fresh = unclaimed(scan.entries, recorded)
-        absent = self._absent_of_inodes(here.row.id, fresh)
         vanished = _vanished(scan, recorded)
-        absent, digests = self._with_contents(here, fresh, vanished, absent)
+        there = {(seen.kind, seen.device, seen.inode) for seen in fresh}
+        left = {row.id for row in vanished if row.is_folder and (row.kind, row.device, row.inode) not in there}
+        absent = [
+            row
+            for row in self._ledger.rows_of_inodes({key[1:] for key in there})
+            if row.folder != here.row.id and (row.kind, row.device, row.inode) in there and self._is_absent(row, left)
+        ]
+        absent, digests = self._with_contents(here, fresh, vanished, absent, left)
         place = Place(self._account, here.row.id, here.path)
         memory = Memory(recorded, lambda id: self._ledger.row(id) is not None, absent, digests)
         decision = decide(place, scan.entries, memory, now_ns)
         itself = evolve(here.row, scan.folder._replace(kind=here.row.kind), now_ns)
-        return Reconciled(scan, decision, decision.changed if itself is here.row else (*decision.changed, itself))
+        changed = decision.changed if itself is here.row else (*decision.changed, itself)
+        claimed = {row.id for row in decision.changed}
+        return Reconciled(scan, decision, changed, frozenset(row.folder for row in absent if row.id in claimed))
 
     def look(self, located: Located) -> Observed:
         """The file as it is now. Errors: AssetGone if it is no regular file any more, and as Disk.stat."""
@@ -110,17 +122,8 @@ class Records:
                 rows.append(replace(row, digest=digest))
         return rows
 
-    def _absent_of_inodes(self, folder: str, fresh: Sequence[Observed]) -> list[Row]:
-        wanted = {(seen.kind, seen.device, seen.inode) for seen in fresh}
-        rows = self._ledger.rows_of_inodes({key[1:] for key in wanted})
-        return [
-            row
-            for row in rows
-            if row.folder != folder and (row.kind, row.device, row.inode) in wanted and self._is_absent(row)
-        ]
-
     def _with_contents(
-        self, here: Located, fresh: Sequence[Observed], vanished: Sequence[Row], absent: list[Row]
+        self, here: Located, fresh: Sequence[Observed], vanished: Sequence[Row], absent: list[Row], left: Set[str]
     ) -> tuple[list[Row], dict[bytes, bytes]]:
         """`absent` with the rows that may match by content, and the digests of the entries that may match them.
 
@@ -137,7 +140,9 @@ class Records:
         rows = [
             row for row in self._ledger.rows_of_sizes({size for _, size in wanted}) if (row.kind, row.size) in wanted
         ]
-        elsewhere = [row for row in rows if row.folder != here.row.id and row.id not in known and self._is_absent(row)]
+        elsewhere = [
+            row for row in rows if row.folder != here.row.id and row.id not in known and self._is_absent(row, left)
+        ]
         offered = {(row.kind, row.size) for row in (*elsewhere, *absent, *vanished) if row.digest}
         digests = {}
         for seen in puzzling:
@@ -156,14 +161,18 @@ class Records:
         except (ProviderError, OSError):
             return None
 
-    def _is_absent(self, row: Row) -> bool:
-        """True only if it is certain that nothing is at the recorded path: could not ask is not gone."""
+    def _is_absent(self, row: Row, left: Set[str]) -> bool:
+        """True only if it is certain that nothing is at the recorded path: could not ask is not gone.
+
+        Where its folder is not there either, that folder must be known to be gone, or be one of `left`, which this
+        look did not find: else it was renamed, and nobody has listed its new name yet.
+        """
         try:
             folder = self.locate(row.folder, is_folder=True)
         except AssetGone:
             return False
         path = folder.path + b"/" + row.name if folder.path else row.name
-        if not folder.gone:
+        if not any(each.gone or each.id in left for each in folder.folders):
             return self._disk.is_absent(path, (folder.row.device, folder.row.inode))
         try:
             self._disk.stat(path)

@@ -46,17 +46,16 @@
     const found = list(body && body.service).find((one) => /^ImageService[23]$/.test(one.type || one["@type"] || ""));
     return found ? found.id || found["@id"] : null;
   };
-  // The thumbnail that the document names; or, of the sizes that its service lists, the smallest that is sharp here.
-  const SHARP_PX = 360 * Math.min(Math.max(devicePixelRatio, 1), 2);
+  // The thumbnail that the document names; or, of the sizes that its service lists, the lowest that is sharp in a row.
+  const SHARP_PX = 250 * Math.min(Math.max(devicePixelRatio, 1), 2);
   const thumbnailOf = (thing) => {
     const one = list(thing.thumbnail)[0];
     const url = one && (typeof one === "string" ? one : one.id);
     if (!isWeb(url)) return null;
     const service = serviceOf(one);
-    const sizes = list(list(one.service)[0]?.sizes).filter((size) => size.width > 0 && size.height > 0);
-    const long = (size) => Math.max(size.width, size.height);
-    const sharp = sizes.filter((size) => long(size) >= SHARP_PX).sort((a, b) => long(a) - long(b))[0];
-    if (!sharp || !isWeb(service) || long(one) >= SHARP_PX) return local(url);
+    const sizes = list(list(one.service)[0]?.sizes).filter((size) => size.width > 0 && size.height >= SHARP_PX);
+    const sharp = sizes.sort((a, b) => a.height - b.height)[0];
+    if (!sharp || !isWeb(service) || one.height >= SHARP_PX) return local(url);
     return `${local(service)}/full/${sharp.width},${sharp.height}/0/default.jpg`;
   };
   const bodyOf = (canvas) => {

@@ -2,7 +2,6 @@
 export default async function look({ page, url, options }) {
   await page.goto(url);
   await page.waitForSelector("#main[aria-busy=false]");
-  if (options.press) for (const key of options.press) await page.keyboard.press(key);
   await page.waitForFunction(() => [...document.images].filter((one) => one.getBoundingClientRect().top < innerHeight)
     .every((one) => one.complete && one.naturalWidth > 0));
   await page.screenshot({ path: options.screenshot });
@@ -19,6 +18,7 @@ export default async function look({ page, url, options }) {
     documents: [...document.querySelectorAll("#documents a")].map((one) => [one.textContent, one.href]),
     address: document.querySelector("#documents input")?.value ?? null,
     scrollsSideways: document.documentElement.scrollWidth > innerWidth,
+    paper: getComputedStyle(document.documentElement).backgroundColor,
     strangers: document.querySelectorAll("[onerror], img[src=x]").length,
   }));
 }

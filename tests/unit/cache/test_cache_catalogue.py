@@ -1,6 +1,7 @@
 """Facts and documents come back as they were put, or not at all."""
 
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.cache.catalogue import DOCUMENT_BODY_BYTES_MAX, DocumentRecord
+from iiiffs.cache.entries import EntryTable
 from iiiffs.cache.environment import DATA_NAME
+from iiiffs.cache.renditions import RenditionStore
 from iiiffs.cache.rows import seal, unseal
-from iiiffs.cache.store import Cache, open_cache
+from iiiffs.cache.store import BODIES, Cache, open_cache
 from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
 from iiiffs.model.image import Extent
 
@@ -117,6 +120,16 @@ def test_a_document_without_a_body_forgets_the_older_one(cache: Cache) -> None:
     cache = reopened(cache)
     assert cache.catalogue.document(b"key") == replace(DOCUMENT, body=None)
     assert cache.catalogue.stats().bodies.entries == 0
+    cache.close()
+
+
+def test_a_body_of_another_commit_than_its_row_is_not_shown(cache: Cache) -> None:
+    """A process may be killed between the slice that holds the one and the slice that holds the other."""
+    cache.catalogue.put_document(b"key", DOCUMENT)
+    table = EntryTable(cache.environment, BODIES, QUOTA, compresses=True)
+    bodies = RenditionStore(cache.environment, table, cache.writer)
+    bodies.put_nowait(blake2b(b"key", digest_size=32).digest(), b"", "", b"the body of a newer document")
+    assert cache.catalogue.document(b"key") == replace(DOCUMENT, body=None)
     cache.close()
 
 

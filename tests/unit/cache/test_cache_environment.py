@@ -3,6 +3,7 @@
 import os
 import random
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,23 @@ def test_the_structure_of_a_whole_file_is_found_whole(tmp_path: Path) -> None:
     check_structure(data)
     os.truncate(data, data.stat().st_size // 3)
     with pytest.raises(StoreCorrupt):
+        check_structure(data)
+
+
+def test_a_page_that_is_both_free_and_used_is_found(tmp_path: Path) -> None:
+    """LMDB would write over it. Offsets: MDB_meta (its two MDB_db, root last), MDB_node, mdb.c."""
+    data = filled(tmp_path)
+    content = bytearray(data.read_bytes())
+    meta = max((0, 4096), key=lambda at: int(struct.unpack_from("=Q", content, at + 144)[0]))
+    free_root, main_root = (struct.unpack_from("=Q", content, meta + at)[0] for at in (80, 128))
+    page = free_root * 4096
+    node = page + struct.unpack_from("=H", content, page + 16)[0]
+    _, _, flags, key_bytes = struct.unpack_from("=HHHH", content, node)
+    assert flags == 0
+    assert struct.unpack_from("=Q", content, node + 8 + key_bytes)[0] > 0
+    struct.pack_into("=Q", content, node + 16 + key_bytes, main_root)
+    data.write_bytes(content)
+    with pytest.raises(StoreCorrupt, match="used twice"):
         check_structure(data)
 
 

@@ -209,6 +209,25 @@ def test_more_than_a_quarter_of_the_quota_is_not_kept(tmp_path: Path) -> None:
     cache.close()
 
 
+@pytest.mark.parametrize("use", ["get", "peek"])
+def test_what_was_used_stays_longer_over_a_restart(use: str, tmp_path: Path) -> None:
+    cache = open_cache(tmp_path, QUOTA)
+    for key in KEYS[:8]:
+        cache.renditions.put_nowait(key, b"", key.hex(), bytes(120_000))
+    cache.close()
+    cache = open_cache(tmp_path, QUOTA)
+    for key in (KEYS[0], KEYS[3]):
+        assert getattr(cache.renditions, use)(key) is not None
+    cache.close()
+    cache = open_cache(tmp_path, QUOTA)
+    for key in KEYS[8:12]:
+        cache.renditions.put_nowait(key, b"", key.hex(), bytes(120_000))
+    cache.writer.commit_now()
+    gone = [n for n in range(12) if cache.renditions.peek(KEYS[n]) is None]
+    assert gone == [1, 2, 4, 5]
+    cache.close()
+
+
 def flip(path: Path, piece: bytes) -> None:
     """One bit is turned wherever `piece` lies in the file."""
     content = bytearray((path / DATA_NAME).read_bytes())

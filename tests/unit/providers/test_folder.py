@@ -254,6 +254,7 @@ def test_a_renamed_folder_keeps_the_ids_of_all_below_it(gallery: Gallery) -> Non
     assert gallery.run(gallery.provider.asset, ids[2]).name == "a.jpg"
     assert [gallery.ids("renamed")["deep"], gallery.ids("renamed/deep")["a.jpg"]] == ids[1:]
     assert gallery.run(gallery.provider.album, ids[0]).title == "renamed"
+    assert gallery.run(gallery.provider.listing, AlbumId(ids[0])).album.title == "renamed"
 
 
 def test_a_folder_replaced_by_another_loses_its_files_to_the_new_name(gallery: Gallery) -> None:
@@ -279,6 +280,104 @@ def test_a_copy_after_the_original_is_gone_is_known_by_its_content(gallery: Gall
     gallery.ids()
     assert copy.stat().st_ino != int(asset.version.split("-")[2], 16)
     assert gallery.ids("sub")["b.jpg"] == asset.id
+
+
+@pytest.mark.parametrize("folder", ["sub", "sub/deep"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_moved_out_of_a_folder_that_is_then_deleted_keeps_its_id(
+    gallery: Gallery, folder: str, copied: bool
+) -> None:
+    path = gallery.write(f"{folder}/a.jpg")
+    asset = gallery.listing(folder).assets[0]
+    gallery.run(gallery.provider.facts, asset)
+    if copied:
+        gallery.write("temp.jpg", path.read_bytes())
+    else:
+        path.rename(gallery.root / "temp.jpg")
+    shutil.rmtree(gallery.root / "sub")
+    assert gallery.ids() == {"temp.jpg": asset.id}
+
+
+def test_a_file_that_left_a_deleted_folder_and_comes_back_elsewhere_keeps_its_id(gallery: Gallery) -> None:
+    path = gallery.write("sub/a.jpg")
+    id = gallery.ids("sub")["a.jpg"]
+    path.rename(gallery.path / "aside")
+    shutil.rmtree(gallery.root / "sub")
+    gallery.write("other/x.jpg")
+    other = gallery.listing("other").album.id
+    (gallery.path / "aside").rename(gallery.root / "other" / "b.jpg")
+    listing = gallery.run(gallery.provider.listing, other)
+    assert [asset.id for asset in listing.assets if asset.name == "b.jpg"] == [id]
+
+
+def test_a_file_that_was_claimed_elsewhere_and_comes_back_is_listed_under_a_new_id(gallery: Gallery) -> None:
+    path = gallery.write("sub/a.jpg")
+    times = (gallery.root / "sub").stat().st_mtime_ns
+    id = gallery.ids("sub")["a.jpg"]
+    sub = gallery.ids()["sub"]
+    path.rename(gallery.root / "b.jpg")
+    assert gallery.ids()["b.jpg"] == id
+    (gallery.root / "sub" / "a.jpg").hardlink_to(gallery.root / "b.jpg")
+    os.utime(gallery.root / "sub", ns=(times, times))
+    (again,) = gallery.run(gallery.provider.listing, AlbumId(sub)).assets
+    assert again.id != id
+
+
+def test_a_folder_renamed_beside_a_new_hard_link_keeps_its_ids(gallery: Gallery) -> None:
+    path = gallery.write("sub/a.jpg")
+    id = gallery.ids("sub")["a.jpg"]
+    (gallery.root / "b.jpg").hardlink_to(path)
+    (gallery.root / "sub").rename(gallery.root / "renamed")
+    assert gallery.ids("renamed")["a.jpg"] == id
+    assert gallery.ids()["b.jpg"] != id
+
+
+def test_a_renamed_folder_that_nobody_has_listed_yet_loses_no_id_to_a_hard_link(gallery: Gallery) -> None:
+    path = gallery.write("sub/a.jpg")
+    gallery.write("other/x.jpg")
+    id = gallery.ids("sub")["a.jpg"]
+    other = gallery.listing("other").album.id
+    (gallery.root / "other" / "b.jpg").hardlink_to(path)
+    (gallery.root / "sub").rename(gallery.root / "renamed")
+    gallery.run(gallery.provider.listing, other)
+    assert gallery.ids("renamed")["a.jpg"] == id
+
+
+def test_a_disk_unmounted_below_the_root_loses_no_id(gallery: Gallery) -> None:
+    path = gallery.write("disk/a.jpg")
+    gallery.write("other/x.jpg")
+    id = gallery.ids("disk")["a.jpg"]
+    other = gallery.listing("other").album.id
+    (gallery.root / "other" / "b.jpg").hardlink_to(path)
+    (gallery.root / "disk").rename(gallery.path / "unplugged")
+    (gallery.root / "disk").mkdir()
+    gallery.run(gallery.provider.listing, other)
+    (gallery.root / "disk").rmdir()
+    (gallery.path / "unplugged").rename(gallery.root / "disk")
+    assert gallery.ids("disk")["a.jpg"] == id
+
+
+def test_a_copy_in_another_folder_is_another_asset(gallery: Gallery) -> None:
+    path = gallery.write("a.jpg", b"x" * 200_000)
+    asset = gallery.asset("a.jpg")
+    gallery.run(gallery.provider.facts, asset)
+    (gallery.root / "sub").mkdir()
+    shutil.copy(path, gallery.root / "sub" / "b.jpg")
+    assert gallery.ids("sub")["b.jpg"] != asset.id
+    assert gallery.asset("a.jpg") == asset
+
+
+def test_a_version_that_comes_back_is_the_same_in_listing_and_asset(gallery: Gallery) -> None:
+    path = gallery.write("a.jpg", b"one")
+    before = gallery.asset("a.jpg")
+    path.write_bytes(b"other")
+    between = gallery.run(gallery.provider.asset, before.id)
+    path.write_bytes(b"one")
+    os.utime(path, ns=(before.mtime_ns, before.mtime_ns))
+    after = gallery.asset("a.jpg")
+    assert after.version == before.version
+    assert after.changed_ns > between.changed_ns > before.changed_ns
+    assert gallery.run(gallery.provider.asset, before.id) == after
 
 
 def test_a_copy_beside_its_original_is_another_asset(gallery: Gallery) -> None:
@@ -492,13 +591,20 @@ def test_an_emptied_root_is_empty(gallery: Gallery) -> None:
 
 
 DENIED = """
-import sys, trio
+import ctypes, os, sys, trio
 from pathlib import Path
 from iiiffs.errors import AccessDenied
 from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import open_provider
 from iiiffs.state import State
 path = Path(sys.argv[1])
+if os.geteuid() == 0:
+    for each in (path, path / "root", path / "root" / "sub", path / "root" / "a.jpg"):
+        os.chown(each, 65534, 65534)
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: else /proc/self/fd stays root's
 state = State.open(path / "state")
 context = ProviderContext("home", {"path": str(path / "root")}, state.ledger("home"), None)
 
@@ -529,20 +635,15 @@ trio.run(main)
 
 
 def test_what_may_not_be_read_is_denied() -> None:
-    """In a process of its own, because root may read everything and a process that gave that up has no /proc/self."""
+    """In a process of its own, which gives up being root if it is: root may read everything."""
     with tempfile.TemporaryDirectory() as name:
-        path, root = Path(name), Path(name) / "root"
+        root = Path(name) / "root"
         (root / "sub").mkdir(parents=True)
         (root / "a.jpg").write_bytes(b"secret")
         (root / "a.jpg").chmod(0)
         (root / "sub").chmod(0)
-        user = {}
-        if os.geteuid() == 0:
-            user = {"user": 65534, "group": 65534, "extra_groups": []}
-            for each in (path, root, root / "sub", root / "a.jpg"):
-                os.chown(each, 65534, 65534)
         command = [sys.executable, "-c", DENIED, name]
-        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **user)
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.stderr == ""
     lines = run.stdout.splitlines()
     assert lines[0] == "['a.jpg'] ['sub']"

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
-from render_pictures import coordinates, exif_of, saved, stored_turned
 
 from iiiffs.errors import VersionChanged
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
 from iiiffs.render.exif import ExifTags, read_exif
 from iiiffs.render.headers import read_facts
+from tests.unit.render.render_pictures import coordinates, exif_of, saved, stored_turned
 
 
 def facts_of(data: bytes, pixels_max: int = 1_000_000) -> Facts:

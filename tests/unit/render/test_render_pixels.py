@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from render_pictures import (
+
+from iiiffs.iiif.parameters import Format, Quality, Rotation
+from iiiffs.iiif.pyramid import scale_factors, tiles
+from iiiffs.model.image import Extent
+from iiiffs.render.renderer import Renderer, RenderLimits
+from iiiffs.render.transform import turned_extent
+from tests.unit.render.render_pictures import (
     Source,
     coordinates,
     exif_of,
@@ -20,12 +26,6 @@ from render_pictures import (
     stored_turned,
     whole,
 )
-
-from iiiffs.iiif.parameters import Format, Quality, Rotation
-from iiiffs.iiif.pyramid import scale_factors, tiles
-from iiiffs.model.image import Extent
-from iiiffs.render.renderer import Renderer, RenderLimits
-from iiiffs.render.transform import turned_extent
 
 PICTURE = coordinates(96, 64)
 PNG = Source(saved(PICTURE, "PNG"))
@@ -60,7 +60,9 @@ def test_mirror_comes_before_a_clockwise_quarter_turn(turn: str) -> None:
         rows = [list(row) for row in zip(*rows[::-1], strict=True)]
     answer = PNG.image(image_request((0, 0, 96, 64), (96, 64), turn))
     assert answer.size == (len(rows[0]), len(rows))
-    assert [answer.getpixel((x, y)) for y in range(len(rows)) for x in range(len(rows[0]))] == sum(rows, [])
+    assert [answer.getpixel((x, y)) for y in range(len(rows)) for x in range(len(rows[0]))] == [
+        pixel for row in rows for pixel in row
+    ]
 
 
 @pytest.mark.parametrize("turn", ["22.5", "45", "!30", "123.4", "359"])
@@ -109,6 +111,17 @@ def test_the_size_is_exactly_what_was_asked_for(data: st.DataObject) -> None:
     assert answer.size == (size[::-1] if turn.endswith(("90", "270")) else size)
 
 
+def edges_repeated(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """`picture` at the top left of a larger one, its last column and row repeated."""
+    larger = Image.new(picture.mode, size)
+    for x in range(picture.width, size[0]):
+        larger.paste(picture.crop((picture.width - 1, 0, picture.width, picture.height)), (x, 0))
+    larger.paste(picture, (0, 0))
+    for y in range(picture.height, size[1]):
+        larger.paste(larger.crop((0, picture.height - 1, size[0], picture.height)), (0, y))
+    return larger
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG"])
 @pytest.mark.parametrize("size", [(333, 251), (512, 256), (97, 301)])
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -127,12 +140,11 @@ def test_tiles_of_each_level_lie_side_by_side(name: str, size: tuple[int, int], 
                 renderer,
             )
             joined.paste(part, (region.left // scale, region.top // scale))
-        expected = (
-            picture.resize(joined.size, Image.Resampling.BOX, (0, 0, joined.width * scale, joined.height * scale))
-            if (size[0] % scale == 0 and size[1] % scale == 0)
-            else picture.resize(joined.size, Image.Resampling.BOX)
-        )
-        assert mean_error(joined, expected) < 3
+        expected = edges_repeated(picture, (joined.width * scale, joined.height * scale)).reduce(scale)
+        # An edge tile's size is rounded up. Where the picture is stored the other way round the partial pixel is at the
+        # wrong end, and the tile is stretched to its size instead: by less than one px of its far edge.
+        aligned = orientation == 1 or (size[0] % scale == 0 and size[1] % scale == 0)
+        assert mean_error(joined, expected) < (3 if aligned else 3 + 0.5 * 255 / min(joined.size))
 
 
 @pytest.mark.parametrize(

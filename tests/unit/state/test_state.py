@@ -6,6 +6,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import trio
 from iiiffs.errors import ConfigError, StoreCorrupt, StoreError, StoreLocked
 from iiiffs.model.gallery import AccountName
 from iiiffs.state import State
+from iiiffs.state.environment import Environment, Reading, Writing
 from iiiffs.sync.identity import Row
 
 HOME = AccountName("home")
@@ -192,6 +195,29 @@ def test_the_map_grows_under_readers(tmp_path: Path) -> None:
     trio.run(main)
     assert {row.id for row in ledger.rows_in("root")} == {row.id for row in rows}
     state.close()
+
+
+def test_the_map_does_not_grow_while_somebody_reads(tmp_path: Path) -> None:
+    """Rule: lmdb.h, mdb_env_set_mapsize: the mapping that a reader looks at would be taken away."""
+    environment = Environment(tmp_path / "db", map_bytes=256 << 10)
+
+    def write(writing: Writing) -> None:
+        for number in range(2000):
+            writing.put("meta", b"%d" % number, b"x" * 400)
+
+    writer = threading.Thread(target=environment.write, args=(write,))
+
+    def read(_: Reading) -> int:
+        writer.start()
+        while writer.is_alive() and not environment._resizing:
+            time.sleep(0.001)
+        return environment.map_bytes
+
+    assert environment.read(read) == 256 << 10
+    writer.join()
+    assert environment.map_bytes > 800_000
+    assert environment.read(lambda reading: reading.get("meta", b"1999")) == b"x" * 400
+    environment.close()
 
 
 def test_a_failed_commit_changes_nothing(state: State) -> None:

@@ -128,6 +128,15 @@ def test_one_vanished_file_is_claimed_once_and_by_the_first_name() -> None:
     assert after["c.jpg"] != id
 
 
+def test_of_two_vanished_hard_links_one_is_chosen_whatever_their_order() -> None:
+    book = Book()
+    rows = list(book.see(ROOT, jpeg("a.jpg", 1), jpeg("b.jpg", 1)).values())
+    orders = [[book.rows[id] for id in order] for order in (rows, rows[::-1])]
+    decided = [decide(ROOT, [jpeg("c.jpg", 1)], Memory(order, book.rows.__contains__), NOW) for order in orders]
+    assert decided[0] == decided[1]
+    assert decided[0].rows[0].id == min(rows)
+
+
 def test_a_move_between_folders_needs_a_positive_absence() -> None:
     book, sub = Book(), Place("home", "sub", b"sub")
     id = book.see(ROOT, jpeg("a.jpg", 1))["a.jpg"]

@@ -34,8 +34,9 @@ from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris, encoded
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.model.image import Extent
+from iiiffs.tree.nodes import PageKind
 from iiiffs.web.nginx import NginxSite, nginx_config
-from iiiffs.web.page import PageKind, page
+from iiiffs.web.page import page
 
 ACCOUNT = AccountName("home")
 LIMITS = Limits(max_width=16384, max_height=16384, max_area=100_000_000)
@@ -87,6 +88,11 @@ def build_site(root: Path, base_url: str) -> None:
     real = files / "iiif" / "scans"
     real.mkdir(parents=True)
     (real / "real.txt").write_text("a provider's own folder named iiif")
+    (files / "empty").mkdir()
+    (files / "empty" / "index.html").write_bytes(page(PageKind.ALBUM, "", base_url))
+    (files / "stranger").mkdir()
+    stranger = "<!doctype html><title>x</title><script>strangerRan = true; alert(1)</script>"
+    (files / "stranger" / "index.html").write_text(stranger)
     for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -167,7 +173,7 @@ def _render(image: Image.Image, service: Path) -> None:
                 size_px = (-(-(box[2] - left) // scale), -(-(box[3] - top) // scale))
                 region = f"{left},{top},{box[2] - left},{box[3] - top}"
                 wanted[f"{region}/{size_px[0]},{size_px[1]}/0/default.jpg"] = (box, size_px)
-    for name, side in (("max", 0), ("!1600,1600", 1600), ("!400,400", 400), ("400,", 400), ("^400,", 400)):
+    for name, side in (("max", 0), ("!1600,1600", 1600), ("!400,400", 400), ("400,", 400), ("^400,", 400), ("90,", 90)):
         shrink = min(side / max(image.size), 1) if side else 1
         wanted[f"full/{name}/0/default.jpg"] = (whole, (round(extent.width * shrink), round(extent.height * shrink)))
     for high in (80, 100, 120, 150, 200):

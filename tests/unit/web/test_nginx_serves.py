@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tests.unit.web.sample_site import NASTY, NESTED, build_site, free_port, ngi
 NOBODY = 65534
 STRANGER = "https://evil.example"
 SERVICE = "/home/iiif/3/a1"
+ALBUM_MANIFEST = "/home/iiif/presentation/3/album-a/manifest.json"
 IMAGE_CONTEXT = "http://iiif.io/api/image/3/context.json"
 PRESENTATION_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 
@@ -71,7 +73,7 @@ def serve(open_folder: Path) -> Iterator[Serve]:
             if key not in running:
                 port = free_port()
                 url = base or f"http://127.0.0.1:{port}"
-                folder = open_folder / f"{len(running)} $of many"
+                folder = open_folder / f'{len(running)} $of (many) "{{x}}"'
                 (folder / "run").mkdir(parents=True)
                 (folder / "viewers" / "mirador").mkdir(parents=True)
                 (folder / "viewers" / "mirador" / "mirador.min.js").write_text("let a = 1;\n" * 100)
@@ -237,6 +239,38 @@ def test_foreign_host_names_learn_nothing(site: Served) -> None:
         assert answer.status == 421, host
         assert "Access-Control-Allow-Origin" not in answer.headers
         assert b"iiiffs" not in answer.body
+
+
+def test_a_request_without_a_host_learns_nothing(site: Served) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as stream:
+        stream.sendall(f"GET {site.prefix}/ HTTP/1.0\r\n\r\n".encode())
+        assert stream.recv(64).startswith(b"HTTP/1.1 421 ")
+
+
+def test_ipv6_loopback(open_folder: Path) -> None:
+    try:
+        port = free_port("::1")
+    except OSError as error:
+        pytest.skip(f"no IPv6 loopback here: {error}")
+    folder = open_folder / "ipv6"
+    (folder / "run").mkdir(parents=True)
+    (folder / "mount").mkdir()
+    (folder / "mount" / "a.txt").write_text("a")
+    config = NginxSite(
+        root=str(folder / "mount"),
+        listen=f"[::1]:{port}",
+        base_url=f"http://[::1]:{port}",
+        viewers=str(folder / "viewers"),
+        run_dir=str(folder / "run"),
+        user="root" if os.geteuid() == 0 else "",
+    )
+    with nginx_running(config):
+        connection = http.client.HTTPConnection("::1", port, timeout=10)
+        connection.request("GET", "/a.txt", headers={"Origin": config.base_url})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"a")
+        assert answer.headers["Access-Control-Allow-Origin"] == config.base_url
+        connection.close()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "PROPFIND", "MKCOL"])

@@ -1,6 +1,7 @@
 // Follows the page's own link to a viewer, and waits for pictures of the manifest in it.
-export default async function mirador({ page, url, options }) {
+export default async function viewer({ page, url, options }) {
   await page.goto(url);
+  await page.waitForLoadState("networkidle");
   const href = await page.getAttribute(`#documents a:has-text("${options.viewer}")`, "href");
   await page.goto(href);
   await page.waitForSelector(options.ready);

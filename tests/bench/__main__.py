@@ -1,0 +1,12 @@
+"""`make bench`"""
+
+import os
+
+os.environ["IIIFFS_BENCH"] = "1"
+
+from tests.bench import cold, listing, warm  # noqa: E402  (the harness reads the variable when it is imported)
+
+if __name__ == "__main__":
+    warm.run()
+    cold.run()
+    listing.run()

@@ -1,0 +1,139 @@
+"""An in-memory provider with titles instead of file names, and faults on order. Held by the contract suite."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO
+
+import trio
+
+from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing, Version
+from iiiffs.providers.base import Capabilities, Original
+from iiiffs.render.headers import read_facts
+
+SECOND_NS = 10**9
+ROOT = AlbumId("root")
+
+
+class MemoryProvider:
+    """Albums and assets in dictionaries. `unreachable` and `hangs` make every question fail or wait for ever."""
+
+    def __init__(self, *, real_names: bool = False) -> None:
+        self.capabilities = Capabilities(folders=True, real_names=real_names, local=True, fresh_s=1.0)
+        self.albums: dict[AlbumId, Album] = {ROOT: Album(ROOT, "root", None, SECOND_NS)}
+        self.assets: dict[AssetId, Asset] = {}
+        self.contents: dict[AssetId, bytes] = {}
+        self.asked: Counter[str] = Counter()
+        self.unreachable = False
+        self.hangs = False
+        self._clock = 1
+
+    def add_album(self, album: str, title: str, parent: AlbumId = ROOT) -> AlbumId:
+        """One more album."""
+        self.albums[AlbumId(album)] = Album(AlbumId(album), title, parent, self._tick())
+        return AlbumId(album)
+
+    def put(self, asset: str, name: str, content: bytes, album: AlbumId = ROOT) -> Asset:
+        """A new asset, or new bytes of one."""
+        now_ns = self._tick()
+        version = Version(f"v{now_ns // SECOND_NS}")
+        self.contents[AssetId(asset)] = content
+        self.assets[AssetId(asset)] = Asset(
+            AssetId(asset), album, name, version, len(content), now_ns, now_ns, "image/jpeg"
+        )
+        self.albums[album] = replace(self.albums[album], mtime_ns=now_ns)
+        return self.assets[AssetId(asset)]
+
+    def remove(self, asset: str) -> None:
+        """It is not there any more."""
+        gone = self.assets.pop(AssetId(asset))
+        self.albums[gone.album] = replace(self.albums[gone.album], mtime_ns=self._tick())
+
+    async def authenticate(self) -> None:
+        await self._asked("authenticate")
+
+    async def root(self) -> Album:
+        await self._asked("root")
+        return self.albums[ROOT]
+
+    async def album(self, album: AlbumId) -> Album:
+        await self._asked("album")
+        if album not in self.albums:
+            raise AssetGone(album)
+        return self.albums[album]
+
+    async def listing(self, album: AlbumId) -> Listing:
+        found = await self.album(album)
+        await self._asked("listing")
+        assets = tuple(asset for asset in self.assets.values() if asset.album == album)
+        albums = tuple(below for below in self.albums.values() if below.parent == album)
+        etag = repr((found, albums, [(asset.id, asset.version, asset.name) for asset in assets]))
+        return Listing(found, assets, albums, etag)
+
+    async def asset(self, asset: AssetId) -> Asset:
+        await self._asked("asset")
+        if asset not in self.assets:
+            raise AssetGone(asset)
+        return self.assets[asset]
+
+    async def facts(self, asset: Asset) -> Facts:
+        await self._asked("facts")
+        return read_facts(io.BytesIO(self._bytes(asset)), asset.name)
+
+    async def open(self, asset: Asset) -> Original:
+        await self._asked("open")
+        return MemoryOriginal(self, asset, self._bytes(asset))
+
+    async def aclose(self) -> None:
+        """Nothing runs."""
+
+    def _bytes(self, asset: Asset) -> bytes:
+        if asset.id not in self.assets:
+            raise AssetGone(asset.id)
+        if self.assets[asset.id].version != asset.version:
+            raise VersionChanged(asset.id)
+        return self.contents[asset.id]
+
+    async def _asked(self, what: str) -> None:
+        self.asked[what] += 1
+        await trio.lowlevel.checkpoint()
+        if self.unreachable:
+            raise ProviderUnreachable("the memory provider was told to be unreachable")
+        if self.hangs:
+            await trio.sleep_forever()
+
+    def _tick(self) -> int:
+        self._clock += 1
+        return self._clock * SECOND_NS
+
+
+class MemoryOriginal:
+    """The bytes of one version, for as long as it is the present one."""
+
+    def __init__(self, provider: MemoryProvider, asset: Asset, content: bytes) -> None:
+        self._provider = provider
+        self._asset = asset
+        self._content = content
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._content)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        current = self._provider.assets.get(self._asset.id)
+        if current is not None and current.version != self._asset.version:
+            raise VersionChanged(self._asset.id)
+        return self._content[offset : offset + length]
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        yield io.BytesIO(self._content)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

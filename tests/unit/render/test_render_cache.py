@@ -1,0 +1,210 @@
+"""One decode an image, a budget that holds, and bytes that never depend on what is in memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from io import BytesIO
+from threading import Barrier, Event
+from typing import BinaryIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from iiiffs.errors import NotOffered, StoreCorrupt, TooLarge, Undecodable
+from iiiffs.iiif.parameters import Format, Quality
+from iiiffs.model.gallery import Facts
+from iiiffs.model.image import Extent
+from iiiffs.render.plan import Decode
+from iiiffs.render.pyramid import Pyramid, PyramidCache
+from iiiffs.render.renderer import Renderer, RenderLimits
+from tests.unit.render.render_pictures import Source, coordinates, exif_of, image_request, saved, whole
+
+JPEG = saved(coordinates(301, 203), "JPEG", exif=exif_of(6))
+ALL = (0, 0, 203, 301)
+REQUESTS = [
+    image_request(ALL, (203, 301), format=Format.JPG),
+    image_request(ALL, (102, 151), format=Format.JPG),
+    image_request(ALL, (51, 76), format=Format.JPG),
+    image_request(ALL, (26, 38), format=Format.JPG),
+    image_request(ALL, (77, 99), "!45", Quality.GRAY, Format.WEBP),
+    image_request((0, 0, 128, 128), (64, 64), "90"),
+    image_request((128, 256, 203, 301), (75, 45), quality=Quality.BITONAL),
+    image_request((50, 60, 90, 80), (80, 40), format=Format.JPG),
+]
+COLD = [Source(JPEG).render(request) for request in REQUESTS]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, len(REQUESTS) - 1), min_size=1, max_size=12), st.sampled_from([0, 100_000, 1 << 30]))
+def test_any_order_and_any_budget_give_the_bytes_of_a_cold_start(order: list[int], budget_bytes: int) -> None:
+    source, renderer = Source(JPEG), Renderer(RenderLimits(pyramid_bytes_max=budget_bytes))
+    for index in order:
+        assert source.render(REQUESTS[index], renderer) == COLD[index]
+
+
+def test_a_jpeg_is_decoded_once_in_full_and_once_as_a_draft() -> None:
+    source, renderer = Source(JPEG), Renderer(RenderLimits())
+    for request in REQUESTS * 2:
+        source.render(request, renderer)
+    gauges = renderer.gauges
+    assert (source.opened, gauges.full_decodes, gauges.draft_decodes) == (2, 1, 1)
+    assert (gauges.renders, gauges.cache_hits) == (16, 14)
+
+
+def test_the_first_overview_of_a_jpeg_is_a_draft_and_of_a_png_is_not() -> None:
+    for name, decodes in (("JPEG", (0, 1)), ("PNG", (1, 0))):
+        source, renderer = Source(saved(coordinates(200, 200), name)), Renderer(RenderLimits())
+        source.render(image_request((0, 0, 200, 200), (50, 50)), renderer)
+        assert (renderer.gauges.full_decodes, renderer.gauges.draft_decodes) == decodes
+
+
+def test_sixteen_threads_that_ask_at_once_share_one_decode() -> None:
+    source, renderer, facts = Source(JPEG), Renderer(RenderLimits()), Source(JPEG).facts
+    together = Barrier(16)
+
+    def ask(_: int) -> bytes:
+        together.wait(10)
+        return renderer.render("key", source.open, REQUESTS[0], facts)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = set(pool.map(ask, range(16)))
+    assert answers == {COLD[0]}
+    assert (source.opened, renderer.gauges.full_decodes, renderer.gauges.renders) == (1, 1, 16)
+
+
+def test_another_image_does_not_wait_for_a_decode_that_hangs() -> None:
+    renderer, facts = Renderer(RenderLimits()), Source(JPEG).facts
+    opened, go_on = Event(), Event()
+
+    def hanging() -> AbstractContextManager[BinaryIO]:
+        opened.set()
+        assert go_on.wait(10)
+        return BytesIO(JPEG)
+
+    with ThreadPoolExecutor(2) as pool:
+        stuck = pool.submit(renderer.render, "stuck", hanging, REQUESTS[0], facts)
+        assert opened.wait(10)
+        other = pool.submit(renderer.render, "other", lambda: BytesIO(JPEG), REQUESTS[0], facts)
+        assert other.result(10) == COLD[0]
+        assert not stuck.done()
+        go_on.set()
+        assert stuck.result(10) == COLD[0]
+
+
+def test_the_budget_holds_and_the_least_recently_used_goes_first() -> None:
+    one_bytes = 203 * 301 * 4 * 4 // 3
+    renderer, sources = Renderer(RenderLimits(pyramid_bytes_max=2 * one_bytes)), [Source(JPEG) for _ in range(3)]
+    facts = sources[0].facts
+
+    def ask(number: int) -> None:
+        renderer.render(str(number), sources[number].open, REQUESTS[0], facts)
+        assert renderer.gauges.bytes_held <= 2 * one_bytes
+
+    for number in (0, 1, 0, 2, 0, 1):
+        ask(number)
+    assert [source.opened for source in sources] == [1, 2, 1]
+    assert renderer.gauges.bytes_held == 2 * one_bytes
+
+
+def test_a_source_over_the_whole_budget_is_answered_and_not_kept() -> None:
+    source, renderer = Source(JPEG), Renderer(RenderLimits(pyramid_bytes_max=1000))
+    assert [source.render(REQUESTS[0], renderer) for _ in range(2)] == [COLD[0]] * 2
+    assert (source.opened, renderer.gauges.bytes_held) == (2, 0)
+
+
+def test_a_failed_decode_reaches_every_asker_and_is_tried_again() -> None:
+    cache, started, go_on = PyramidCache(1 << 20), Event(), Event()
+    pyramid = Pyramid(Image.new("L", (4, 4)), 0, 1, None)
+
+    def failing() -> Pyramid:
+        started.set()
+        assert go_on.wait(10)
+        raise StoreCorrupt("block 3")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cache.get, ("key", Decode.FULL), failing)
+        assert started.wait(10)
+        second = pool.submit(cache.get, ("key", Decode.FULL), failing)
+        while cache.hits == 0:
+            assert not second.done()
+        go_on.set()
+        for asker in (first, second):
+            with pytest.raises(StoreCorrupt):
+                asker.result(10)
+    assert cache.get(("key", Decode.FULL), lambda: pyramid) is pyramid
+
+
+def test_prepare_decodes_so_that_render_need_not() -> None:
+    source, renderer = Source(JPEG), Renderer(RenderLimits())
+    renderer.prepare("key", source.open, Decode.FULL, source.facts)
+    assert source.render(REQUESTS[0], renderer) == COLD[0]
+    assert source.opened == 1
+
+
+def test_the_cost_is_a_sixteenth_where_a_draft_answers() -> None:
+    renderer, facts = Renderer(RenderLimits()), Facts("image/jpeg", Extent(6000, 4000))
+    overview = image_request((0, 0, 6000, 4000), (375, 250))
+    assert renderer.cost_px(overview, facts) == 1500 * 1000 * 4 // 3 + 4 * 375 * 250
+    tile = image_request((0, 0, 512, 512), (512, 512))
+    assert renderer.cost_px(tile, facts) == 32_000_000 + 4 * 512 * 512
+    assert renderer.cost_px(overview, replace(facts, media_type="image/png")) > 32_000_000
+
+
+def cut_in_half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("size", [(200, 200), (40, 40)])
+def test_a_truncated_file_is_undecodable_and_not_half_gray(name: str, size: tuple[int, int]) -> None:
+    data = saved(coordinates(200, 200), name)
+    facts = replace(Source(data).facts, error=None)
+    source, renderer = Source(cut_in_half(data)), Renderer(RenderLimits())
+    with pytest.raises(Undecodable):
+        renderer.render("key", source.open, image_request((0, 0, 200, 200), size), facts)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        Facts("image/png", Extent(301, 203)),
+        Facts("image/jpeg", Extent(301, 203)),
+        Facts("image/jpeg", None, error="x.jpg: empty file"),
+    ],
+)
+def test_bytes_that_are_not_those_of_the_facts_are_refused(facts: Facts) -> None:
+    request = whole(Facts("image/jpeg", Extent(203, 301)))
+    with pytest.raises(Undecodable):
+        Renderer(RenderLimits()).render("key", lambda: BytesIO(JPEG), request, facts)
+
+
+def test_a_source_over_the_limit_is_never_opened() -> None:
+    source, renderer = Source(JPEG), Renderer(RenderLimits(pixels_max=60_000))
+    with pytest.raises(TooLarge):
+        source.render(REQUESTS[3], renderer)
+    assert source.opened == 0
+
+
+def test_errors_of_the_stream_pass() -> None:
+    def broken() -> AbstractContextManager[BinaryIO]:
+        raise StoreCorrupt("block 3")
+
+    with pytest.raises(StoreCorrupt):
+        Renderer(RenderLimits()).render("key", broken, REQUESTS[0], Source(JPEG).facts)
+
+
+def test_a_format_that_is_not_written_is_not_offered() -> None:
+    with pytest.raises(NotOffered):
+        Source(JPEG).render(replace(REQUESTS[0], format=Format.PDF))
+
+
+def test_the_fingerprint_names_what_decides_the_bytes() -> None:
+    fingerprint = Renderer(RenderLimits()).fingerprint
+    assert fingerprint == Renderer(RenderLimits(pyramid_bytes_max=1)).fingerprint
+    assert fingerprint.isascii() and "\n" not in fingerprint
+    for word in ("render=", "jpg=85/4:2:0", "pillow=", "libjpeg_turbo=", "webp=", "littlecms2="):
+        assert word in fingerprint

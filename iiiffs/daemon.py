@@ -50,6 +50,9 @@ from iiiffs.web.page import page
 
 log = logging.getLogger(__name__)
 
+CLOSE_S = 3.0
+"""How long providers may take to put away what they hold: stopping never needs a network."""
+GREET_S = 5.0
 BODY_BYTES = 64 << 20
 """Documents and renditions kept in memory between the lookup that made them and the open that reads them."""
 RENDER_PIXELS = 96_000_000
@@ -104,9 +107,12 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon.operations = operations
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
-        await _serve(operations, options, len(providers))
-        for provider in providers.values():
-            await provider.aclose()
+        try:
+            await _serve(operations, options, len(providers))
+        finally:
+            with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
+                for provider in providers.values():
+                    await provider.aclose()
         nursery.cancel_scope.cancel()
 
 
@@ -130,9 +136,11 @@ def _provider(account: Account, state: State) -> Provider:
 async def _greet(name: AccountName, provider: Provider) -> None:
     """The provider was asked whether it is there. Could not ask is no reason not to mount: it may come back."""
     try:
-        await provider.authenticate()
-    except ProviderUnreachable as error:
-        log.warning("%s: %s; mounted all the same, it is asked again", name, error)
+        with trio.fail_after(GREET_S):
+            await provider.authenticate()
+    except (ProviderUnreachable, trio.TooSlowError) as error:
+        reason = str(error) or f"no answer within {GREET_S:g} s"
+        log.warning("%s: %s; mounted all the same, it is asked again", name, reason)
     except AccessDenied as error:
         raise ConfigError(f"account.{name}: {error}") from error
 

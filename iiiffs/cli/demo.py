@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -224,11 +224,14 @@ def _listens(port: int) -> bool:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    """The child has ended, and so have its own children: a killed nginx master leaves workers that go on serving."""
     from iiiffs.cli.readiness import stop_child
 
     if child.poll() is None:
         child.terminate()
     stop_child(child)
+    with suppress(ProcessLookupError):  # the usual case: nobody is left in the group that it led
+        os.killpg(child.pid, signal.SIGTERM)
 
 
 def _unmount_leftover(mountpoint: Path) -> None:

@@ -51,12 +51,13 @@ class CanvasItem:
 
 @dataclass(frozen=True, slots=True)
 class AlbumHeading:
-    """What a Manifest says of its album. `part_of`: URI of the Collection that lists it, None if there is none."""
+    """What a Manifest says of its album. `part_of`: URI of the Collection that lists it; `homepage`: of its page."""
 
     account: AccountName
     album: AlbumId
     label: str
     part_of: str | None
+    homepage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,13 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class CollectionItem:
-    """A reference to a document, by its URI. `label` may be any text."""
+    """A reference to a document, by its URI. `label` may be any text. `homepage`: URI of a page that shows it."""
 
     id: str
     type: Literal["Manifest", "Collection"]
     label: str
     thumbnail: Thumbnail | None
+    homepage: str | None = None
 
 
 def manifest(uris: Uris, heading: AlbumHeading, items: Sequence[CanvasItem], limits: Limits) -> dict[str, object]:
@@ -92,6 +94,7 @@ def manifest(uris: Uris, heading: AlbumHeading, items: Sequence[CanvasItem], lim
         "label": language_map(heading.label),
         "thumbnail": canvases[0]["thumbnail"],
         "behavior": ["individuals"],
+        **_homepage(heading.homepage, heading.label),
         **_part_of(heading.part_of),
         "items": canvases,
     }
@@ -242,4 +245,11 @@ def _reference(item: CollectionItem, limits: Limits) -> dict[str, object]:
     reference: dict[str, object] = {"id": item.id, "type": item.type, "label": language_map(item.label)}
     if item.thumbnail is not None:
         reference["thumbnail"] = thumbnails(item.thumbnail, limits)
-    return reference
+    return reference | _homepage(item.homepage, item.label)
+
+
+def _homepage(uri: str | None, label: str) -> dict[str, object]:
+    """The page that shows the thing. Rule: Presentation API 3.0 §3.3, homepage."""
+    if uri is None:
+        return {}
+    return {"homepage": [{"id": uri, "type": "Text", "format": "text/html", "label": language_map(label)}]}

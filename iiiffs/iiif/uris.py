@@ -61,3 +61,11 @@ class Uris:
     def original(self, account: AccountName, path: Sequence[str]) -> str:
         """The original under files/; `path` holds the names of its folders and its own, as os.fsdecode gives them."""
         return "/".join((self.base_url, encoded(account), "files", *map(encoded, path)))
+
+    def account_page(self, account: AccountName) -> str:
+        """The directory of an account, where a web server shows its page."""
+        return f"{self.base_url}/{encoded(account)}/"
+
+    def folder_page(self, account: AccountName, path: Sequence[str]) -> str:
+        """The directory of a folder below files/, where a web server shows its page; `path` as for `original`."""
+        return self.original(account, path) + "/"

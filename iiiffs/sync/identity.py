@@ -3,10 +3,11 @@
 The order of claims on a row, strongest first, each pass over all observed entries before the next one begins:
 
 1. the same path (an editor's temp + rename over keeps the id);
-2. the same device and inode, where the recorded path is positively absent (a rename keeps the id);
+2. the same device, inode, mtime and size, where the recorded path is positively absent (a rename keeps the id);
 3. the same content, where the recorded path is positively absent (a move between disks keeps the id);
 4. nobody: a new id, a hash of account and path, so that a host without state gives the same URIs.
 
+An inode number alone says nothing: ext4 gives that of a deleted file to the very next one that is made.
 2 and 3 want the same kind too, so that the backup `IMG.jpg~` does not take the id of `IMG.jpg` between an editor's two
 renames. A row belongs to a folder's *id*, not to its path: when a folder is renamed, all below it follows.
 Rows of what vanished stay (`gone`), so that a file that comes back has its old id; see `_is_forgettable` for the bound.
@@ -140,13 +141,24 @@ def new_id(account: str, path: bytes, *, is_folder: bool, taken: Callable[[str],
         salt += 1
 
 
+def moved_key(entry: Observed | Row) -> tuple[object, ...]:
+    """What a rename leaves as it was. (The size of a folder is the file system's own affair.)"""
+    size = 0 if entry.is_folder else entry.size
+    return (entry.kind, entry.device, entry.inode, entry.mtime_ns, size)
+
+
 def evolve(row: Row, seen: Observed, now_ns: int) -> Row:
     """`row` after `seen` was found at its path; `row` itself when nothing differs. Rule: DESIGN §2.4.
 
     A new version shows the file's mtime, or the next later time that is at least 1 s from what earlier ones showed;
     and has begun at the file's mtime or now, whichever is later, and at least 1 s after the one before.
     """
-    if row.version == version_of(seen.mtime_ns, seen.size, seen.inode) or row.is_folder:
+    if row.is_folder:
+        now = (seen.kind, seen.device, seen.inode, seen.mtime_ns, False)
+        if (row.kind, row.device, row.inode, row.mtime_ns, row.gone) == now:
+            return row
+        return replace(row, kind=seen.kind, device=seen.device, inode=seen.inode, mtime_ns=seen.mtime_ns, gone=False)
+    if row.version == version_of(seen.mtime_ns, seen.size, seen.inode):
         if (row.kind, row.device, row.inode, row.gone) == (seen.kind, seen.device, seen.inode, False):
             return row
         return replace(row, kind=seen.kind, device=seen.device, inode=seen.inode, gone=False)
@@ -204,10 +216,10 @@ def _claims(observed: Sequence[Observed], memory: Memory) -> dict[bytes, Row]:
     claimed = {row.id for row in claims.values()}
     free = [row for row in (*memory.recorded, *memory.absent) if row.id not in claimed]
     rest = sorted((seen for seen in observed if seen.name not in claims), key=lambda entry: entry.name)
-    inodes = _by_key(free, lambda row: (row.kind, row.device, row.inode))
+    inodes = _by_key(free, moved_key)
     contents = _by_key((row for row in free if row.digest and row.size), lambda row: (row.kind, row.size, row.digest))
     for seen in rest:
-        _claim(claims, claimed, seen, inodes.get((seen.kind, seen.device, seen.inode), ()))
+        _claim(claims, claimed, seen, inodes.get(moved_key(seen), ()))
     for seen in rest:
         if seen.name not in claims and seen.name in memory.digests:
             _claim(claims, claimed, seen, contents.get((seen.kind, seen.size, memory.digests[seen.name]), ()))

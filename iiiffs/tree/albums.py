@@ -20,7 +20,7 @@ class AlbumNames:
     Titles of other providers are made legal and unique. Rule: DESIGN §2.8.
     """
 
-    __slots__ = ("_entries", "_listing")
+    __slots__ = ("_by_id", "_entries", "_listing")
 
     def __init__(self, listing: Listing, *, real_names: bool) -> None:
         self._listing = listing
@@ -31,6 +31,7 @@ class AlbumNames:
             by_id: dict[str, Album | Asset] = {entry.id: entry for entry in found}
             names = assign_names({key: _title(entry) for key, entry in by_id.items()}, set(SYNTHETIC), {})
             self._entries = {name: by_id[key] for key, name in names.items()}
+        self._by_id: dict[str, str] = {entry.id: name for name, entry in self._entries.items()}
 
     @property
     def listing(self) -> Listing:
@@ -50,12 +51,9 @@ class AlbumNames:
         """True if no real entry has the name of ours."""
         return synthetic not in self._entries
 
-    def name_of(self, asset: Asset) -> str | None:
-        """The name of an asset in this album; None if it has none here."""
-        for name, entry in self._entries.items():
-            if isinstance(entry, Asset) and entry.id == asset.id:
-                return name
-        return None
+    def name_of(self, entry: str) -> str | None:
+        """The name of the asset or sub-album of id `entry` here; None if it has none."""
+        return self._by_id.get(entry)
 
 
 def _title(entry: Album | Asset) -> str:

@@ -22,7 +22,8 @@ class DocumentKind(Enum):
 
 
 class PageKind(Enum):
-    """The constant pages: `collection` shows a collection.json, `album` a manifest.json and a collection.json."""
+    """The constant pages: `collection` shows a collection.json (and the manifest that it lists as its own), `album` a
+    manifest.json."""
 
     COLLECTION = "collection"
     ALBUM = "album"

@@ -122,8 +122,7 @@ class Aliases:
     async def entries(self, directory: AliasDir) -> Snapshot:
         """A link for every picture of the album."""
         gallery = self._galleries[directory.account]
-        listing, facts = await gallery.with_facts(directory.album)
-        names = AlbumNames(listing, real_names=gallery.capabilities.real_names)
+        names, facts = await gallery.with_facts(directory.album)
         return fixed_snapshot(
             [
                 (name, _alias(directory, entry))

@@ -7,6 +7,7 @@ of one name are at least 1 s apart (DESIGN §2.4).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,10 +22,13 @@ from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, O
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.gallery import Gallery
+
+log = logging.getLogger(__name__)
 
 SECOND_NS = 1_000_000_000
 ROOT = AccountName("")
@@ -54,6 +58,16 @@ class Made:
     mtime_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a Collection says of itself. `owner`: as in the node."""
+
+    uri: str
+    owner: str
+    label: str
+    part_of: str
+
+
 Name = tuple[AccountName, DocumentKind, str]
 """Account, kind and owner: the name whose bytes may change."""
 
@@ -65,41 +79,47 @@ class Documents:
         self.rules = rules
         self._catalogue = catalogue
         self._bodies = bodies
+        self._lost: set[bytes] = set()
 
     # ---- manifests ------------------------------------------------------------------------------------------
 
     async def manifest(self, gallery: Gallery, album: AlbumId) -> Made:
         """The album's manifest, current. Errors: NoSuchName if the album has no picture."""
-        listing = await gallery.listing(album)
-        made = await self.known_manifest(gallery, listing)
+        made = await self.known_manifest(gallery, await gallery.listing(album))
         if made is not None:
             return made
-        listing, facts = await gallery.with_facts(album)
-        path = await folder_path(gallery, listing.album)
-        items = self._canvases(gallery, listing, facts, path)
-        heading = AlbumHeading(gallery.account, album, path[-1], self._part_of(gallery, listing))
-        body = presentation.manifest(self.rules.uris, heading, items, self.rules.limits)
+        names, facts = await gallery.with_facts(album)
+        listing, uris = names.listing, self.rules.uris
+        path = await gallery.path(listing.album)
+        heading = AlbumHeading(
+            gallery.account,
+            album,
+            _label(gallery, listing.album),
+            self._part_of(gallery, listing),
+            homepage=self._homepage(gallery, path),
+        )
+        items = self._canvases(gallery, names, facts, path)
+        body = presentation.manifest(uris, heading, items, self.rules.limits)
         began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
         inputs = self._manifest_inputs(listing, path)
         return self._made((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""
-        path = await folder_path(gallery, listing.album)
-        inputs = self._manifest_inputs(listing, path)
+        inputs = self._manifest_inputs(listing, await gallery.path(listing.album))
         return self._known((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
 
     def _canvases(
-        self, gallery: Gallery, listing: Listing, facts: dict[AssetId, Facts], path: Sequence[str]
+        self, gallery: Gallery, names: AlbumNames, facts: dict[AssetId, Facts], path: Sequence[str]
     ) -> list[CanvasItem]:
         items = []
-        for asset in listing.assets:
-            told = facts.get(asset.id)
+        for asset in names.listing.assets:
+            told, name = facts.get(asset.id), names.name_of(asset.id)
             if told is None or told.extent is None:
                 continue
             original = None
-            if self.rules.visibility.originals:
-                uri = self.rules.uris.original(gallery.account, [*path[1:], asset.name])
+            if self.rules.visibility.originals and name is not None:
+                uri = self.rules.uris.original(gallery.account, [*path, name])
                 original = OriginalFile(uri, told.media_type, asset.size_bytes)
             items.append(CanvasItem(asset.id, asset.name, told.extent, original, told.captured))
         return items
@@ -114,7 +134,7 @@ class Documents:
 
     def _manifest_inputs(self, listing: Listing, path: Sequence[str]) -> bytes:
         album = listing.album
-        parts = ["manifest", *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
+        parts = ["manifest", album.title, *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
         parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
         return self._inputs(parts)
 
@@ -125,31 +145,27 @@ class Documents:
         listing = await gallery.listing(album)
         if not listing.albums:
             raise NoSuchName("no sub-albums, so no collection.json")
-        path = await folder_path(gallery, listing.album)
-        parent = listing.album.parent
-        uris = self.rules.uris
-        part_of = uris.collection(gallery.account, parent) if parent else uris.account_collection(gallery.account)
-        uri = uris.collection(gallery.account, album)
-        return await self._collection(gallery, listing, (uri, album, path[-1], part_of))
+        parent, uris = listing.album.parent, self.rules.uris
+        heading = Heading(
+            uri=uris.collection(gallery.account, album),
+            owner=album,
+            label=_label(gallery, listing.album),
+            part_of=uris.collection(gallery.account, parent) if parent else uris.account_collection(gallery.account),
+        )
+        return await self._collection(gallery, listing, heading)
 
     async def known_collection(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The collection if it was built from this very listing."""
-        inputs = self._collection_inputs(listing, self.rules.uris.collection(gallery.account, listing.album.id))
+        uri = self.rules.uris.collection(gallery.account, listing.album.id)
+        inputs = self._collection_inputs(listing, uri, await gallery.path(listing.album))
         return self._known((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
 
     async def account_collection(self, gallery: Gallery) -> Made:
         """The collection of one account: what `files/` holds."""
-        root = await gallery.root()
-        listing = await gallery.listing(root.id)
-        uris = self.rules.uris
-        heading = (uris.account_collection(gallery.account), "", gallery.account, uris.root_collection())
-        return await self._collection(gallery, listing, heading)
-
-    async def known_account_collection(self, gallery: Gallery) -> Made | None:
-        """The account's collection if it is built already."""
         listing = await gallery.listing((await gallery.root()).id)
-        inputs = self._collection_inputs(listing, self.rules.uris.account_collection(gallery.account))
-        return self._known((gallery.account, DocumentKind.COLLECTION, ""), inputs)
+        uris = self.rules.uris
+        uri = uris.account_collection(gallery.account)
+        return await self._collection(gallery, listing, Heading(uri, "", gallery.account, uris.root_collection()))
 
     def root_collection(self, accounts: Sequence[AccountName]) -> Made:
         """The collection of all accounts."""
@@ -158,42 +174,62 @@ class Documents:
         known = self._known((ROOT, DocumentKind.COLLECTION, ""), inputs)
         if known is not None:
             return known
-        items = [CollectionItem(uris.account_collection(account), "Collection", account, None) for account in accounts]
+        items = [
+            CollectionItem(
+                uris.account_collection(account), "Collection", account, None, homepage=uris.account_page(account)
+            )
+            for account in accounts
+        ]
         body = presentation.collection(uris.root_collection(), "iiiffs", items, self.rules.limits, part_of=None)
         return self._made((ROOT, DocumentKind.COLLECTION, ""), inputs, body, 0)
 
-    async def _collection(self, gallery: Gallery, listing: Listing, heading: tuple[str, str, str, str]) -> Made:
-        uri, owner, label, part_of = heading
-        inputs = self._collection_inputs(listing, uri)
-        known = self._known((gallery.account, DocumentKind.COLLECTION, owner), inputs)
+    async def _collection(self, gallery: Gallery, listing: Listing, heading: Heading) -> Made:
+        path = await gallery.path(listing.album)
+        inputs = self._collection_inputs(listing, heading.uri, path)
+        name = (gallery.account, DocumentKind.COLLECTION, heading.owner)
+        known = self._known(name, inputs)
         if known is not None:
             return known
-        items = await self._references(gallery, listing, label)
-        body = presentation.collection(uri, label, items, self.rules.limits, part_of=part_of)
+        items = await self._references(gallery, listing, path)
+        body = presentation.collection(heading.uri, heading.label, items, self.rules.limits, part_of=heading.part_of)
         began = max([listing.album.mtime_ns, *(album.mtime_ns for album in listing.albums)])
-        return self._made((gallery.account, DocumentKind.COLLECTION, owner), inputs, body, began)
+        return self._made(name, inputs, body, began)
 
-    async def _references(self, gallery: Gallery, listing: Listing, label: str) -> list[CollectionItem]:
+    async def _references(self, gallery: Gallery, listing: Listing, path: Sequence[str]) -> list[CollectionItem]:
         """The album's own manifest first, then what each sub-album has; what has nothing is left out."""
-        uris = self.rules.uris
-        items = []
-        cover = await self._cover(gallery, listing)
-        if cover is not None:
-            items.append(CollectionItem(uris.manifest(gallery.account, listing.album.id), "Manifest", label, cover))
+        own = await self._reference(gallery, listing, path, below=False)
+        items = [own] if own is not None else []
         for album in listing.albums:
             if not self.rules.visibility.shows_album(gallery.account, album.id):
                 continue
             try:
                 below = await gallery.listing(album.id)
-            except (AssetGone, AccessDenied):
+                item = await self._reference(gallery, below, await gallery.path(below.album), below=True)
+            except (AssetGone, AccessDenied) as error:
+                log.debug("%s: %s is left out of its collection: %s", gallery.account, album.title, error)
                 continue
-            cover = await self._cover(gallery, below)
-            if below.albums:
-                uri = uris.collection(gallery.account, album.id)
-                items.append(CollectionItem(uri, "Collection", album.title, cover))
-            elif cover is not None:
-                items.append(CollectionItem(uris.manifest(gallery.account, album.id), "Manifest", album.title, cover))
+            items += [item] if item is not None else []
         return items
+
+    async def _reference(
+        self, gallery: Gallery, listing: Listing, path: Sequence[str], *, below: bool
+    ) -> CollectionItem | None:
+        """How an album is listed: as a Collection if it is `below` and has sub-albums, else by its Manifest, if any."""
+        account, album, uris = gallery.account, listing.album, self.rules.uris
+        cover = await self._cover(gallery, listing)
+        homepage = self._homepage(gallery, path)
+        if below and listing.albums:
+            return CollectionItem(uris.collection(account, album.id), "Collection", album.title, cover, homepage)
+        if cover is None:
+            return None
+        label = _label(gallery, album)
+        return CollectionItem(uris.manifest(account, album.id), "Manifest", label, cover, homepage)
+
+    def _homepage(self, gallery: Gallery, path: Sequence[str]) -> str | None:
+        """The folder's page, where the names of all folders above it may be shown."""
+        if self.rules.visibility.albums is not None:
+            return None
+        return self.rules.uris.folder_page(gallery.account, path)
 
     async def _cover(self, gallery: Gallery, listing: Listing) -> Thumbnail | None:
         """The first picture of an album; None if it has none."""
@@ -204,9 +240,9 @@ class Documents:
                     return Thumbnail(self.rules.uris.service(gallery.account, asset.id), facts.extent)
         return None
 
-    def _collection_inputs(self, listing: Listing, uri: str) -> bytes:
+    def _collection_inputs(self, listing: Listing, uri: str, path: Sequence[str]) -> bytes:
         album = listing.album
-        parts = ["collection", uri, album.title, str(album.mtime_ns)]
+        parts = ["collection", uri, album.title, *path, str(album.mtime_ns)]
         parts += [f"{below.id}\0{below.title}\0{below.mtime_ns}" for below in listing.albums]
         parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_image][:1]
         return self._inputs(parts)
@@ -236,15 +272,20 @@ class Documents:
         body = self._bodies.get(node)
         if body is not None:
             return body
-        record = self._catalogue.document(record_key(node.account, node.kind, node.owner))
-        if record is None or record.body is None or record.digest.hex() != node.digest:
+        key = record_key(node.account, node.kind, node.owner)
+        record = self._catalogue.document(key)
+        if record is None or record.digest.hex() != node.digest:
+            return None
+        if record.body is None:  # evicted, or too long to be kept: what is recorded of it must not keep it unbuilt
+            self._lost.add(key)
             return None
         self._bodies.put(node, record.body)
         return record.body
 
     def _known(self, name: Name, inputs: bytes) -> Made | None:
-        record = self._catalogue.peek_document(record_key(*name))
-        if record is None or record.inputs != inputs:
+        key = record_key(*name)
+        record = self._catalogue.peek_document(key)
+        if record is None or record.inputs != inputs or key in self._lost:
             return None
         return Made(Document(*name, record.digest.hex()), record.size_bytes, record.mtime_ns)
 
@@ -261,6 +302,7 @@ class Documents:
         record = DocumentRecord(inputs, bytes.fromhex(node.digest), len(encoded), mtime_ns, encoded)
         self._catalogue.put_document(key, record)
         self._bodies.put(node, encoded)
+        self._lost.discard(key)
         return Made(node, len(encoded), mtime_ns)
 
     def _inputs(self, parts: Sequence[str]) -> bytes:
@@ -268,13 +310,9 @@ class Documents:
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-async def folder_path(gallery: Gallery, album: Album) -> list[str]:
-    """The titles from the topmost folder (shown as the account's name) down to `album`."""
-    titles: list[str] = []
-    while album.parent is not None:
-        titles.append(album.title)
-        album = await gallery.album(album.parent)
-    return [gallery.account, *reversed(titles)]
+def _label(gallery: Gallery, album: Album) -> str:
+    """What people see: the topmost folder is the account."""
+    return album.title if album.parent is not None else gallery.account
 
 
 def encode(body: dict[str, object]) -> bytes:

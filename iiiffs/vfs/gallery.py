@@ -81,9 +81,7 @@ class Gallery:
     async def root(self) -> Album:
         """The folder shown as `files/`."""
         async with self._waits():
-            return await self._flights.join(
-                ("root", self.account), self._provider.root, self.deadlines.lookup_s
-            )
+            return await self._flights.join(("root", self.account), self._provider.root, self.deadlines.lookup_s)
 
     async def album(self, album: AlbumId) -> Album:
         """The album itself: from a fresh listing, else asked; what it was when it cannot be asked."""
@@ -173,15 +171,31 @@ class Gallery:
         """The bytes of exactly this version. Errors: VersionChanged, AssetGone."""
         return await self._provider.open(asset)
 
-    async def with_facts(self, album: AlbumId) -> tuple[Listing, dict[AssetId, Facts]]:
+    async def with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:
         """A listing and the facts of its images that belong together, though files change meanwhile."""
         for _ in range(RELISTS):
-            listing = await self.listing(album)
+            names = await self.names(album)
             try:
-                return listing, await self.facts_of(listing)
+                return names, await self.facts_of(names.listing)
             except (VersionChanged, AssetGone):
                 self._kept.pop(album, None)
         raise VersionChanged(f"{self.account}: a folder changes faster than it can be read; try again later")
+
+    async def path(self, album: Album) -> tuple[str, ...]:
+        """The names of the directories below `files/` that lead to `album`, its own last; () for the topmost.
+
+        Errors: AssetGone if it was moved or removed meanwhile.
+        """
+        names: list[str] = []
+        while album.parent is not None:
+            name: str | None = album.title
+            if not self.capabilities.real_names:
+                name = (await self.names(album.parent)).name_of(album.id)
+            if name is None:
+                raise AssetGone(f"{album.id} is not in its folder any more")
+            names.append(name)
+            album = await self.album(album.parent)
+        return tuple(reversed(names))
 
     async def _list(self, album: AlbumId) -> AlbumNames:
         kept = self._kept.get(album)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -21,6 +22,8 @@ from iiiffs.vfs.services import Services
 CONTROL = ".iiiffs"
 FILES = "files"
 CONTROL_MODE = 0o500
+ID_FORM = re.compile(r"[A-Za-z0-9._~-]+")
+"""Of every ASSET-ID and ALBUM-ID (DESIGN §2.7). What else is looked up, bytes that are no text among it, is no id."""
 
 
 class RootDir:
@@ -132,6 +135,8 @@ class ApiDirs:
         """A fixed name, or an id."""
         if name in API_CHILDREN[directory.path]:
             return self._child(directory, name)
+        if not ID_FORM.fullmatch(name):
+            return Absent(attrs.REFUSED_S)
         match directory.path:
             case "3":
                 return await self._services.service(directory.account, AssetId(name))

@@ -60,7 +60,7 @@ def printed_nginx(
         base_url=f"http://127.0.0.1:{port}",
         viewers=str(viewers or folder / "no-viewers"),
         run_dir=str(folder),
-        workers=workers,
+        allow_origins=allow_origins,
         user=root.owner(),
     )
     with nginx(nginx_config(site), folder, port) as errors:

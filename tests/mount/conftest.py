@@ -77,15 +77,35 @@ def sample(tmp_path_factory: pytest.TempPathFactory, sample_photos: Path) -> Ite
         yield mount
 
 
+ALBUMS = 24
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that tests may change; each uses a subfolder of its own."""
-    return tmp_path_factory.mktemp("changing") / "photos"
+    """A folder that tests may change, with ALBUMS folders of one picture `x.jpg` each."""
+    photos = tmp_path_factory.mktemp("changing") / "photos"
+    for number in range(ALBUMS):
+        picture(photos / f"album {number:02}" / "x.jpg", 1)
+    return photos
 
 
 @pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[Mount]:
     """`photos`, mounted once a test file."""
-    picture(photos / "first.jpg")
     with mounted(tmp_path_factory.mktemp("changing-mount"), photos) as mount:
         yield mount
+
+
+@pytest.fixture(scope="module")
+def untouched(photos: Path) -> Iterator[Path]:
+    """The next folder that no test has used."""
+    return iter(sorted(photos.iterdir()))
+
+
+@pytest.fixture
+def album(untouched: Iterator[Path], changing: Mount) -> tuple[Path, Path]:
+    """A folder of the test's own, seen and listed already: on disk, and in the mount."""
+    real = next(untouched)
+    shown = changing.files / real.name
+    assert (shown / "manifest.json").stat().st_size > 0
+    return real, shown

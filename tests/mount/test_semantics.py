@@ -7,8 +7,11 @@ and alone on a line for any number of lines. A block needs no other block: each 
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +29,6 @@ MARK = "\x1e"
 TAKEN_S = 1_717_243_200
 """2024-06-01T12:00:00Z: the time of every file of the gallery."""
 
-pytestmark = [
-    pytest.mark.mount,
-    pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened"),
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -42,8 +40,8 @@ class Example:
 
     @property
     def script(self) -> str:
-        """All commands for one bash; a mark after each tells their outputs apart."""
-        return "\n".join(f"{command}\nprintf '{MARK}'" for command in self.commands)
+        """All commands for one bash; a mark after each tells their outputs apart and leaves `$?` as it was."""
+        return "\n".join(f"{command}\nstatus=$?; printf '{MARK}'; (exit $status)" for command in self.commands)
 
 
 def parse_examples(text: str) -> list[Example]:
@@ -67,14 +65,32 @@ def parse_examples(text: str) -> list[Example]:
     return examples
 
 
-def pattern_of(expected: str) -> re.Pattern[str]:
-    """What an output must match whole."""
-    lines = expected.splitlines()
-    return re.compile("".join(r"(?:.*\n)*" if line == ANY else _line_pattern(line) for line in lines))
+def matches(expected: str, printed: str) -> bool:
+    """True if `printed` is what `expected` says, line by line."""
+    lines = [r"(?:.*\n)*" if line == ANY else _line_pattern(line) for line in expected.splitlines()]
+    return re.fullmatch("".join(lines), printed) is not None
 
 
 def _line_pattern(line: str) -> str:
     return ".*".join(re.escape(part) for part in line.split(ANY)) + r"\n"
+
+
+def run_example(example: Example, mount: Mount, photos: Path) -> list[str]:
+    """What each command of the example printed, on stdout and stderr."""
+    places = {"MOUNT": str(mount.root), "PHOTOS": str(photos), "CONFIG": str(mount.config)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", example.script],
+        cwd=mount.root,
+        env=os.environ | places | {"LC_ALL": "C", "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return done.stdout.split(MARK)[: len(example.commands)]
 
 
 EXAMPLES = parse_examples(SEMANTICS.read_text(encoding="utf-8"))
@@ -92,17 +108,70 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, P
 
 
 def write_gallery(photos: Path) -> None:
-    """Album Trip with two pictures, an album below it, and what is no picture; album Odd with what is odd."""
-    pictures = {
-        "Trip/boat.jpg": (Extent := (600, 400), "navy"),
-        "Trip/pier.png": ((300, 200), "peru"),
-        "Trip/Day 2/fog.jpg": ((640, 480), "gray"),
-        "Odd/real.jpg": (Extent, "green"),
-        "Odd/half.jpg": (Extent, "olive"),
-    }
-    for name, (size, colour) in pictures.items():
-        path = photos / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.effect_noise(size, 64).convert("RGB").save(path) if name.endswith("half.jpg") else Image.new(
-            "RGB", size, colour
-        ).save(path)
+    """As listed at the end of SEMANTICS.md."""
+    for name in ("Trip/Day 2", "Diary", "Odd"):
+        (photos / name).mkdir(parents=True)
+    for name, size, colour in (
+        ("Trip/boat.jpg", (600, 400), "navy"),
+        ("Trip/pier.png", (300, 200), "peru"),
+        ("Trip/Day 2/fog.jpg", (640, 480), "gray"),
+        ("Odd/real.jpg", (320, 200), "green"),
+    ):
+        Image.new("RGB", size, colour).save(photos / name)
+    noise = photos / "Odd/half.jpg"
+    Image.linear_gradient("L").resize((600, 400)).save(noise, quality=95)
+    noise.write_bytes(noise.read_bytes()[: noise.stat().st_size // 2])
+    (photos / "Trip/broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture inside")
+    (photos / "Trip/notes.txt").write_text("Windy.\n")
+    (photos / "Odd/empty.jpg").touch()
+    (photos / "Odd/manifest.json").write_text('{"mine": true}\n')
+    (photos / "Odd/Thumbs.db").touch()
+    (photos / "Odd/twin.jpg").symlink_to("real.jpg")
+    outside = photos.parent / "outside.jpg"
+    Image.new("RGB", (10, 10), "red").save(outside)
+    (photos / "Odd/outside.jpg").symlink_to(outside)
+    for path in photos.rglob("*"):
+        os.utime(path, (TAKEN_S, TAKEN_S), follow_symlinks=False)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= EXAMPLES_MIN
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
+def test_example(example: Example, gallery: tuple[Mount, Path]) -> None:
+    mount, photos = gallery
+    printed = run_example(example, mount, photos)
+    for command, expected, actual in zip(example.commands, example.outputs, printed, strict=True):
+        if not matches(expected, actual):
+            difference = difflib.unified_diff(
+                expected.splitlines(), actual.splitlines(), SEMANTICS.name, "mount", lineterm=""
+            )
+            pytest.fail(f"below line {example.line}, $ {command}\n" + "\n".join(difference), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "is_match"),
+    [
+        ("a\n", "a\n", True),
+        ("", "", True),
+        ("", "noise\n", False),
+        ("a…c\n", "abc\n", True),
+        ("a…c\n", "a\nc\n", False),
+        ("a\n…\nz\n", "a\nb\nc\nz\n", True),
+        ("a\n…\nz\n", "a\nb\n", False),
+        ("a.c\n", "abc\n", False),
+    ],
+)
+def test_the_wildcard(expected: str, printed: str, is_match: bool) -> None:
+    assert matches(expected, printed) is is_match
+
+
+def test_a_continued_command_is_one() -> None:
+    (example,) = parse_examples("```console\n$ echo a \\\n>   b\na b\n$ true\n```\n")
+    assert example == Example(1, ("echo a \\\n  b", "true"), ("a b\n", ""))
+
+
+def test_output_before_a_command_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        parse_examples("```console\nlost\n```\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from iiiffs.sync.identity import (
     Row,
     decide,
     evolve,
+    moved_key,
     new_id,
     unclaimed,
     version_of,
@@ -90,14 +92,13 @@ class Records:
         scan = self._disk.scan(here.path, here.chain)
         recorded = self._ledger.rows_in(here.row.id)
         fresh = unclaimed(scan.entries, recorded)
+        inodes = {(seen.device, seen.inode) for seen in fresh}
+        elsewhere = [row for row in self._ledger.rows_of_inodes(inodes) if row.folder != here.row.id]
+        recorded, elsewhere = (self._recognised(here, fresh, rows) for rows in (recorded, elsewhere))
         vanished = _vanished(scan, recorded)
-        there = {(seen.kind, seen.device, seen.inode) for seen in fresh}
-        left = {row.id for row in vanished if row.is_folder and (row.kind, row.device, row.inode) not in there}
-        absent = [
-            row
-            for row in self._ledger.rows_of_inodes({key[1:] for key in there})
-            if row.folder != here.row.id and (row.kind, row.device, row.inode) in there and self._is_absent(row, left)
-        ]
+        there = {moved_key(seen) for seen in fresh}
+        left = {row.id for row in vanished if row.is_folder and moved_key(row) not in there}
+        absent = [row for row in elsewhere if moved_key(row) in there and self._is_absent(row, left)]
         absent, digests = self._with_contents(here, fresh, vanished, absent, left)
         place = Place(self._account, here.row.id, here.path)
         memory = Memory(recorded, lambda id: self._ledger.row(id) is not None, absent, digests)
@@ -109,9 +110,7 @@ class Records:
 
     def look(self, located: Located) -> Observed:
         """The file as it is now. Errors: AssetGone if it is no regular file any more, and as Disk.stat."""
-        status = self._disk.stat_file(located.path)
-        row = located.row
-        return Observed(row.name, row.kind, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return _seen(located.row, self._disk.stat_file(located.path))
 
     def with_digests(self, digests: dict[str, tuple[str, bytes]]) -> list[Row]:
         """The rows that change by digests of (version, digest), those of other versions left out."""
@@ -122,6 +121,31 @@ class Records:
                 rows.append(replace(row, digest=digest))
         return rows
 
+    def _recognised(self, here: Located, fresh: Sequence[Observed], rows: Sequence[Row]) -> list[Row]:
+        """`rows`, those of folders with the mtime of the new entry that holds a file of theirs unchanged.
+
+        So a folder that was renamed and changed since is known by what is in it.
+        """
+        folders = {(seen.kind, seen.device, seen.inode): seen for seen in fresh if seen.is_folder}
+        recognised = []
+        for row in rows:
+            seen = folders.get((row.kind, row.device, row.inode))
+            if seen and seen.mtime_ns != row.mtime_ns and self._holds_one_of(_below(here.path, seen.name), row.id):
+                recognised.append(replace(row, mtime_ns=seen.mtime_ns))
+            else:
+                recognised.append(row)
+        return recognised
+
+    def _holds_one_of(self, path: bytes, folder: str) -> bool:
+        for row in self._ledger.rows_in(folder):
+            try:
+                status = self._disk.stat(_below(path, row.name))
+            except ProviderError:
+                continue
+            if moved_key(_seen(row, status)) == moved_key(row):
+                return True
+        return False
+
     def _with_contents(
         self, here: Located, fresh: Sequence[Observed], vanished: Sequence[Row], absent: list[Row], left: Set[str]
     ) -> tuple[list[Row], dict[bytes, bytes]]:
@@ -129,12 +153,8 @@ class Records:
 
         Only entries that no inode explains are read, and only where a vanished file had their size and kind.
         """
-        inodes = {(row.kind, row.device, row.inode) for row in (*absent, *vanished)}
-        puzzling = [
-            seen
-            for seen in fresh
-            if not seen.is_folder and seen.size and (seen.kind, seen.device, seen.inode) not in inodes
-        ]
+        moved = {moved_key(row) for row in (*absent, *vanished)}
+        puzzling = [seen for seen in fresh if not seen.is_folder and seen.size and moved_key(seen) not in moved]
         known = {row.id for row in absent}
         wanted = {(seen.kind, seen.size) for seen in puzzling}
         rows = [
@@ -152,7 +172,7 @@ class Records:
 
     def _digest(self, here: Located, seen: Observed) -> bytes | None:
         """Of an entry's content; None if it cannot be read as it was seen, and then it is a new file."""
-        path = here.path + b"/" + seen.name if here.path else seen.name
+        path = _below(here.path, seen.name)
         version = version_of(seen.mtime_ns, seen.size, seen.inode)
         try:
             descriptor, _ = self._disk.open(path)
@@ -171,7 +191,7 @@ class Records:
             folder = self.locate(row.folder, is_folder=True)
         except AssetGone:
             return False
-        path = folder.path + b"/" + row.name if folder.path else row.name
+        path = _below(folder.path, row.name)
         if not any(each.gone or each.id in left for each in folder.folders):
             return self._disk.is_absent(path, (folder.row.device, folder.row.inode))
         try:
@@ -181,6 +201,14 @@ class Records:
         except ProviderError:
             return False
         return False
+
+
+def _seen(row: Row, status: os.stat_result) -> Observed:
+    return Observed(row.name, row.kind, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _below(path: bytes, name: bytes) -> bytes:
+    return path + b"/" + name if path else name
 
 
 def _vanished(scan: Scan, recorded: Sequence[Row]) -> list[Row]:

@@ -298,11 +298,36 @@ def test_a_file_moved_out_of_a_folder_that_is_then_deleted_keeps_its_id(
     assert gallery.ids() == {"temp.jpg": asset.id}
 
 
+def test_a_new_file_on_a_deleted_ones_inode_is_another_asset(gallery: Gallery) -> None:
+    """ext4 gives the number of a deleted inode to the next file that is made."""
+    path = gallery.write("a.jpg", b"one")
+    gallery.write("sub/x.jpg", b"one")
+    ids = {**gallery.ids(), "x.jpg": gallery.ids("sub")["x.jpg"]}
+    path.unlink()
+    gallery.write("b.jpg", b"other")
+    shutil.rmtree(gallery.root / "sub")
+    gallery.write("new/x.jpg", b"other")
+    after = [gallery.ids()["b.jpg"], gallery.ids()["new"], gallery.ids("new")["x.jpg"]]
+    assert not set(after) & set(ids.values())
+
+
+def test_a_folder_that_was_renamed_and_changed_is_known_by_what_is_in_it(gallery: Gallery) -> None:
+    gallery.write("sub/a.jpg")
+    gallery.write("sub/b.jpg")
+    before = [gallery.ids()["sub"], gallery.ids("sub")["a.jpg"]]
+    (gallery.root / "sub").rename(gallery.root / "renamed")
+    (gallery.root / "renamed" / "b.jpg").unlink()
+    gallery.write("renamed/c.jpg")
+    os.utime(gallery.root / "renamed", ns=(5, 5))
+    assert [gallery.ids()["renamed"], gallery.ids("renamed")["a.jpg"]] == before
+
+
 def test_a_file_that_left_a_deleted_folder_and_comes_back_elsewhere_keeps_its_id(gallery: Gallery) -> None:
     path = gallery.write("sub/a.jpg")
     id = gallery.ids("sub")["a.jpg"]
     path.rename(gallery.path / "aside")
     shutil.rmtree(gallery.root / "sub")
+    gallery.ids()
     gallery.write("other/x.jpg")
     other = gallery.listing("other").album.id
     (gallery.path / "aside").rename(gallery.root / "other" / "b.jpg")

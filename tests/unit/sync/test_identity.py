@@ -106,6 +106,13 @@ def test_what_is_of_another_kind_takes_no_id(kind: str) -> None:
     assert book.see(ROOT, jpeg("other", 1, kind=kind), jpeg("a.jpg", 2))["a.jpg"] == id
 
 
+@pytest.mark.parametrize("changed", [{"mtime_s": 2000}, {"size": 11}])
+def test_an_inode_number_that_is_used_again_is_another_file(changed: dict[str, int]) -> None:
+    book = Book()
+    id = book.see(ROOT, jpeg("a.jpg", 1))["a.jpg"]
+    assert book.see(ROOT, jpeg("b.jpg", 1, **changed))["b.jpg"] != id
+
+
 def test_a_path_that_is_there_keeps_its_id_from_hard_links() -> None:
     book = Book()
     id = book.see(ROOT, jpeg("a.jpg", 1))["a.jpg"]
@@ -189,7 +196,7 @@ def test_nothing_new_is_nothing_to_write() -> None:
     book = Book()
     book.see(ROOT, jpeg("a.jpg", 1), jpeg("d", 3, kind=FOLDER))
     memory = Memory(list(book.rows.values()), book.rows.__contains__)
-    seen = [jpeg("a.jpg", 1), jpeg("d", 3, kind=FOLDER, mtime_s=9, size=99)]
+    seen = [jpeg("a.jpg", 1), jpeg("d", 3, kind=FOLDER, size=99)]
     decision = decide(ROOT, seen, memory, NOW)
     assert (decision.changed, decision.forgotten) == ((), ())
 

@@ -1,0 +1,238 @@
+"""nginx on the mount: the official validator, entity tags over a restart, a file replaced under load."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from iiiffs.render.sample import write_sample_gallery
+from tests.harness.mount import Mount, check_log, mounted, release, start, write_config
+from tests.harness.nginx import free_port, printed_nginx
+
+pytestmark = pytest.mark.mount
+
+VALIDATOR = Path(__file__).parents[2] / ".tools" / "validator" / "bin"
+SEEN_S = 4.0
+"""A change underneath is seen within 3 s by the mount, and nginx keeps a handle 1 s more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def get(port: int, path: str, **headers: str) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def nginx_for(mount: Mount, folder: Path, port: int) -> AbstractContextManager[Path]:
+    """As printed for `allow_origins = ["*"]`, which the validator asks for."""
+    return printed_nginx(mount.root, folder / "nginx", port, allow_origins=("*",))
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("web")
+
+
+@pytest.fixture(scope="module")
+def photos(folder: Path) -> Path:
+    write_sample_gallery(folder / "photos")
+    return folder / "photos"
+
+
+@pytest.fixture(scope="module")
+def mount(folder: Path, photos: Path, port: int) -> Iterator[Mount]:
+    config = write_config(folder, photos, base_url=f"http://127.0.0.1:{port}")
+    with mounted(folder, photos, config=config) as mount, nginx_for(mount, folder, port) as errors:
+        yield mount
+        assert errors.read_text() == ""
+
+
+def service_of(mount: Mount, path: str, port: int) -> str:
+    """The path part of the service's URI."""
+    info = json.loads((mount.files / Path(path).parent / "iiif" / Path(path).name / "info.json").read_text())
+    return str(info["id"]).removeprefix(f"http://127.0.0.1:{port}")
+
+
+def test_the_official_validator(mount: Mount, port: int, photos: Path) -> None:
+    """iiif-validator 1.0.5, Image API 3.0 level 2, on its own test picture: 33 tests.
+
+    One cannot pass: the last step of `size_noup` wants 400 for `!2000,3000` of a 1000 px picture, where the API says
+    that the answer "MUST be as large as possible but not larger than the extracted region" (§4.2, `!w,h`). Its other
+    four steps are asked here.
+    """
+    picture = photos / "validator.png"
+    paint_validator_picture(picture)
+    deadline = time.monotonic() + SEEN_S
+    while not (mount.files / "iiif" / picture.name).exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    service = service_of(mount, picture.name, port)
+    prefix, _, asset = service.strip("/").rpartition("/")
+    command = [
+        str(VALIDATOR / "python"), str(VALIDATOR / "iiif-validate.py"), "-s", f"127.0.0.1:{port}", "-p", prefix,
+        "-i", asset, "--version", "3.0", "--level", "2", "-v",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    said = done.stdout + done.stderr
+    assert re.findall(r"test (\w+) FAIL", said) == ["size_noup"], said
+    assert "checkSize(result, '!2000,3000')" in said, "size_noup fails at another step"
+    assert len(re.findall(r"test \w+ PASS", said)) == 32
+    for size in ("1500,1500", ",1500", "1500,", "pct:200"):
+        assert get(port, f"{service}/full/{size}/0/default.jpg").status == 400, size
+    fitted = get(port, f"{service}/full/!2000,3000/0/default.png")
+    assert Image.open(io.BytesIO(fitted.body)).size == (1000, 1000)
+
+
+def paint_validator_picture(path: Path) -> None:
+    """The validator's test picture, 10 x 10 squares of 100 px, from the table of colours in its own source."""
+    question = "import json; from iiif_validator.validator import ValidationInfo; print(json.dumps(ValidationInfo().colorInfo))"
+    said = subprocess.run(
+        [str(VALIDATOR / "python"), "-c", question], capture_output=True, text=True, check=True
+    ).stdout
+    picture = Image.new("RGB", (1000, 1000))
+    for column, colours in enumerate(json.loads(said.splitlines()[-1])):
+        for row, colour in enumerate(colours):
+            picture.paste(tuple(colour), (100 * column, 100 * row, 100 * column + 100, 100 * row + 100))
+    picture.save(path)
+
+
+def test_statuses_and_types(mount: Mount, port: int) -> None:
+    service = service_of(mount, "Fjord trip/Evening light.jpg", port)
+    assert get(port, f"{service}/full/400,/0/default.jpg").headers["content-type"] == "image/jpeg"
+    info = get(port, f"{service}/info.json")
+    assert info.headers["content-type"] == 'application/ld+json;profile="http://iiif.io/api/image/3/context.json"'
+    base = get(port, service)
+    assert (base.status, base.headers["location"]) == (303, f"http://127.0.0.1:{port}{service}/info.json")
+    alias = get(port, "/pictures/files/Fjord%20trip/iiif/Evening%20light.jpg/full/400,/0/default.jpg")
+    assert alias.status == 303
+    assert alias.headers["location"] == f"http://127.0.0.1:{port}{service}/full/400,/0/default.jpg"
+    for bad in (
+        "full/full/0/default.jpg",
+        "full/400,/361/default.jpg",
+        "full/6001,/0/default.jpg",
+        "x/max/0/default.jpg",
+    ):
+        assert get(port, f"{service}/{bad}").status == 400, bad
+    assert get(port, f"{service}x/full/max/0/default.jpg").status == 404
+    assert get(port, "/.iiiffs/status.json").status == 404
+    manifest = get(port, "/pictures/files/Fjord%20trip/manifest.json", Accept_Encoding="gzip")
+    assert manifest.headers["content-encoding"] == "gzip"
+    for canvas in json.loads(get(port, "/pictures/files/Fjord%20trip/manifest.json").body)["items"]:
+        body = canvas["items"][0]["items"][0]["body"]
+        for uri in (body["id"], canvas["thumbnail"][0]["id"], canvas["rendering"][0]["id"]):
+            answer = get(port, uri.removeprefix(f"http://127.0.0.1:{port}"))
+            assert answer.status == 200, uri
+
+
+def test_every_uri_of_the_documents_answers(mount: Mount, port: int) -> None:
+    """From the topmost collection down: documents, pages, services, thumbnails."""
+    waiting, seen = [f"http://127.0.0.1:{port}/collection.json"], set()
+    while waiting:
+        uri = waiting.pop()
+        if uri in seen:
+            continue
+        seen.add(uri)
+        answer = get(port, uri.removeprefix(f"http://127.0.0.1:{port}"))
+        assert answer.status == 200, uri
+        if uri.endswith(".json"):
+            document = json.loads(answer.body)
+            assert document["id"] == uri
+            for item in document.get("items", []):
+                if item["type"] in ("Collection", "Manifest"):
+                    waiting.append(item["id"])
+                    waiting += [page["id"] for page in item["homepage"]]
+                waiting += [image["id"] for image in item.get("thumbnail", [])]
+    assert len(seen) > 12
+
+
+def test_entity_tags_are_the_same_after_a_restart_and_without_the_cache(tmp_path: Path, photos: Path) -> None:
+    port = free_port()
+    config = write_config(tmp_path, photos, base_url=f"http://127.0.0.1:{port}")
+    tags: list[dict[str, str]] = []
+    for clear in (False, True, False):
+        mount = start(tmp_path, photos, config=config)
+        try:
+            with printed_nginx(mount.root, tmp_path / "nginx", port):
+                service = service_of(mount, "Compass.png", port)
+                paths = [
+                    f"{service}/info.json", f"{service}/full/!100,100/0/default.jpg", "/pictures/files/Compass.png",
+                    "/pictures/files/manifest.json", "/collection.json", "/pictures/collection.json", "/index.html",
+                ]  # fmt: skip
+                answers = {path: get(port, path) for path in paths}
+                assert {answer.status for answer in answers.values()} == {200}
+                tags.append({path: answer.headers["etag"] for path, answer in answers.items()})
+                for path, answer in answers.items():
+                    assert get(port, path, If_None_Match=answer.headers["etag"]).status == 304
+            assert mount.stop() == 0
+        finally:
+            release(mount.root)
+        check_log(mount)
+        if clear:
+            subprocess.run(["rm", "-r", str(tmp_path / "cache")], check=True)
+    assert tags[0] == tags[1] == tags[2]
+
+
+def test_a_picture_replaced_under_load_is_old_or_new_and_never_both(tmp_path: Path) -> None:
+    port, photos = free_port(), tmp_path / "photos"
+    photos.mkdir()
+    colours = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (800 + 8 * number, 600), colour).save(tmp_path / f"{number}.png")
+    (tmp_path / "0.png").rename(photos / "flag.png")
+    originals = {(photos / "flag.png").read_bytes(), *((tmp_path / f"{n}.png").read_bytes() for n in (1, 2))}
+    config = write_config(tmp_path, photos, base_url=f"http://127.0.0.1:{port}")
+    seen: set[bytes] = set()
+    failures: list[str] = []
+    stop = threading.Event()
+    with mounted(tmp_path, photos, config=config) as mount, printed_nginx(mount.root, tmp_path / "nginx", port):
+
+        def load() -> None:
+            while not stop.is_set():
+                answer = get(port, "/pictures/files/flag.png")
+                if answer.status != 200 or answer.body not in originals:
+                    failures.append(f"{answer.status}, {len(answer.body)} bytes")
+                seen.add(answer.body)
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in (1, 2):
+                time.sleep(1)
+                (tmp_path / f"{number}.png").replace(photos / "flag.png")
+                wanted, deadline = (photos / "flag.png").read_bytes(), time.monotonic() + SEEN_S
+                while get(port, "/pictures/files/flag.png").body != wanted:
+                    assert time.monotonic() < deadline, "the new file is not seen"
+                    time.sleep(0.05)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not failures, failures[:5]
+        assert seen == originals

@@ -50,7 +50,7 @@ def _wait(process: subprocess.Popen[bytes], errors: Path, port: int) -> None:
 
 @contextmanager
 def printed_nginx(
-    root: Path, folder: Path, port: int, *, viewers: Path | None = None, workers: int = 4
+    root: Path, folder: Path, port: int, *, viewers: Path | None = None, allow_origins: tuple[str, ...] = ()
 ) -> Iterator[Path]:
     """nginx with the configuration that `iiiffs webserver nginx` prints for the mount `root`."""
     folder.mkdir(parents=True, exist_ok=True)

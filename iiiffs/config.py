@@ -38,6 +38,7 @@ RESERVED_NAMES = frozenset(
 )
 """Names at the mount's root that are no account (DESIGN §2), and two that every browser or crawler asks for."""
 
+MANIFEST_MAX = 5000
 LATER_PROVIDERS = ("immich", "nextcloud", "webdav", "google")
 LATER_ACCOUNT_KEYS = ("settle", "poll", "credentials", "ca_file", "upload_folder")
 _WEB_URL = r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%!$&'()*+,=:@/-]*)?"
@@ -174,7 +175,9 @@ class Iiif(Struct, frozen=True, kw_only=True):
     """[iiif]: all of it changes documents, so all of it is in the fingerprint. Widths in px, `max_area` in px²."""
 
     tile_size: Annotated[int, Meta(ge=64, le=4096, description="a whole number from 64 to 4096")] = 512
-    manifest_max: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = 5000
+    manifest_max: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")] = (
+        MANIFEST_MAX
+    )
     viewer_base: Annotated[ViewerBase, Meta(description='"" or an http or https URL of a folder of viewers')] = (
         ViewerBase("")
     )
@@ -318,6 +321,8 @@ def notices(config: Config) -> tuple[str, ...]:
         for account in config.accounts
         if account.access != "read"
     ]
+    if config.iiif.manifest_max != MANIFEST_MAX:
+        lines.append("iiif.manifest_max: no effect, this version writes one manifest an album, however large")
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
     return tuple(lines)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import trio
 
-from iiiffs.errors import AlreadyRunning, IiiffsError, StartError
+from iiiffs.errors import AlreadyRunning, IiiffsError, NoDaemon, StartError
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,6 @@ SOCKET_PATH_BYTES_MAX = 107  # sun_path less its NUL, unix(7)
 
 Handler = Callable[[Mapping[str, object]], Awaitable[object]]
 """Takes a request's args and returns what JSON can hold; an IiiffsError is the asker's answer, all else is a bug."""
-
-
-class NoDaemon(StartError):
-    """Nobody answers at the control socket."""
-
-    exit_code = 5
 
 
 async def serve_control(

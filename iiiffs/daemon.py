@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from pathlib import Path
 
 import trio
 
@@ -128,8 +127,7 @@ async def _serve(operations: Operations, options: MountOptions, accounts: int) -
 
 
 def _provider(account: Account, state: State) -> Provider:
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in account.options.items()}
-    context = ProviderContext(account.name, settings, state.ledger(account.name), read_facts)
+    context = ProviderContext(account.name, account.options, state.ledger(account.name), read_facts)
     return open_provider(account.provider, context)
 
 

@@ -23,7 +23,9 @@
     └── StartError              the person who starts it; carries the exit code
         ├── ConfigError         configuration file or option
         ├── MountRefused        mount point, fusermount3, /dev/fuse
-        └── AlreadyRunning      second daemon on the same cache, state or mount point
+        ├── AlreadyRunning      second daemon on the same cache, state or mount point
+        ├── NoDaemon            a command asked, and no daemon answers
+        └── ViewersNotInstalled npm absent, or it could not bring them
 
 A library's exception dies in the package that owns the library; ours become an errno in `iiiffs.fuse.errnos` and an
 exit code in `iiiffs.cli`, nowhere else.
@@ -134,3 +136,13 @@ class AlreadyRunning(StartError):
     """A second daemon on the same cache, state or mount point."""
 
     exit_code = 4
+
+
+class NoDaemon(StartError):
+    """Nobody answers at the control socket."""
+
+    exit_code = 5
+
+
+class ViewersNotInstalled(StartError):
+    """npm is absent or failed, or what it brought is not what is pinned. The folder is as it was."""

@@ -40,7 +40,8 @@ def clear(as_json: AsJson = False, config: ConfigFile = None) -> None:
 def _through_daemon_or_here(config_file: Path | None, verb: str) -> object:
     """The answer to `verb`. Only one process may have the cache open, so the daemon is asked first."""
     from iiiffs.config import control_socket, load_config
-    from iiiffs.control import NoDaemon, ask
+    from iiiffs.control import ask
+    from iiiffs.errors import NoDaemon
 
     config = load_config(config_file)
     try:

@@ -137,7 +137,8 @@ def check_nginx() -> Finding:
 def check_config(config: Config) -> Iterator[Finding]:
     """The configuration's folders, notices and daemon."""
     from iiiffs.config import control_socket, notices
-    from iiiffs.control import NoDaemon, ask
+    from iiiffs.control import ask
+    from iiiffs.errors import NoDaemon
 
     yield Finding("ok", f"{config.file} is valid, {len(config.accounts)} account(s), served at {config.base_url}")
     yield from (Finding("warn", notice) for notice in notices(config))

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import BinaryIO
 
 import trio
 
@@ -127,20 +124,25 @@ class Renditions:
         asset = wanted.asset
         source = f"{gallery.account}/{asset.id}/{asset.version}"
         cost_px = self._renderer.cost_px(wanted.request, wanted.facts)
-        async with self._budget.hold(cost_px):
-            try:
+        # Opened before anything is taken that others need: a provider that hangs here holds up nobody else's render.
+        original = await gallery.open(asset)
+        try:
+            async with self._budget.hold(cost_px):
                 body = await trio.to_thread.run_sync(
                     self._renderer.render,
                     source,
-                    partial(_opened, gallery, asset),
+                    original.stream,
                     wanted.request,
                     wanted.facts,
                     limiter=self._threads,
                     abandon_on_cancel=True,
                 )
-            except RenderError as error:
-                self._remember_failure((gallery.account, asset.id, asset.version), asset.name, error)
-                raise
+        except RenderError as error:
+            self._remember_failure((gallery.account, asset.id, asset.version), asset.name, error)
+            raise
+        finally:
+            with trio.CancelScope(shield=True):
+                await original.aclose()
         self.rendered += 1
         self._store.put_nowait(key, self._group(gallery.account, asset.id, asset.version), label, body)
         node = self._as_node(gallery.account, asset, label, digest_of(body), len(body)).node
@@ -165,17 +167,6 @@ class Renditions:
 
     def _group(self, account: str, asset: str, version: str) -> bytes:
         return _hashed(account, asset, version, self.fingerprint)
-
-
-@contextmanager
-def _opened(gallery: Gallery, asset: Asset) -> Iterator[BinaryIO]:
-    """The original's bytes in a render thread, opened only if the renderer needs them."""
-    original = trio.from_thread.run(gallery.open, asset)
-    try:
-        with original.stream() as stream:
-            yield stream
-    finally:
-        trio.from_thread.run(original.aclose)
 
 
 def _hashed(*parts: str) -> bytes:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from platformdirs import user_data_path
 
-from iiiffs.errors import StartError
+from iiiffs.errors import ViewersNotInstalled
 from iiiffs.web.page import asset_text, hash_source
 
 VERSIONS_NAME = "versions.json"
@@ -67,10 +67,6 @@ VIEWER_POLICY = (
     "media-src 'self' blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-
-
-class ViewersNotInstalled(StartError):
-    """npm is absent or failed, or what it brought is not what is pinned. The folder is as it was."""
 
 
 def default_viewers_folder() -> Path:

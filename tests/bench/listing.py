@@ -34,8 +34,13 @@ def run(runs: int = 5) -> None:
                 plain.append(_listed(photos))
             rss = Path(f"/proc/{mount.process.pid}/status").read_text().split("VmRSS:")[1].split("kB")[0].strip()
     warm, bare = sorted(through)[runs // 2], sorted(plain)[runs // 2]
-    print(f"ls of {COUNT} files: os.scandir on the disk {bare:.3f} s, on the mount {warm:.3f} s: {warm / bare:.1f} x", end="")
-    print(f"   (first ever {first:.2f} s; manifest first {manifest_s:.2f} s; RSS {int(rss) // 1024} MiB; DESIGN §8: < 1 s)")
+    print(
+        f"ls of {COUNT} files: os.scandir on the disk {bare:.3f} s, on the mount {warm:.3f} s: {warm / bare:.1f} x",
+        end="",
+    )
+    print(
+        f"   (first ever {first:.2f} s; manifest first {manifest_s:.2f} s; RSS {int(rss) // 1024} MiB; DESIGN §8: < 1 s)"
+    )
 
 
 def _listed(folder: Path) -> float:

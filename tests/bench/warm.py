@@ -27,7 +27,9 @@ def run(runs: int = 3) -> None:
         port, disk_port = free_port(), free_port()
         config = write_config(folder, folder / "photos", base_url=f"http://127.0.0.1:{port}")
         with mounted(folder, folder / "photos", config=config) as mount:
-            info = json.loads((mount.files / Path(PICTURE).parent / "iiif" / Path(PICTURE).name / "info.json").read_text())
+            info = json.loads(
+                (mount.files / Path(PICTURE).parent / "iiif" / Path(PICTURE).name / "info.json").read_text()
+            )
             paths = tile_paths(info["id"].split(str(port))[1], Extent(info["width"], info["height"]), 512)
             with (
                 printed_nginx(mount.root, folder / "nginx", port),

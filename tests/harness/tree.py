@@ -27,7 +27,7 @@ from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery
 from iiiffs.vfs.pages import Pages
-from iiiffs.vfs.renditions import Renditions, RenderRoom
+from iiiffs.vfs.renditions import RenderRoom, Renditions
 from iiiffs.vfs.services import Services
 
 BASE_URL = "http://127.0.0.1:8080"

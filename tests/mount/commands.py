@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +26,16 @@ def run_iiiffs(*arguments: str | Path, prefix: Sequence[str] = ()) -> Refusal:
     return Refusal(done.returncode, done.stderr.splitlines())
 
 
-@contextmanager
-def clients(command: Sequence[str], paths: Sequence[Path]) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """One process of `command PATH` each, running; killed afterwards."""
-    started = [
+def start_clients(command: Sequence[str], paths: Sequence[Path]) -> list[subprocess.Popen[bytes]]:
+    """One process of `command PATH` each, running."""
+    return [
         subprocess.Popen([*command, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for path in paths
     ]
-    try:
-        yield started
-    finally:
-        for process in started:
-            process.kill()
-        for process in started:
-            process.wait(10)
+
+
+def reap(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """All have ended. For after the mount: the kernel keeps even a killed client until its request is answered."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait(10)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tests.harness.mount import Mount, Program, mounted, start, write_config
+from tests.harness.mount import Mount, Program, start, write_config
 from tests.mount.pictures import picture
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -28,14 +26,6 @@ def start_hanging(folder: Path, photos: Path) -> Mount:
     """As `start`: whoever calls takes it down."""
     (folder / "mnt").mkdir(parents=True, exist_ok=True)
     return start(folder, photos, config=write_config(folder, photos, provider="hanging"), program=PROGRAM)
-
-
-@contextmanager
-def hanging(folder: Path, photos: Path) -> Iterator[Mount]:
-    """As `mounted`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with mounted(folder, photos, config=write_config(folder, photos, provider="hanging"), program=PROGRAM) as mount:
-        yield mount
 
 
 def hung_renders(mount: Mount) -> list[Path]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness.mount import Mount
-from tests.mount.commands import clients
-from tests.mount.hanging import HUNG, hanging, hanging_photos, hung_lookups, hung_renders
+from tests.harness.mount import Mount, check_log, take_down
+from tests.mount.commands import reap, start_clients
+from tests.mount.hanging import HUNG, hanging_photos, hung_lookups, hung_renders, start_hanging
 from tests.mount.observing import drop_kernel_caches, eventually, names
 
 ROUNDS = 7
@@ -24,15 +25,18 @@ def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mount]:
     """HUNG renders and HUNG lookups wait; `good.jpg` has one rendition."""
     folder = tmp_path_factory.mktemp("hanging")
     photos = hanging_photos(folder / "photos")
-    with hanging(folder / "mount", photos) as mount:
+    mount = start_hanging(folder / "mount", photos)
+    stuck_clients: list[subprocess.Popen[bytes]] = []
+    try:
         (mount.files / "iiif" / "good.jpg" / "full" / "30," / "0" / "default.jpg").read_bytes()
-        with (
-            clients(["stat"], hung_renders(mount)) as renders,
-            clients(["stat"], hung_lookups(mount)) as lookups,
-        ):
-            eventually(lambda: waiting(mount) >= HUNG, deadline_s=10)
-            yield mount
-            assert all(client.poll() is None for client in (*renders, *lookups)), "they were to hang until now"
+        stuck_clients = start_clients(["stat"], [*hung_renders(mount), *hung_lookups(mount)])
+        eventually(lambda: waiting(mount) >= HUNG, deadline_s=10)
+        yield mount
+        assert all(client.poll() is None for client in stuck_clients), "they were to hang until now"
+    finally:
+        take_down(mount)
+        reap(stuck_clients)
+    check_log(mount)
 
 
 def waiting(mount: Mount) -> int:
@@ -96,6 +100,9 @@ def test_status_answers(stuck: Mount) -> None:
 def test_a_new_rendition_of_a_good_picture_is_made(stuck: Mount) -> None:
     service = (stuck.files / "iiif" / "good.jpg").resolve()
     began = time.monotonic()
-    with clients(["stat"], [service / "full" / "77," / "0" / "default.jpg"]) as (client,):
+    (client,) = start_clients(["stat"], [service / "full" / "77," / "0" / "default.jpg"])
+    try:
         assert client.wait(10) == 0
-    print(f"new rendition: {(time.monotonic() - began) * 1000:.1f} ms")
+        print(f"new rendition: {(time.monotonic() - began) * 1000:.1f} ms")
+    finally:
+        client.kill()

@@ -15,7 +15,21 @@ ROWS = (
 )  # fmt: skip
 PURE_ROWS = ("errors", "model", "iiif", "tree", "sync")
 PURE_MODULES = ("vfs/entries.py", "vfs/gauges.py", "web/nginx.py")
-IMPURE = {"trio", "httpx", "lmdb", "PIL", "keyring", "lxml", "pyfuse3", "os", "io", "time", "random", "socket", "logging"}
+IMPURE = {
+    "trio",
+    "httpx",
+    "lmdb",
+    "PIL",
+    "keyring",
+    "lxml",
+    "pyfuse3",
+    "os",
+    "io",
+    "time",
+    "random",
+    "socket",
+    "logging",
+}
 OWNERS = {"pyfuse3": {"fuse", "cli"}, "lmdb": {"cache", "state", "cli"}, "PIL": {"render", "cli"}}
 """Libraries that one package owns, so that their errors die there; `cli` names versions in `doctor`."""
 ERRNO_READERS = {"cache", "state", "providers", "mountpoints", "control", "cli", "fuse"}

@@ -14,8 +14,7 @@ import pytest
 from iiiffs import __version__
 from iiiffs.cli import COMMANDS, exit_code_of
 from iiiffs.config import examine_config
-from iiiffs.control import NoDaemon
-from iiiffs.errors import AlreadyRunning, ConfigError, MountRefused, NoSuchName, StartError, StoreLocked
+from iiiffs.errors import AlreadyRunning, ConfigError, MountRefused, NoDaemon, NoSuchName, StartError, StoreLocked
 
 needs_fuse = pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened")
 

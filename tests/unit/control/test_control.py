@@ -14,8 +14,8 @@ import pytest
 import trio
 
 from iiiffs import control
-from iiiffs.control import NoDaemon, ask, serve_control
-from iiiffs.errors import AlreadyRunning, IiiffsError, NoSuchName, StartError
+from iiiffs.control import ask, serve_control
+from iiiffs.errors import AlreadyRunning, IiiffsError, NoDaemon, NoSuchName, StartError
 
 
 async def echo(args: Mapping[str, object]) -> object:

@@ -100,9 +100,7 @@ def test_a_hundred_thousand_forgotten_lookups_leave_nothing() -> None:
     table.remember(Root(), ATTRIBUTES)
     service = (AccountName("a"), AssetId("b"), Version("c"))
     for batch in range(1000):
-        numbers = [
-            table.remember(Rendition(*service, f"{batch},{n}", "f", "d"), ATTRIBUTES).number for n in range(100)
-        ]
+        numbers = [table.remember(Rendition(*service, f"{batch},{n}", "f", "d"), ATTRIBUTES).number for n in range(100)]
         table.forget([(number, 1) for number in numbers])
     assert len(table) == 1
     assert not table.__dict__.keys() - {"_key", "_live"}

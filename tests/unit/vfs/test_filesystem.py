@@ -55,7 +55,11 @@ async def test_titles_become_names_and_synthetic_names_are_ours(gallery: MemoryP
         assert len([name for name in names if name.startswith("IMG_1 (")]) == 1
         assert len([name for name in names if name.startswith("manifest (")]) == 1
         manifest = json.loads(await tree.read("a/files/manifest.json"))
-        assert [canvas["label"]["none"][0] for canvas in manifest["items"]] == ["IMG/1.jpg", "IMG/1.jpg", "manifest.json"]
+        assert [canvas["label"]["none"][0] for canvas in manifest["items"]] == [
+            "IMG/1.jpg",
+            "IMG/1.jpg",
+            "manifest.json",
+        ]
 
 
 @pytest.mark.warns("manifest.json")

@@ -114,17 +114,16 @@ def test_a_bug_in_the_work_ends_nobody_but_the_asker() -> None:
 
 def test_a_stopping_daemon_gives_no_empty_answer() -> None:
     async def main() -> None:
-        async with trio.open_nursery() as waiters:
-            async with trio.open_nursery() as nursery:
-                flights = Flights(nursery)
+        async with trio.open_nursery() as waiters, trio.open_nursery() as nursery:
+            flights = Flights(nursery)
 
-                async def ask() -> None:
-                    with pytest.raises(DeadlinePassed):
-                        await flights.join("key", trio.sleep_forever, 100)
+            async def ask() -> None:
+                with pytest.raises(DeadlinePassed):
+                    await flights.join("key", trio.sleep_forever, 100)
 
-                waiters.start_soon(ask)
-                await trio.testing.wait_all_tasks_blocked()
-                nursery.cancel_scope.cancel()
+            waiters.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
 
     run(main)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from iiiffs.errors import ViewersNotInstalled
 from iiiffs.web import viewers
-from iiiffs.web.viewers import PACKAGES, ViewersNotInstalled, install_viewers, installed_viewers
+from iiiffs.web.viewers import PACKAGES, install_viewers, installed_viewers
 
 VERSIONS = {package.name: package.version for package in PACKAGES}
 

@@ -25,7 +25,7 @@ help:
 	@grep '^# ' Makefile | sed 's/^# //'
 
 demo: $(VENV)/.base
-	@$(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")
+	@$(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)") || [ $$? = 130 ]   # Ctrl-C is no error
 
 test: $(VENV)/.dev $(TOOLS)/.ready
 	$(BIN)/python -m pytest -m "not soak" $(ARGS)
@@ -59,19 +59,19 @@ system-test: system-base
 $(VENV)/.base: pyproject.toml constraints.txt | system-base
 	@[ -n "$(PYTHON)" ] || { echo "iiiffs needs Python 3.11 or newer"; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools wheel
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt setuptools wheel
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.base | system-test
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	touch $@
 
 # What the tests use of others: the IIIF validator (a venv of its own: it brings old packages), Playwright, viewers.
 $(TOOLS)/.ready: $(VENV)/.dev tests/tools/package.json tests/tools/validator.txt
 	mkdir -p $(TOOLS)/node
 	$(PYTHON) -m venv $(TOOLS)/validator
-	$(TOOLS)/validator/bin/python -m pip install -q --disable-pip-version-check -r tests/tools/validator.txt
+	$(TOOLS)/validator/bin/python -m pip install -qq --disable-pip-version-check -r tests/tools/validator.txt
 	cp tests/tools/package.json $(TOOLS)/node/
 	cd $(TOOLS)/node && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
 	$(BIN)/iiiffs viewer install --into $(TOOLS)/viewers

@@ -21,7 +21,9 @@ from PIL import Image
 
 from tests.harness.mount import Mount, mounted
 
-SEMANTICS = Path(__file__).parents[2] / "docs" / "SEMANTICS.md"
+ROOT = Path(__file__).parents[2]
+SEMANTICS = ROOT / "docs" / "SEMANTICS.md"
+NOT_IN_README = {"Odd", "Diary", "broken.jpg", ".iiiffs"}
 EXAMPLES_MIN = 15
 DEADLINE_S = 30.0
 ANY = "…"
@@ -148,6 +150,27 @@ def test_example(example: Example, gallery: tuple[Mount, Path]) -> None:
                 expected.splitlines(), actual.splitlines(), SEMANTICS.name, "mount", lineterm=""
             )
             pytest.fail(f"below line {example.line}, $ {command}\n" + "\n".join(difference), pytrace=False)
+
+
+def parse_tree(text: str) -> set[str]:
+    """The paths of a tree drawn with box characters, "PATH -> TARGET" for symlinks; remarks are left out."""
+    paths, above = set(), list[str]()
+    for line in text.splitlines():
+        if match := re.match(r"    ([│ ]*[├└]── )(\S.*?)(?:  .*)?$", line):
+            above[len(match[1]) // 4 - 1 :] = [match[2]]
+            paths.add("/".join(above))
+    return paths
+
+
+def test_the_tree_in_the_readme(gallery: tuple[Mount, Path]) -> None:
+    """Ids come from account and path, so even the links are the same on every machine."""
+    mount, _ = gallery
+    found = set()
+    for path in mount.root.rglob("*"):
+        relative = path.relative_to(mount.root)
+        if not NOT_IN_README & set(relative.parts):
+            found.add(f"{relative} -> {path.readlink()}" if path.is_symlink() else str(relative))
+    assert parse_tree((ROOT / "README.md").read_text(encoding="utf-8")) == found
 
 
 @pytest.mark.parametrize(

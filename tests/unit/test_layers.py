@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "iiiffs"
 ROWS = (
     "errors", "model", "iiif", "tree", "sync", "providers", "cache", "state", "render", "vfs", "fuse", "web",
-    "config", "credentials", "control", "mountpoints", "daemon", "cli", "__main__",
+    "config_values", "config", "credentials", "control", "mountpoints", "daemon", "cli", "__main__",
 )  # fmt: skip
 PURE_ROWS = ("errors", "model", "iiif", "tree", "sync")
 PURE_MODULES = ("vfs/entries.py", "vfs/gauges.py", "web/nginx.py")

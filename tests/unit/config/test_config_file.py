@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.config import (
-    ByteSize,
     Config,
     account_name_problem,
     control_socket,
@@ -19,11 +18,9 @@ from iiiffs.config import (
     fingerprint,
     load_config,
     notices,
-    parse_duration,
-    parse_size,
-    parse_web_url,
     select_accounts,
 )
+from iiiffs.config_values import ByteSize, parse_duration, parse_size, parse_web_url
 from iiiffs.errors import ConfigError
 
 FOLDER = '[account.pictures]\nprovider = "folder"\npath = "/srv/photos"\naccess = "read"\n'

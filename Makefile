@@ -13,11 +13,11 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 PORT ?= 8080
 
-# Debian package : a file or command that shows it is there
+# Debian package : a file (* stands for the version or the architecture) or command that shows it is there
 BASE_NEEDS := fuse3:fusermount3 libfuse3-dev:/usr/include/fuse3/fuse.h pkg-config:pkg-config gcc:gcc \
-	python3-dev:/usr/include/python3.11/Python.h python3-venv:/usr/lib/python3.11/ensurepip/__init__.py \
-	nginx-light:/usr/sbin/nginx npm:npm
-TEST_NEEDS := chromium:chromium libmagic1:/usr/lib/x86_64-linux-gnu/libmagic.so.1 rsync:rsync wrk:wrk curl:curl
+	python3-dev:/usr/include/python3.*/Python.h python3-venv:/usr/lib/python3.*/ensurepip/__init__.py \
+	nginx-light:/usr/sbin/nginx npm:npm curl:curl
+TEST_NEEDS := chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 rsync:rsync wrk:wrk
 
 .PHONY: help demo test check bench soak constraints system-base system-test clean
 
@@ -25,7 +25,7 @@ help:
 	@grep '^# ' Makefile | sed 's/^# //'
 
 demo: $(VENV)/.base
-	@$(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)") || [ $$? = 130 ]   # Ctrl-C is no error
+	@exec $(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$(PHOTOS)")   # exec: `kill` of make must reach it
 
 test: $(VENV)/.dev $(TOOLS)/.ready
 	$(BIN)/python -m pytest -m "not soak" $(ARGS)
@@ -56,10 +56,11 @@ system-base:
 system-test: system-base
 	$(call install_missing,$(TEST_NEEDS))
 
+# pyfuse3 comes as source: setuptools_scm and Cython build it, pinned like the rest because nothing is isolated.
 $(VENV)/.base: pyproject.toml constraints.txt | system-base
 	@[ -n "$(PYTHON)" ] || { echo "iiiffs needs Python 3.11 or newer"; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt setuptools wheel
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt setuptools wheel setuptools_scm Cython
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
 	touch $@
 

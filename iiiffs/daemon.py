@@ -119,9 +119,9 @@ async def _serve(operations: Operations, options: MountOptions, accounts: int) -
     """Mounted until told to stop: then whatever waits is cancelled, and the mount is gone when this returns."""
     waiting_max = WAITING_MAX * max(1, accounts)
     wanted = session.SessionOptions(options.mountpoint, options.allow_other, waiting_max)
-    with session.mounted(operations, wanted):
+    with session.stop_signals() as received, session.mounted(operations, wanted):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(session.wait_stop_signal, nursery.cancel_scope)
+            nursery.start_soon(session.wait_stop_signal, received, nursery.cancel_scope)
             await session.serve(wanted)
             nursery.cancel_scope.cancel()
 

@@ -163,12 +163,12 @@ def check_config(config: Config) -> Iterator[Finding]:
 def check_store(key: str, path: Path, wanted_bytes: int) -> Finding:
     """The folder (or where it would be made) is writable, local and has room."""
     from iiiffs.cli.presentation import size_text
-    from iiiffs.providers.mountinfo import network_type
+    from iiiffs.providers.mountinfo import network_type, read_mounts
 
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         return Finding("fail", f"{key}: {existing} cannot be written to; choose another folder")
-    if fs_type := network_type(existing):
+    if fs_type := network_type(existing, read_mounts()):
         return Finding("fail", f"{key}: {path} is on a network file system ({fs_type}); choose a local disk")
     usage = shutil.disk_usage(existing)
     held = sum(file.stat().st_blocks * 512 for file in path.rglob("*") if file.is_file()) if path.is_dir() else 0

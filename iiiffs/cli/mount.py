@@ -47,7 +47,9 @@ def mount(
         typer.Option("-o", metavar="OPTIONS", help="As in fstab: ro,allow_other,uid=,gid=,umask=,config=,account=."),
     ] = None,
     config: ConfigFile = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log every refused request and what is done about it.")
+    ] = False,
 ) -> None:
     """Mount the configured accounts as directories that speak IIIF; stay in the foreground until SIGTERM or Ctrl-C.
 

@@ -29,7 +29,8 @@ class Owner:
 
 
 def entry_of(number: int, attributes: Attributes, owner: Owner) -> pyfuse3.EntryAttributes:
-    """The whole stat answer. Links count 1: nothing has a second listed name in this version."""
+    """The whole stat answer. Links count 1: originals have one listed name in this version, and index.html, one
+    inode in every album, is no hard link that a copying program should keep."""
     entry = pyfuse3.EntryAttributes()
     entry.st_ino = pyfuse3.InodeT(number)
     entry.generation = 0

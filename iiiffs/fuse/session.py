@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FS_NAME = "iiiffs"
 TICK_S = 0.2
 BACKGROUND_MAX = 1024
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CONNECTIONS = Path("/sys/fs/fuse/connections")
 FUSECTL_DEADLINE_S = 5.0
 HANDLERS_RESERVED = 64
@@ -128,9 +129,25 @@ def connection_folder(mountpoint: Path) -> Path:
     raise MountRefused(f"{mountpoint}: mounted, and gone again at once; look for a second umount")
 
 
-async def wait_stop_signal(cancel: trio.CancelScope) -> None:
-    """SIGTERM or SIGINT cancels `cancel`; more of them change nothing."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-        async for number in received:
-            log.info("%s: unmounting", signal.Signals(number).name)
-            cancel.cancel()
+@contextmanager
+def stop_signals() -> Iterator[AsyncIterator[int]]:
+    """Inside, SIGTERM and SIGINT arrive in what is yielded; afterwards, to the end of the process, they are ignored.
+
+    A second one while the first is being obeyed would otherwise end the process before everything is closed. Trio
+    raises what it has not delivered again, for the handlers before its own; Python's end keeps SIG_IGN, and no other.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda _number, _frame: None)
+    try:
+        with trio.open_signal_receiver(*STOP_SIGNALS) as received:
+            yield received
+    finally:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+async def wait_stop_signal(received: AsyncIterator[int], cancel: trio.CancelScope) -> None:
+    """The first of `received` cancels `cancel`; more of them change nothing."""
+    async for number in received:
+        log.info("%s: unmounting", signal.Signals(number).name)
+        cancel.cancel()

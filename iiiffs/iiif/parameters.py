@@ -10,24 +10,28 @@ What is accepted, everywhere alike:
 - Case matters, and nothing is trimmed: no space, no newline.
 
 BadSyntax means "no such words", OutOfBounds "not of this image or past our limits", NotOffered "legal, not here".
-Image API 2.1 differs in its size forms: give `resolve_size` another table.
+Image API 2.1 §4 differs in its size forms alone: SIZE_FORMS has the table of each version.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import Literal
 
 from iiiffs.errors import BadSyntax, NotOffered, OutOfBounds
-from iiiffs.iiif.scaling import Limits, fitted, round_div
+from iiiffs.iiif.scaling import Limits, fitted, round_div, scaled_to_width
 from iiiffs.model.image import Extent, Region
 
 _INTEGER = r"(0|[1-9][0-9]{0,11})"
 _DECIMAL = r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,12})?)"
 _PLACES = 12
+
+ApiVersion = Literal[2, 3]
+"""Image API 2.1 or 3.0; the number is the one in URIs, as in iiif/2 and iiif/3."""
 
 
 def _parse_decimal(text: str) -> tuple[int, int]:
@@ -126,9 +130,13 @@ def _size_max(_: re.Match[str], region: Extent, limits: Limits, upscale: bool) -
     return fitted(region, limits, upscale=upscale)
 
 
+def _size_full(_: re.Match[str], region: Extent, _limits: Limits, _upscale: bool) -> Extent:
+    """Not scaled, so an error past the limits: what is served there is `max`. Rule: Image API 2.1 §4.2."""
+    return region
+
+
 def _size_w(match: re.Match[str], region: Extent, _limits: Limits, _upscale: bool) -> Extent:
-    width = int(match[2])
-    return Extent(width, max(1, round_div(region.height * width, region.width)))
+    return scaled_to_width(region, int(match[2]))
 
 
 def _size_h(match: re.Match[str], region: Extent, _limits: Limits, _upscale: bool) -> Extent:
@@ -140,7 +148,7 @@ def _size_pct(match: re.Match[str], region: Extent, _limits: Limits, upscale: bo
     """Neither side is fixed, so a side that rounds to 0 px is an error here (§4.2), as Extent says."""
     n, d = _parse_decimal(match[2])
     if n > 100 * d and not upscale:
-        raise OutOfBounds(f"pct:{match[2]} upscales without ^ (Image API 3.0 §4.2)")
+        raise OutOfBounds(f"pct:{match[2]} upscales, and that takes a ^ of version 3 (Image API §4.2)")
     return Extent(round_div(region.width * n, 100 * d), round_div(region.height * n, 100 * d))
 
 
@@ -163,28 +171,44 @@ SIZE_FORMS_3: SizeForms = (
 )
 """Image API 3.0. Group 1 of every row says whether upscaling was asked for; a version without `^` captures "" there."""
 
+SIZE_FORMS_2: SizeForms = (
+    (re.compile("()full"), _size_full),
+    (re.compile("()max"), _size_max),
+    (re.compile(rf"(){_INTEGER},{_INTEGER}"), _size_wh),
+    (re.compile(rf"(){_INTEGER},"), _size_w),
+    (re.compile(rf"(),{_INTEGER}"), _size_h),
+    (re.compile(rf"()!{_INTEGER},{_INTEGER}"), _size_confined),
+    (re.compile(rf"()pct:{_DECIMAL}"), _size_pct),
+)
+"""Image API 2.1. Upscaling is the server's choice (§4.2, `sizeAboveFull`), and is refused: without `^` a client's slip
+looks like its wish and buys a render as large as the limits, and `max` and `!w,h` would have two meanings. Version 3
+has a word for it.
+"""
+
+SIZE_FORMS: Mapping[ApiVersion, SizeForms] = {2: SIZE_FORMS_2, 3: SIZE_FORMS_3}
+
 
 def resolve_size(text: str, region: Extent, limits: Limits, forms: SizeForms = SIZE_FORMS_3) -> Size:
     """What a region of extent `region` is scaled to: at least 1 px a side, inside `limits`.
 
     Rounding: `w,h` and the fixed side of `w,` `,h` are exact; every other side to the nearest px, halves up.
     Errors: BadSyntax; OutOfBounds if it is 0 px, past `limits` (`max` and `!w,h` fit themselves to them), or larger
-    than the region without `^`. Rule: Image API 3.0 §4.2.
+    than the region without `^`. Rule: Image API 3.0 §4.2, 2.1 §4.2.
     """
     for pattern, rule in forms:
         if match := pattern.fullmatch(text):
             upscale = bool(match[1])
             extent = rule(match, region, limits, upscale)
             return _permitted_size(extent, region, limits, upscale=upscale)
-    raise BadSyntax(f"size {text[:80]!r} (Image API 3.0 §4.2)")
+    raise BadSyntax(f"size {text[:80]!r} (Image API §4.2)")
 
 
 def _permitted_size(extent: Extent, region: Extent, limits: Limits, *, upscale: bool) -> Size:
     upscaled = extent.width > region.width or extent.height > region.height
     if upscaled and not upscale:
-        raise OutOfBounds(f"{extent} upscales {region} without ^ (Image API 3.0 §4.2)")
+        raise OutOfBounds(f"{extent} upscales {region}, and that takes a ^ of version 3 (Image API §4.2)")
     if not limits.hold(extent):
-        raise OutOfBounds(f"{extent} is past {limits} (Image API 3.0 §4.2)")
+        raise OutOfBounds(f"{extent} is past {limits} (Image API §4.2)")
     return Size(extent, upscaled, extent == fitted(region, limits, upscale=upscaled))
 
 
@@ -192,6 +216,19 @@ def size_text(size: Size) -> str:
     """The canonical spelling: `max`, `^max`, `w,h` or `^w,h`. Rule: Image API 3.0 §4.8."""
     words = "max" if size.maximal else f"{size.extent.width},{size.extent.height}"
     return "^" + words if size.upscaled else words
+
+
+def size_text_2(size: Size, region: Extent) -> str:
+    """The canonical spelling for a region of extent `region` in version 2.1: `full`, `w,`, or `w,h` where `w,` differs.
+
+    Errors: OutOfBounds if it is upscaled, for no words of SIZE_FORMS_2 say that. Rule: Image API 2.1 §4.7.
+    """
+    if size.upscaled:
+        raise OutOfBounds(f"{size.extent} upscales {region}, which version 2.1 is not asked for here")
+    if size.extent == region:
+        return "full"
+    width, height = size.extent.width, size.extent.height
+    return f"{width}," if size.extent == scaled_to_width(region, width) else f"{width},{height}"
 
 
 # ---- rotation, §4.3 -----------------------------------------------------------------------------------------------

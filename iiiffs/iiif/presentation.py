@@ -21,6 +21,7 @@ from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.model.image import Extent
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
+COVER_SIDE_PX = 400
 THUMBNAIL_SIDE_PX = 200
 """A thumbnail is the smallest listed size whose long side has at least so many px: sharp in a grid of 100 to 200 px."""
 
@@ -146,6 +147,15 @@ def thumbnails(thumbnail: Thumbnail, limits: Limits) -> list[dict[str, object]]:
     ]
 
 
+def cover(service_id: str) -> list[dict[str, object]]:
+    """The `thumbnail` of an album in a Collection: the same bytes whatever version its first picture is in.
+
+    So no width and height (a SHOULD of §3.1): a Collection is built from the names below it, not from their pixels.
+    """
+    uri = f"{service_id}/full/!{COVER_SIDE_PX},{COVER_SIDE_PX}/0/default.jpg"
+    return [{"id": uri, "type": "Image", "format": "image/jpeg", "service": [_service(service_id)]}]
+
+
 def nav_date(captured: str | None) -> str | None:
     """`captured` in UTC as xsd:dateTime; None without a zone, or if the calendar has no such moment (cameras err).
 
@@ -244,7 +254,7 @@ def _part_of(uri: str | None) -> dict[str, object]:
 def _reference(item: CollectionItem, limits: Limits) -> dict[str, object]:
     reference: dict[str, object] = {"id": item.id, "type": item.type, "label": language_map(item.label)}
     if item.thumbnail is not None:
-        reference["thumbnail"] = thumbnails(item.thumbnail, limits)
+        reference["thumbnail"] = cover(item.thumbnail.service_id)
     return reference | _homepage(item.homepage, item.label)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
-from iiiffs.iiif.scaling import Limits, ceil_div
+from iiiffs.iiif.scaling import Limits, ceil_div, scaled_to_width
 from iiiffs.model.image import Extent, Region
 
 SMALLEST_SIDE_PX = 128
@@ -54,6 +54,19 @@ def sizes(image: Extent, limits: Limits) -> list[Extent]:
             if max(extent.width, extent.height) <= SMALLEST_SIDE_PX:
                 return found[::-1]
         scale *= 2
+
+
+def sizes_by_width(image: Extent, limits: Limits) -> list[Extent]:
+    """As `sizes`, but each as high as `w,` makes it, so that `w,` and `w,h` of a listed size are one image.
+
+    Widths differ. Only where `limits` do not hold what `w,` makes, of very tall images, `w,h` alone is served.
+    Rule: Image API 2.1 §5.2, "size-inconsistency".
+    """
+    found: dict[int, Extent] = {}
+    for extent in sizes(image, limits):
+        kept = scaled_to_width(image, extent.width)
+        found[extent.width] = kept if limits.hold(kept) else extent
+    return list(found.values())
 
 
 def tiles(image: Extent, side: int, scale: int) -> Iterator[Tile]:

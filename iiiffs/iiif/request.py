@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from iiiffs.iiif.parameters import (
+    SIZE_FORMS,
+    ApiVersion,
     Format,
     Quality,
     Rotation,
@@ -21,6 +23,7 @@ from iiiffs.iiif.parameters import (
     resolve_size,
     rotation_text,
     size_text,
+    size_text_2,
 )
 from iiiffs.iiif.scaling import Limits
 from iiiffs.model.image import Extent, Region
@@ -40,13 +43,16 @@ class ImageRequest:
     format: Format
 
 
-def parse_request(image: Extent, parts: tuple[str, str, str, str], limits: Limits, *, monochrome: bool) -> ImageRequest:
-    """The request that REGION, SIZE, ROTATION and QUALITY.FORMAT make of an upright `image`.
+def parse_request(
+    image: Extent, parts: tuple[str, str, str, str], limits: Limits, *, monochrome: bool, version: ApiVersion = 3
+) -> ImageRequest:
+    """The request that REGION, SIZE, ROTATION and QUALITY.FORMAT make of an upright `image` in words of `version`.
 
-    Errors: BadSyntax, OutOfBounds, NotOffered, of the first part that is wrong. Rule: Image API 3.0 §4.
+    It does not tell which version asked: where the pixels agree, the requests are equal.
+    Errors: BadSyntax, OutOfBounds, NotOffered, of the first part that is wrong. Rule: Image API 3.0 §4, 2.1 §4.
     """
     region = resolve_region(parts[0], image)
-    size = resolve_size(parts[1], region.extent, limits)
+    size = resolve_size(parts[1], region.extent, limits, SIZE_FORMS[version])
     rotation = resolve_rotation(parts[2])
     quality, format_ = resolve_leaf(parts[3])
     return ImageRequest(region, size, rotation, distinct_quality(quality, monochrome=monochrome), format_)
@@ -60,3 +66,12 @@ def canonical(request: ImageRequest, image: Extent) -> tuple[str, str, str, str]
         rotation_text(request.rotation),
         f"{request.quality.value}.{request.format.value}",
     )
+
+
+def canonical_2(request: ImageRequest, image: Extent) -> tuple[str, str, str, str]:
+    """The four path components in the canonical form of version 2.1: what iiif/2 lists. Keys are of `canonical` alone.
+
+    They parse in version 2 to an equal request. Errors: OutOfBounds if it upscales. Rule: Image API 2.1 §4.7.
+    """
+    region, _, rotation, leaf = canonical(request, image)
+    return region, size_text_2(request.size, request.region.extent), rotation, leaf

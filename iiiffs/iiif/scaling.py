@@ -72,6 +72,14 @@ def fitted(region: Extent, limits: Limits, *, upscale: bool) -> Extent:
     return _inside_area(region, Extent(width, height), limits.max_area)
 
 
+def scaled_to_width(region: Extent, width: int) -> Extent:
+    """The extent of the region's shape that is exactly `width` px wide. OutOfBounds if `width` is 0.
+
+    Rule: Image API 3.0 §4.2, 2.1 §4.2, `w,`.
+    """
+    return Extent(width, max(1, round_div(region.height * width, region.width)))
+
+
 def _inside_area(region: Extent, bound: Extent, max_area: int) -> Extent:
     """As `fitted`, for a region that is not upright; no side longer than `bound`'s."""
     width = max(1, min(bound.width, max_area, isqrt(max_area * region.width // region.height)))

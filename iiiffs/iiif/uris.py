@@ -42,6 +42,10 @@ class Uris:
         """The Image API 3.0 service of one asset; never ends in a slash."""
         return f"{self.base_url}/{encoded(account)}/iiif/3/{encoded(asset)}"
 
+    def service_2(self, account: AccountName, asset: AssetId) -> str:
+        """The Image API 2.1 service of the same asset; never ends in a slash."""
+        return f"{self.base_url}/{encoded(account)}/iiif/2/{encoded(asset)}"
+
     def album(self, account: AccountName, album: AlbumId) -> str:
         """What all of one album's documents and canvases start with; names no document itself."""
         return f"{self.base_url}/{encoded(account)}/iiif/presentation/3/{encoded(album)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NewType
 
+from iiiffs.model.description import NOTHING_SAID, Description
 from iiiffs.model.image import Extent
 
 AccountName = NewType("AccountName", str)
@@ -81,6 +82,9 @@ class Facts:
     `monochrome`: True when no pixel can have colour (so quality `color` is not offered).
     `captured`: ISO 8601 local time, with "+hh:mm" or "Z" only where the file itself tells the zone; None if unknown.
     `error`: one line for a person when the bytes are no decodable picture, else None.
+    `pages`: upright extents of all pages where there is more than one (the first is `extent`), else ().
+    `duration_s`: of a video or sound; then `extent` is that of the video's upright frames, None for sound alone.
+    `description`: what is written in the file.
     """
 
     media_type: str
@@ -88,3 +92,6 @@ class Facts:
     monochrome: bool = False
     captured: str | None = None
     error: str | None = None
+    pages: tuple[Extent, ...] = ()
+    duration_s: float | None = None
+    description: Description = NOTHING_SAID

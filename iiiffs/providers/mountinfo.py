@@ -6,43 +6,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-NETWORK_TYPES = frozenset(
-    {
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "fuse.ceph",
-        "fuse.curlftpfs",
-        "fuse.gcsfuse",
-        "fuse.glusterfs",
-        "fuse.goofys",
-        "fuse.gvfsd-fuse",
-        "fuse.iiiffs",
-        "fuse.mount-s3",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "fuse.s3ql",
-        "fuse.sshfs",
-        "fuse.davfs",
-        "gfs2",
-        "glusterfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "ocfs2",
-        "orangefs",
-        "smb2",
-        "smb3",
-        "smbfs",
-    }
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+KERNEL_TYPES = (
+    "9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs pvfs2 "
+    "smb2 smb3 smbfs"
 )
+FUSE_TYPES = (
+    "ceph ceph-fuse cifs curlftpfs dav davfs davfs2 gcsfuse glusterfs goofys google-drive-ocamlfuse gvfsd-fuse hdfs "
+    "iiiffs juicefs mount-s3 mountpoint-s3 onedriver rclone s3fs s3ql seaweedfs smbnetfs sshfs webdavfs"
+)
+NETWORK_TYPES = frozenset([*KERNEL_TYPES.split(" "), *(f"fuse.{name}" for name in FUSE_TYPES.split(" "))])
 """File systems whose locks and memory maps LMDB cannot trust. Rule: lmdb.h, "Do not use LMDB databases on remote
-filesystems". (9p: shared with a host.)"""
+filesystems". (9p: shared with a host.) Local FUSE (fuseblk, fuse.gocryptfs, fuse.mergerfs, …) is not here."""
 
 OWN_TYPE = "fuse.iiiffs"
 
@@ -80,17 +56,22 @@ def mount_of(path: str, mounts: list[Mount]) -> Mount | None:
     return found
 
 
+def mountinfo_text() -> str:
+    """The kernel's table as this process sees it now. Errors: OSError where there is no /proc."""
+    return MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+
+
 def read_mounts() -> list[Mount]:
     """The mounts that this process sees now; none where there is no /proc."""
     try:
-        return parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"))
+        return parse_mountinfo(mountinfo_text())
     except FileNotFoundError:
         return []
 
 
-def network_type(path: Path) -> str | None:
+def network_type(path: Path, mounts: list[Mount]) -> str | None:
     """The type of the file system that holds `path` (which may not exist yet) if it is a network one, else None."""
-    mount = mount_of(str(path.resolve()), read_mounts())
+    mount = mount_of(str(path.resolve()), mounts)
     return mount.type if mount is not None and mount.type in NETWORK_TYPES else None
 
 

@@ -6,8 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from iiiffs.errors import AccessDenied, ConfigError, StoreError, StoreLocked
-from iiiffs.providers.mountinfo import network_type
+from iiiffs.cache.location import refuse_network_filesystem
+from iiiffs.errors import ConfigError, StoreError, StoreLocked
 
 LOCK_NAME = "lock"
 
@@ -15,10 +15,9 @@ LOCK_NAME = "lock"
 def prepare_folder(path: Path) -> None:
     """`path` is a folder with mode 0700 on a local file system; made if it was not there.
 
-    Errors: ConfigError on a network file system (rule: lmdb.h "caveats") or if it is no folder; AccessDenied.
+    Errors: ConfigError on a network file system (rule: lmdb.h "caveats") if it is no folder, or may not be used.
     """
-    if kind := network_type(path):
-        raise ConfigError(f"[state] path: {path} is on a network file system ({kind}); choose a folder on a local disk")
+    refuse_network_filesystem(path, "state")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.stat().st_mode & 0o077:
@@ -26,7 +25,7 @@ def prepare_folder(path: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigError(f"[state] path: {path} is not a folder; choose another one") from error
     except PermissionError as error:
-        raise AccessDenied(f"[state] path: may not use {path}; make it yours or choose another one") from error
+        raise ConfigError(f"[state] path: may not use {path}; make it yours or choose another one") from error
     except OSError as error:
         raise StoreError(f"[state] path: {path}: {error.strerror}") from error
 

@@ -35,7 +35,7 @@ class State:
         """The state in the folder `path`, made with mode 0700 if it was not there.
 
         Blocking, for start-up, after the last fork. `map_bytes`: of the memory map to begin with; it grows.
-        Errors: StoreLocked with the other process's id, ConfigError (network file system), AccessDenied,
+        Errors: StoreLocked with the other process's id, ConfigError (network file system, access),
         StoreCorrupt, StoreError if a newer iiiffs wrote it.
         """
         prepare_folder(path)

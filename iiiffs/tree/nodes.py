@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 
 
@@ -19,6 +20,7 @@ class DocumentKind(Enum):
     MANIFEST = "manifest.json"
     COLLECTION = "collection.json"
     INFO = "info.json"
+    INFO_2 = "info.json of Image API 2.1"
 
 
 class PageKind(Enum):
@@ -87,7 +89,7 @@ class AliasLink:
 
 @dataclass(frozen=True, slots=True)
 class ApiDir:
-    """ACCOUNT/iiif/ and the fixed directories below it; `path` is "", "3", "presentation" or "presentation/3"."""
+    """ACCOUNT/iiif/ and the fixed directories below it; `path` is "", "2", "3", "presentation" or "presentation/3"."""
 
     account: AccountName
     path: str
@@ -103,11 +105,12 @@ class PresentationDir:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDir:
-    """ACCOUNT/iiif/3/ASSET-ID/ of one version, so that one revalidation drops all that is below."""
+    """ACCOUNT/iiif/API/ASSET-ID/ of one version, so that one revalidation drops all that is below. `api`: 2 or 3."""
 
     account: AccountName
     asset: AssetId
     version: Version
+    api: ApiVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,16 @@ class ParameterDir:
     account: AccountName
     asset: AssetId
     version: Version
+    api: ApiVersion
     spelled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One rendition: all legal spellings of a request reach the node of its canonical form (DESIGN §2.6)."""
+    """One rendition: all legal spellings of a request reach the node of its canonical form (DESIGN §2.6).
+
+    In both versions of the Image API; `canonical` is in the words of version 3.
+    """
 
     account: AccountName
     asset: AssetId

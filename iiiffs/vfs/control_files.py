@@ -9,6 +9,8 @@ from iiiffs.tree.nodes import ControlDir, ControlFile
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 
 OWNER_FILE = 0o400
+STEP_BYTES = 1024
+"""Texts are a multiple of this long: few change their length between a stat and the reading, which tar dislikes."""
 
 
 class ControlFiles:
@@ -31,8 +33,9 @@ class ControlFiles:
         return last
 
     def body(self, node: ControlFile) -> bytes:
-        """Its text at this moment."""
-        return self._writers[node.name]()
+        """Its text at this moment, ended by blanks."""
+        text = self._writers[node.name]()
+        return text + b" " * ((-len(text) - 1) % STEP_BYTES) + b"\n"
 
     def file_attributes(self, node: ControlFile) -> Attributes:
         """Its length at this moment; not to be kept."""

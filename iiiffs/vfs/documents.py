@@ -18,6 +18,8 @@ from iiiffs.cache.catalogue import Catalogue, DocumentRecord
 from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
 from iiiffs.iiif import presentation
 from iiiffs.iiif.info import image_info
+from iiiffs.iiif.info2 import image_info_2
+from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, OriginalFile, Thumbnail
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
@@ -31,6 +33,7 @@ from iiiffs.vfs.gallery import Gallery
 log = logging.getLogger(__name__)
 
 SECOND_NS = 1_000_000_000
+INPUTS_KEPT = 1024
 ROOT = AccountName("")
 
 
@@ -79,6 +82,7 @@ class Documents:
         self.rules = rules
         self._catalogue = catalogue
         self._bodies = bodies
+        self._inputs_of: dict[tuple[AccountName, AlbumId], tuple[tuple[object, ...], bytes]] = {}
         self._lost: set[bytes] = set()
 
     # ---- manifests ------------------------------------------------------------------------------------------
@@ -101,12 +105,12 @@ class Documents:
         items = self._canvases(gallery, names, facts, path)
         body = presentation.manifest(uris, heading, items, self.rules.limits)
         began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
-        inputs = self._manifest_inputs(listing, path)
+        inputs = self._manifest_inputs(gallery, listing, path)
         return self._made((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""
-        inputs = self._manifest_inputs(listing, await gallery.path(listing.album))
+        inputs = self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
         return self._known((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
 
     def _canvases(
@@ -132,10 +136,21 @@ class Documents:
             return uris.collection(gallery.account, album.parent)
         return uris.account_collection(gallery.account)
 
-    def _manifest_inputs(self, listing: Listing, path: Sequence[str]) -> bytes:
+    def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
+        """Computed once for a listing object, and again when a file of the account turned out to be no picture."""
+        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.unfit, path)
+        known = self._inputs_of.get(key)
+        if known is None or known[0] != state:
+            known = self._inputs_of[key] = (state, self._computed_inputs(gallery, listing, path))
+            while len(self._inputs_of) > INPUTS_KEPT:
+                self._inputs_of.pop(next(iter(self._inputs_of)))
+        return known[1]
+
+    def _computed_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
         album = listing.album
         parts = ["manifest", album.title, *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
         parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
+        parts += ["unfit", *sorted(gallery.unfit_in(listing))]
         return self._inputs(parts)
 
     # ---- collections ----------------------------------------------------------------------------------------
@@ -249,19 +264,17 @@ class Documents:
 
     # ---- info.json ------------------------------------------------------------------------------------------
 
-    def info(self, account: AccountName, asset: Asset, facts: Facts) -> Made:
-        """The info.json of one version. Errors: NoSuchName if it is no picture."""
+    def info(self, account: AccountName, asset: Asset, facts: Facts, api: ApiVersion) -> Made:
+        """The info.json of one version in Image API `api`. Errors: NoSuchName if it is no picture."""
         if facts.extent is None:
             raise NoSuchName(f"{asset.id} has no image service: {facts.error}")
-        body = image_info(
-            self.rules.uris.service(account, asset.id),
-            facts.extent,
-            self.rules.limits,
-            self.rules.tile_size,
-            monochrome=facts.monochrome,
-        )
-        encoded = encode(body)
-        node = Document(account, DocumentKind.INFO, asset.id, digest_of(encoded))
+        uris, limits, side = self.rules.uris, self.rules.limits, self.rules.tile_size
+        if api == 2:
+            kind, uri, write = DocumentKind.INFO_2, uris.service_2(account, asset.id), image_info_2
+        else:
+            kind, uri, write = DocumentKind.INFO, uris.service(account, asset.id), image_info
+        encoded = encode(write(uri, facts.extent, limits, side, monochrome=facts.monochrome))
+        node = Document(account, kind, asset.id, digest_of(encoded))
         self._bodies.put(node, encoded)
         return Made(node, len(encoded), max(asset.changed_ns, self.rules.began_ns))
 

@@ -123,7 +123,7 @@ class Filesystem:
     async def _document_body(self, node: Document) -> bytes:
         """The bytes of exactly this document, built again if they were dropped meanwhile."""
         body = self._documents.body(node)
-        if body is None and node.kind is DocumentKind.INFO:
+        if body is None and node.kind in (DocumentKind.INFO, DocumentKind.INFO_2):
             return await self._services.info_body(node)
         if body is None:
             current = await self._current(node)

@@ -16,8 +16,8 @@ from functools import partial
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.errors import AccessDenied, AssetGone, ProviderUnreachable, VersionChanged
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.vfs.flights import Flights
@@ -30,6 +30,7 @@ READERS = 4
 BATCH = 64
 """Headers that are asked for before the first answer is waited for."""
 RELISTS = 3
+COMPLAINTS_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,10 @@ class Gallery:
         self._flights = flights
         self._readers = trio.CapacityLimiter(READERS)
         self._kept: OrderedDict[AlbumId, _Kept] = OrderedDict()
+        self._complained: OrderedDict[tuple[AssetId, Version], None] = OrderedDict()
         self.unreachable: str | None = None
+        self.unfit = 0
+        """Files found to be no pictures since the start; what was built before the last of them may show it."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -167,6 +171,11 @@ class Gallery:
                 known[asset.id] = await self.facts(asset)
         return known
 
+    def unfit_in(self, listing: Listing) -> list[AssetId]:
+        """The images of a listing that are known to be none."""
+        images = [(asset.id, asset.version) for asset in listing.assets if asset.is_image]
+        return [asset for (asset, _), facts in self._catalogue.facts_of(self.account, images).items() if facts.error]
+
     async def open(self, asset: Asset) -> Original:
         """The bytes of exactly this version. Errors: VersionChanged, AssetGone."""
         return await self._provider.open(asset)
@@ -228,12 +237,35 @@ class Gallery:
         self.unreachable = str(error)
 
     async def _read_facts(self, asset: Asset) -> Facts:
-        async with self._readers:
-            facts = await self._provider.facts(asset)
+        try:
+            async with self._readers:
+                facts = await self._provider.facts(asset)
+        except AccessDenied as error:  # may be allowed later without a new version, so nothing is recorded
+            self._complain(asset, str(error))
+            return Facts(asset.media_type, None, error=str(error))
         if facts.error is not None:
-            log.warning("%s: %s: %s; shown as a file only", self.account, asset.name, facts.error)
+            self._complain(asset, facts.error)
+            self.unfit += 1
         self._catalogue.put_facts(self.account, {(asset.id, asset.version): facts})
         return facts
+
+    def withdraw(self, asset: Asset, reason: str) -> None:
+        """The picture turned out to be none when it was decoded: from now on it is a file only."""
+        self._complain(asset, reason)
+        self.unfit += 1
+        facts = Facts(asset.media_type, None, error=reason)
+        self._catalogue.put_facts(self.account, {(asset.id, asset.version): facts})
+
+    def _complain(self, asset: Asset, reason: str) -> None:
+        """One line a version."""
+        key = (asset.id, asset.version)
+        if key not in self._complained:
+            self._complained[key] = None
+            log.warning(
+                "%s: %s: %s; shown as a file only", self.account, asset.name, reason.removeprefix(f"{asset.name}: ")
+            )
+        while len(self._complained) > COMPLAINTS_KEPT:
+            self._complained.popitem(last=False)
 
     def _facts_key(self, asset: Asset) -> tuple[str, ...]:
         return ("facts", self.account, asset.id, asset.version)

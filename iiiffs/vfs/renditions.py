@@ -2,7 +2,7 @@
 
 Everything is decided and done before a lookup answers, so that a failure is a missing file and never a cut answer.
 A key is (account, asset, version, canonical request, renderer's fingerprint): what is cached never changes what is
-rendered (DESIGN §2.5). A file whose pixels cannot be decoded is remembered until it changes.
+rendered (DESIGN §2.5). A picture that is too large for this machine is remembered until it changes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from hashlib import blake2b
 import trio
 
 from iiiffs.cache.renditions import RenditionStore
-from iiiffs.errors import RenderError, VersionChanged
+from iiiffs.errors import TooLarge, VersionChanged
 from iiiffs.iiif.request import ImageRequest, canonical
-from iiiffs.model.gallery import AccountName, Asset, Facts
+from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Version
 from iiiffs.model.image import Extent
 from iiiffs.render.renderer import Renderer
-from iiiffs.tree.nodes import Rendition, ServiceDir
+from iiiffs.tree.nodes import Rendition
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.documents import digest_of
@@ -71,7 +71,7 @@ class Renditions:
         self._bodies = bodies
         self._budget = PixelBudget(limits.pixels)
         self._threads = trio.CapacityLimiter(limits.threads)
-        self._failures: OrderedDict[tuple[str, str, str], RenderError] = OrderedDict()
+        self._failures: OrderedDict[tuple[str, str, str], TooLarge] = OrderedDict()
         self.rendered = 0
 
     @property
@@ -112,12 +112,11 @@ class Renditions:
             self._bodies.put(node, body)
         return body
 
-    def existing(self, directory: ServiceDir) -> list[tuple[str, Rendered]]:
-        """The canonical paths below a service that are rendered already, for listings."""
-        group = self._group(directory.account, directory.asset, directory.version)
+    def existing(self, account: AccountName, asset: AssetId, version: Version) -> list[tuple[str, Rendered]]:
+        """The canonical paths of one asset version that are rendered already, for listings."""
         return [
-            (label, Rendered(self._node(directory, label, digest.hex()), size_bytes))
-            for label, size_bytes, digest in self._store.labels(group)
+            (label, Rendered(Rendition(account, asset, version, label, self.fingerprint, digest.hex()), size_bytes))
+            for label, size_bytes, digest in self._store.labels(self._group(account, asset, version))
         ]
 
     async def _render(self, gallery: Gallery, wanted: Wanted, label: str, key: bytes) -> bytes:
@@ -137,7 +136,7 @@ class Renditions:
                     limiter=self._threads,
                     abandon_on_cancel=True,
                 )
-        except RenderError as error:
+        except TooLarge as error:
             self._remember_failure((gallery.account, asset.id, asset.version), asset.name, error)
             raise
         finally:
@@ -149,18 +148,15 @@ class Renditions:
         self._bodies.put(node, body)
         return body
 
-    def _remember_failure(self, key: tuple[str, str, str], name: str, error: RenderError) -> None:
+    def _remember_failure(self, key: tuple[str, str, str], name: str, error: TooLarge) -> None:
         log.warning("%s: %s: %s", key[0], name, error)
         self._failures[key] = error
         while len(self._failures) > FAILURES_KEPT:
             self._failures.popitem(last=False)
 
     def _as_node(self, account: AccountName, asset: Asset, label: str, digest: str, size_bytes: int) -> Rendered:
-        directory = ServiceDir(account, asset.id, asset.version)
-        return Rendered(self._node(directory, label, digest), size_bytes)
-
-    def _node(self, directory: ServiceDir, label: str, digest: str) -> Rendition:
-        return Rendition(directory.account, directory.asset, directory.version, label, self.fingerprint, digest)
+        node = Rendition(account, asset.id, asset.version, label, self.fingerprint, digest)
+        return Rendered(node, size_bytes)
 
     def _key(self, account: str, asset: str, version: str, label: str) -> bytes:
         return _hashed(account, asset, version, label, self.fingerprint)

@@ -115,8 +115,9 @@ class AccountDirs:
 
 
 API_CHILDREN: Mapping[str, tuple[str, ...]] = {
-    "": ("3", "presentation"),
+    "": ("2", "3", "presentation"),
     "presentation": ("3",),
+    "2": (),
     "3": (),
     "presentation/3": (),
 }
@@ -138,8 +139,10 @@ class ApiDirs:
         if not ID_FORM.fullmatch(name):
             return Absent(attrs.REFUSED_S)
         match directory.path:
+            case "2":
+                return await self._services.service(directory.account, AssetId(name), 2)
             case "3":
-                return await self._services.service(directory.account, AssetId(name))
+                return await self._services.service(directory.account, AssetId(name), 3)
             case "presentation/3":
                 return await self._presentation(directory.account, AlbumId(name))
         return Absent(attrs.REFUSED_S)

@@ -138,7 +138,7 @@ def _checked_listen(site: NginxSite) -> str:
     if not site.published and not host.is_loopback:
         raise ConfigError(
             f"--listen {site.listen}: a private mount is served on loopback only (127.0.0.1:{match[3]}); "
-            "publish albums with --published, or put a proxy with a login before it"
+            "put a proxy with a login before it"
         )
     return f"[{host}]:{match[3]}" if host.version == 6 else f"{host}:{match[3]}"
 
@@ -242,6 +242,7 @@ def _maps(site: NginxSite) -> str:
     map "$request_method:{allowed}" $iiiffs_preflight_methods {{ default ""; "~^OPTIONS:." "GET, HEAD, OPTIONS"; }}
     map "$request_method:{allowed}" $iiiffs_preflight_headers {{ default ""; "~^OPTIONS:." "{ASKED_HEADERS}"; }}
     map "$request_method:{allowed}" $iiiffs_preflight_age {{ default ""; "~^OPTIONS:." "86400"; }}
+    map $uri $iiiffs_vary {{ default ""; "~/iiif/2/[^/]+/info\\.json$" Accept; }}
     map "{allowed}" $iiiffs_exposed {{ default "{EXPOSED_HEADERS}"; "" ""; }}
     # The pages run their own script only, and nothing else on this site runs any. Viewers bring a policy in their page.
     map $uri $iiiffs_policy {{
@@ -299,6 +300,7 @@ def _server(site: NginxSite, listen: str) -> str:
     allowed = _origins(site)[1]
     # With `*` the answer is the same for every origin, and a cache may share it.
     vary = "" if allowed == "*" else "        add_header Vary Origin always;\n"
+    vary += "        add_header Vary $iiiffs_vary always;\n"
     return f"""\
     server {{
         listen {listen};
@@ -337,10 +339,10 @@ def _locations(site: NginxSite) -> str:
     pattern, root = _in_pattern(prefix), _folder(site.root, "root")
     parts = [_viewers(site, prefix), _hidden(pattern), _base_uris(pattern, root, base_url)]
     contexts = (
-        ("/[^/]+/iiif/2/[^/]+/info\\.json", "http://iiif.io/api/image/2/context.json"),
         ("/[^/]+/iiif/3/[^/]+/info\\.json", "http://iiif.io/api/image/3/context.json"),
         ("/(?:.+/)?(?:manifest|collection)\\.json", "http://iiif.io/api/presentation/3/context.json"),
     )
+    parts.append(_info_2(pattern, root))
     parts += [_documents(pattern, root, path, context) for path, context in contexts]
     parts += [_aliases(site, pattern, root, base_url), _pages(pattern, root), _files(pattern, root)]
     if prefix:
@@ -390,6 +392,27 @@ def _documents(pattern: str, root: str, path: str, context: str) -> str:
             default_type 'application/ld+json;profile="{context}"';
             gzip on;
             error_page 404 = @iiiffs_miss;
+        }}"""
+
+
+def _info_2(pattern: str, root: str) -> str:
+    return f"""\
+        # Image API 2.1 §5.1: JSON-LD for who asks for it, plain JSON for everybody else.
+        location ~ "^{pattern}(?<iiiffs_path>/[^/]+/iiif/2/[^/]+/info\\.json)$" {{
+            alias "{root}$iiiffs_path";
+            types {{ }}
+            default_type application/ld+json;
+            gzip on;
+            if ($http_accept !~ "application/ld\\+json") {{ return 418; }}
+            error_page 418 = @iiiffs_plain_json;
+            error_page 404 = @iiiffs_miss;
+        }}
+        location @iiiffs_plain_json {{
+            root "{root}";
+            types {{ }}
+            default_type application/json;
+            gzip on;
+            try_files $iiiffs_path @iiiffs_miss;
         }}"""
 
 

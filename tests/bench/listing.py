@@ -39,7 +39,8 @@ def run(runs: int = 5) -> None:
         end="",
     )
     print(
-        f"   (first ever {first:.2f} s; manifest first {manifest_s:.2f} s; RSS {int(rss) // 1024} MiB; DESIGN §8: < 1 s)"
+        f"   (first ever {first:.2f} s; manifest first {manifest_s:.2f} s; RSS {int(rss) // 1024} MiB; "
+        "DESIGN §8: < 1 s)"
     )
 
 

@@ -19,7 +19,8 @@ import pytest
 from iiiffs.web.nginx import NginxSite
 from iiiffs.web.viewers import install_viewers, installed_viewers
 from tests.browser.browsing import BrowserPage, Seen, Site
-from tests.unit.web.sample_site import build_site, free_port, nginx_running
+from tests.harness.nginx import free_port
+from tests.unit.web.sample_site import build_site, nginx_running
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]

@@ -115,12 +115,13 @@ class ProviderContract:
     async def test_the_etag_changes_with_the_listing_and_only_then(self, provider: Provider) -> None:
         album = self.album_id(provider)
         listings = [await provider.listing(album)]
-        for change in (
+        changes: tuple[Callable[[], None], ...] = (
             lambda: self.add("one.jpg", FIRST),
             lambda: self.replace("one.jpg", SECOND),
             lambda: self.add("two.jpg", FIRST),
             lambda: self.remove("one.jpg"),
-        ):
+        )
+        for change in changes:
             change()
             listings.append(await provider.listing(album))
             assert await provider.listing(album) == listings[-1]

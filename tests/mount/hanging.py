@@ -13,9 +13,10 @@ HUNG = 20
 
 
 def hanging_photos(photos: Path) -> Path:
-    """Good pictures, HUNG whose bytes never come, HUNG folders that are never listed."""
+    """A good picture and a good film, HUNG of each whose bytes never come, and HUNG folders that are never listed."""
     for number in range(HUNG):
         picture(photos / f"hang-{number:02}.jpg", number)
+        (photos / f"slow-{number:02}.mp4").write_bytes(bytes(1 << 20))
         picture(photos / f"hang-folder-{number:02}" / "x.jpg", number)
     picture(photos / "good.jpg", 1, (320, 240))
     (photos / "film.mp4").write_bytes(bytes(range(256)) * 4096)
@@ -37,3 +38,8 @@ def hung_renders(mount: Mount) -> list[Path]:
 def hung_lookups(mount: Mount) -> list[Path]:
     """HUNG names in different folders whose lookup waits for a listing."""
     return [mount.files / f"hang-folder-{number:02}" / "x.jpg" for number in range(HUNG)]
+
+
+def hung_reads(mount: Mount) -> list[Path]:
+    """HUNG files that open, and whose bytes never come. Their reads are the kernel's background requests."""
+    return [mount.files / f"slow-{number:02}.mp4" for number in range(HUNG)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.mount import Mount, mounted
-from tests.mount.observing import errno_of, names, walk
+from tests.mount.observing import errno_of, eventually, names, walk
 from tests.mount.pictures import picture, png_bomb
 
 UNDECODABLE = ("empty.jpg", "text.jpg", "corrupt.jpg", "corrupt.png", "bomb.png", "header-only.jpg", "zeros.webp")
@@ -102,11 +102,13 @@ def test_no_service_and_one_line(bad: Mount, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TRUNCATED)
-def test_missing_pixels_are_an_error_at_lookup(bad: Mount, name: str) -> None:
+def test_missing_pixels_take_the_service_and_the_canvas_away(bad: Mount, name: str) -> None:
     service = bad.files / "iiif" / name
     assert json.loads((service / "info.json").read_bytes())["width"] == 200
     for size in ("max", "50,", "60,", "50,"):
-        assert errno_of((service / "full" / size / "0" / "default.jpg").stat) == errno.EIO
+        assert errno_of((service / "full" / size / "0" / "default.jpg").stat) == errno.ENOENT
+    eventually(lambda: errno_of(service.lstat) == errno.ENOENT)
+    eventually(lambda: name not in (bad.files / "manifest.json").read_text())
     warnings = [line for line in log_lines(bad, name) if " WARNING " in line]
     assert len(warnings) == 1, warnings
 

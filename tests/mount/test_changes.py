@@ -7,12 +7,17 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from iiiffs.cache.store import open_cache
 from iiiffs.control import ask
+from iiiffs.model.gallery import AccountName
+from iiiffs.tree.nodes import DocumentKind
+from iiiffs.vfs.documents import record_key
 from tests.harness.mount import Mount, check_log, mounted, start, take_down
 from tests.mount.observing import drop_kernel_caches, eventually, names, walk
 from tests.mount.pictures import picture, picture_bytes
@@ -91,12 +96,12 @@ def replace_as_rsync(real: Path, data: bytes) -> None:
     temporary.rename(real)
 
 
-REPLACEMENTS = (replace_in_place, replace_as_vim, replace_as_gimp, replace_as_rsync)
+EDITS = (replace_in_place, replace_as_vim, replace_as_gimp, replace_as_rsync)
 
 
-@pytest.mark.parametrize("replace", REPLACEMENTS, ids=lambda replace: replace.__name__)
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
 def test_new_content_keeps_the_id_and_gets_a_new_inode(
-    album: tuple[Path, Path], tmp_path: Path, replace: Callable[[Path, bytes], None]
+    album: tuple[Path, Path], tmp_path: Path, edit: Callable[[Path, bytes], None]
 ) -> None:
     real, shown = album
     original, canvas = shown / "x.jpg", canvases(shown)
@@ -105,7 +110,7 @@ def test_new_content_keeps_the_id_and_gets_a_new_inode(
     service = (shown / "iiif" / "x.jpg").resolve()
     old_tile, old_pixels = (service / tile).stat(), (service / tile).read_bytes()
     data = picture_bytes(tmp_path, 200)
-    replace(real / "x.jpg", data)
+    edit(real / "x.jpg", data)
     new = eventually(original.stat, lambda told: told.st_ino != old.st_ino)
     assert original.read_bytes() == data
     assert new.st_size == len(data)
@@ -230,6 +235,26 @@ def test_etags_inodes_and_ids_outlive_restarts_and_cache_clear(sample_photos: Pa
             take_down(again)
         check_log(again)
         shutil.rmtree(tmp_path / "one" / "cache")
+
+
+def test_a_document_whose_body_was_evicted_is_built_again(sample_photos: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path, sample_photos) as mount:
+        document = mount.files / "manifest.json"
+        before, body = document.stat(), document.read_bytes()
+        owner = album_id_of(mount.files)
+    cache = open_cache(tmp_path / "cache", 1 << 30)
+    try:
+        key = record_key(AccountName("pictures"), DocumentKind.MANIFEST, owner)
+        record = cache.catalogue.document(key)
+        assert record is not None
+        assert record.body == body
+        cache.catalogue.put_document(key, replace(record, body=None))
+    finally:
+        cache.close()
+    with mounted(tmp_path, sample_photos) as mount:
+        after = document.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        assert document.read_bytes() == body
 
 
 @pytest.mark.xfail(strict=True, reason="a time that depends on history is kept in the cache only: it belongs in state")

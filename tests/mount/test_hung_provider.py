@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.mount import Mount, check_log, take_down
 from tests.mount.commands import reap, start_clients
-from tests.mount.hanging import HUNG, hanging_photos, hung_lookups, hung_renders, start_hanging
+from tests.mount.hanging import HUNG, hanging_photos, hung_lookups, hung_reads, hung_renders, start_hanging
 from tests.mount.observing import drop_kernel_caches, eventually, names
 
 ROUNDS = 7
@@ -22,14 +22,16 @@ ANSWER_S = 1.0
 
 @pytest.fixture(scope="module")
 def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mount]:
-    """HUNG renders and HUNG lookups wait; `good.jpg` has one rendition."""
+    """HUNG renders, HUNG lookups and HUNG reads wait; `good.jpg` has one rendition."""
     folder = tmp_path_factory.mktemp("hanging")
     photos = hanging_photos(folder / "photos")
     mount = start_hanging(folder / "mount", photos)
     stuck_clients: list[subprocess.Popen[bytes]] = []
     try:
         (mount.files / "iiif" / "good.jpg" / "full" / "30," / "0" / "default.jpg").read_bytes()
-        stuck_clients = start_clients(["stat"], [*hung_renders(mount), *hung_lookups(mount)])
+        stuck_clients += start_clients(["cat"], hung_reads(mount))
+        eventually(lambda: mount.gauge("kernel", "handles") >= HUNG, deadline_s=10)
+        stuck_clients += start_clients(["stat"], [*hung_renders(mount), *hung_lookups(mount)])
         eventually(lambda: waiting(mount) >= HUNG, deadline_s=10)
         yield mount
         assert all(client.poll() is None for client in stuck_clients), "they were to hang until now"
@@ -46,10 +48,12 @@ def waiting(mount: Mount) -> int:
     return int(accounts[0]["waiting"])
 
 
-def median_s(name: str, question: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> float:
-    """The median of ROUNDS answers, printed."""
+def median_s(
+    name: str, question: Callable[[], object], prepare: Callable[[], None] = lambda: None, rounds: int = ROUNDS
+) -> float:
+    """The median of some answers, printed."""
     took = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         prepare()
         began = time.monotonic()
         question()
@@ -90,7 +94,9 @@ def test_a_rendition_in_the_cache_is_read(stuck: Mount) -> None:
 
 
 def test_a_folder_is_listed(stuck: Mount) -> None:
-    assert median_s("listing", lambda: names(stuck.files), drop_kernel_caches) < ANSWER_S + 1.0  # patience_s
+    """Its collection.json waits for the folders that hang, so it is left out after Deadlines.patience_s."""
+    assert median_s("listing", lambda: names(stuck.files), drop_kernel_caches, rounds=3) < ANSWER_S + 1.0
+    assert "collection.json" not in names(stuck.files)
 
 
 def test_status_answers(stuck: Mount) -> None:

@@ -111,7 +111,10 @@ def test_the_official_validator(mount: Mount, port: int, photos: Path) -> None:
 
 def paint_validator_picture(path: Path) -> None:
     """The validator's test picture, 10 x 10 squares of 100 px, from the table of colours in its own source."""
-    question = "import json; from iiif_validator.validator import ValidationInfo; print(json.dumps(ValidationInfo().colorInfo))"
+    question = (
+        "import json; from iiif_validator.validator import ValidationInfo; "
+        "print(json.dumps(ValidationInfo().colorInfo))"
+    )
     said = subprocess.run(
         [str(VALIDATOR / "python"), "-c", question], capture_output=True, text=True, check=True
     ).stdout

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,15 +43,6 @@ MUTATIONS: dict[str, Callable[[Path], object]] = {
     "removexattr": lambda at: os.removexattr(at / REAL, "user.comment"),
     "write into the service": lambda at: os.open(at / "iiif" / REAL / "new", os.O_CREAT | os.O_WRONLY),
 }
-
-
-@pytest.fixture(scope="module")
-def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter: pytest's own are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="iiiffs-writes-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
-"""Network file systems are refused; the deepest and last mount decides."""
+"""Stores on network file systems are refused, with what they are for."""
 
 from pathlib import Path
 
 import pytest
 
-from iiiffs.cache import location
-from iiiffs.cache.location import filesystem_type, refuse_network_filesystem
+from iiiffs.cache.location import refuse_network_filesystem
 from iiiffs.errors import ConfigError
+from iiiffs.providers import mountinfo
 
 MOUNTINFO = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -18,25 +18,6 @@ MOUNTINFO = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 35 27 0:45 / /crypt rw - fuse.gocryptfs /x rw
 36 27 0:46 / /photos rw - fuse.iiiffs iiiffs ro
 """
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/var/cache", "ext4"),
-        ("/home/ada/.cache", "nfs4"),
-        ("/homework", "ext4"),
-        ("/home/ada/local disk/cache", "xfs"),
-        ("/over/x", "cifs"),
-        ("/remote", "fuse.rclone"),
-    ],
-)
-def test_the_deepest_and_last_mount_decides(path: str, expected: str) -> None:
-    assert filesystem_type(Path(path), MOUNTINFO) == expected
-
-
-def test_a_table_without_the_root_answers_none() -> None:
-    assert filesystem_type(Path("/x"), "garbage\n34 27 0:44 / /remote rw - nfs a rw\n") is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +36,7 @@ def test_network_is_refused_with_its_purpose(
 ) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTINFO)
-    monkeypatch.setattr(location, "MOUNTINFO", table)
+    monkeypatch.setattr(mountinfo, "MOUNTINFO", table)
     if not refused:
         refuse_network_filesystem(Path(path), "state")
         return
@@ -64,7 +45,7 @@ def test_network_is_refused_with_its_purpose(
 
 
 def test_this_machine_s_own_table_is_read(tmp_path: Path) -> None:
-    assert filesystem_type(tmp_path, location.MOUNTINFO.read_text()) is not None
+    assert mountinfo.mount_of(str(tmp_path.resolve()), mountinfo.read_mounts()) is not None
     refuse_network_filesystem(tmp_path, "cache")
 
 
@@ -72,6 +53,6 @@ def test_this_machine_s_own_table_is_read(tmp_path: Path) -> None:
 def test_without_proc_it_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(location, "MOUNTINFO", tmp_path / "absent")
+    monkeypatch.setattr(mountinfo, "MOUNTINFO", tmp_path / "absent")
     refuse_network_filesystem(tmp_path, "cache")
     assert [record.levelname for record in caplog.records] == ["WARNING"]

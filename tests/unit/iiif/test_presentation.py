@@ -294,5 +294,5 @@ def test_a_collection_refers_and_never_embeds() -> None:
     assert list(made) == ["@context", "id", "type", "label", "partOf", "items"]
     first, second = made["items"]
     assert list(first) == ["id", "type", "label", "thumbnail"]
-    assert first["thumbnail"][0]["id"] == "http://h/s/full/300,200/0/default.jpg"
+    assert first["thumbnail"][0]["id"] == "http://h/s/full/!400,400/0/default.jpg"
     assert second == {"id": CHILDREN[1].id, "type": "Collection", "label": {"none": ["Years"]}}

@@ -23,6 +23,7 @@ URIS = Uris("https://photos.example.org/iiif")
         (URIS.root_collection(), "collection.json"),
         (URIS.account_collection(HOME), "home/collection.json"),
         (URIS.service(HOME, PHOTO), "home/iiif/3/as~1._"),
+        (URIS.service_2(HOME, PHOTO), "home/iiif/2/as~1._"),
         (URIS.album(HOME, TRIP), "home/iiif/presentation/3/alb-1"),
         (URIS.manifest(HOME, TRIP), "home/iiif/presentation/3/alb-1/manifest.json"),
         (URIS.collection(HOME, TRIP), "home/iiif/presentation/3/alb-1/collection.json"),
@@ -44,6 +45,7 @@ def test_an_account_s_name_is_encoded_everywhere() -> None:
     for uri in (
         URIS.account_collection(account),
         URIS.service(account, PHOTO),
+        URIS.service_2(account, PHOTO),
         URIS.manifest(account, TRIP),
         URIS.original(account, ["x.jpg"]),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -30,6 +30,15 @@ def coordinates(width: int, height: int) -> Image.Image:
     return Image.frombytes("RGB", (width, height), pixels)
 
 
+def pixel(image: Image.Image, place: tuple[int, int]) -> tuple[int, ...]:
+    """The value of every band at `place`; one value for a picture of one band."""
+    value = image.getpixel(place)
+    if isinstance(value, tuple):
+        return value
+    assert isinstance(value, int), f"{image.mode} has no whole values"
+    return (value,)
+
+
 def saved(image: Image.Image, name: str, **settings: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, name, **settings)
@@ -42,7 +51,7 @@ def stored_turned(upright: Image.Image, orientation: int) -> Image.Image:
     EXIF 2.32 §4.6.4: where row 0 and column 0 of the stored picture are seen.
     """
     width, height = upright.size
-    seen = {
+    places: dict[int, Callable[[int, int], tuple[int, int]]] = {
         1: lambda row, column: (column, row),
         2: lambda row, column: (width - 1 - column, row),
         3: lambda row, column: (width - 1 - column, height - 1 - row),
@@ -51,12 +60,13 @@ def stored_turned(upright: Image.Image, orientation: int) -> Image.Image:
         6: lambda row, column: (width - 1 - row, column),
         7: lambda row, column: (width - 1 - row, height - 1 - column),
         8: lambda row, column: (row, height - 1 - column),
-    }[orientation]
+    }
+    seen = places[orientation]
     size = (height, width) if orientation >= 5 else (width, height)
     stored = Image.new(upright.mode, size)
     for row in range(size[1]):
         for column in range(size[0]):
-            stored.putpixel((column, row), upright.getpixel(seen(row, column)))
+            stored.putpixel((column, row), pixel(upright, seen(row, column)))
     return stored
 
 

@@ -106,11 +106,11 @@ def test_what_is_of_another_kind_takes_no_id(kind: str) -> None:
     assert book.see(ROOT, jpeg("other", 1, kind=kind), jpeg("a.jpg", 2))["a.jpg"] == id
 
 
-@pytest.mark.parametrize("changed", [{"mtime_s": 2000}, {"size": 11}])
-def test_an_inode_number_that_is_used_again_is_another_file(changed: dict[str, int]) -> None:
+@pytest.mark.parametrize("changed", [jpeg("b.jpg", 1, mtime_s=2000), jpeg("b.jpg", 1, size=11)])
+def test_an_inode_number_that_is_used_again_is_another_file(changed: Observed) -> None:
     book = Book()
     id = book.see(ROOT, jpeg("a.jpg", 1))["a.jpg"]
-    assert book.see(ROOT, jpeg("b.jpg", 1, **changed))["b.jpg"] != id
+    assert book.see(ROOT, changed)["b.jpg"] != id
 
 
 def test_a_path_that_is_there_keeps_its_id_from_hard_links() -> None:

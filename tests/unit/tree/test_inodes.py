@@ -23,6 +23,7 @@ NODES: st.SearchStrategy[Node] = st.one_of(
         WORDS.map(AccountName),
         WORDS.map(AssetId),
         WORDS.map(Version),
+        st.sampled_from([2, 3]),
         st.lists(st.sampled_from(["full", "max", "0"]), max_size=3).map(tuple),
     ),
 )
@@ -115,5 +116,6 @@ def test_the_root_is_never_forgotten() -> None:
 
 def test_keys_of_different_nodes_differ() -> None:
     service = (AccountName("a"), AssetId("b"), Version("c"))
-    assert node_key(ParameterDir(*service, ("x", "y"))) != node_key(ParameterDir(*service, ("x",)))
-    assert node_key(ParameterDir(*service, ())) != node_key(Original(*service))
+    assert node_key(ParameterDir(*service, 3, ("x", "y"))) != node_key(ParameterDir(*service, 3, ("x",)))
+    assert node_key(ParameterDir(*service, 3, ("x",))) != node_key(ParameterDir(*service, 2, ("x",)))
+    assert node_key(ParameterDir(*service, 3, ())) != node_key(Original(*service))

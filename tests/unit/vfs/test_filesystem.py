@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from iiiffs.errors import DeadlinePassed, ProviderUnreachable, Undecodable, VersionChanged
+from iiiffs.errors import DeadlinePassed, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.tree.nodes import AliasLink
 from iiiffs.tree.visibility import Visibility
@@ -111,6 +111,24 @@ async def test_equivalent_requests_are_one_node_and_one_render(gallery: MemoryPr
         assert len({found.node for found in nodes.values() if found}) == 1 and all(nodes.values())
         assert upscaled is not None and upscaled.node not in {found.node for found in nodes.values() if found}
         assert tree.renditions.rendered == 2
+
+
+@in_trio
+async def test_both_versions_of_the_image_api_share_their_renditions(gallery: MemoryProvider, tmp_path: Path) -> None:
+    async with tree_of(tmp_path, {"a": gallery}) as tree:
+        newer = await tree.walk("a/iiif/3/three/full/max/0/default.jpg")
+        for text in ("full/full", "full/max", "full/300,", "0,0,300,200/pct:100"):
+            assert (await tree.walk(f"a/iiif/2/three/{text}/0/default.jpg")).node == newer.node
+        await tree.walk("a/iiif/3/three/full/^600,/0/default.jpg")
+        await tree.walk("a/iiif/3/three/full/100,50/0/default.png")
+        assert tree.renditions.rendered == 3
+        assert await tree.try_walk("a/iiif/2/three/full/^600,") is None
+        assert await tree.try_walk("a/iiif/3/three/full/full") is None
+        assert sorted(await tree.names("a/iiif/2/three/full")) == ["100,50", "full"]
+        assert sorted(await tree.names("a/iiif/3/three/full")) == ["100,50", "^600,400", "max"]
+        info = json.loads(await tree.read("a/iiif/2/three/info.json"))
+        assert info["@id"] == "http://127.0.0.1:8080/a/iiif/2/three"
+        assert (await tree.walk("a/iiif/2/three")).node != (await tree.walk("a/iiif/3/three")).node
 
 
 @pytest.mark.parametrize(
@@ -238,9 +256,16 @@ async def test_a_file_that_cannot_be_decoded_harms_nobody_else(gallery: MemoryPr
         assert "text.jpg" in await tree.names("a/files")
         assert "text.jpg" not in await tree.names("a/files/iiif")
         assert await tree.try_walk("a/iiif/3/text") is None
+        assert b"cut.jpg" in await tree.read("a/files/manifest.json"), "its header is a picture's"
+        before = await tree.walk("a/files/manifest.json")
+        assert await tree.try_walk("a/iiif/3/cut/info.json") is not None
         for _ in range(2):
-            with pytest.raises(Undecodable):
-                await tree.walk("a/iiif/3/cut/full/max/0/default.jpg")
+            assert await tree.try_walk("a/iiif/3/cut/full/max/0/default.jpg") is None
+        assert await tree.try_walk("a/iiif/3/cut") is None, "its pixels are not: it has no service and no canvas"
+        assert await tree.try_walk("a/files/iiif/cut.jpg") is None
+        after = await tree.walk("a/files/manifest.json")
+        assert b"cut.jpg" not in await tree.read("a/files/manifest.json")
+        assert after.attributes.mtime_ns >= before.attributes.mtime_ns + 10**9
         assert await tree.read("a/iiif/3/one/full/max/0/default.jpg")
         manifest = json.loads(await tree.read("a/files/manifest.json"))
         assert "text.jpg" not in str(manifest)

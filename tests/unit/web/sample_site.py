@@ -8,10 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,8 +31,9 @@ from iiiffs.iiif.uris import Uris, encoded
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.model.image import Extent
 from iiiffs.tree.nodes import PageKind
-from iiiffs.web.nginx import NginxSite, nginx_config
+from iiiffs.web.nginx import NginxSite
 from iiiffs.web.page import page
+from tests.harness.nginx import nginx
 
 ACCOUNT = AccountName("home")
 LIMITS = Limits(max_width=16384, max_height=16384, max_area=100_000_000)
@@ -191,53 +188,10 @@ def _write_json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listened on a moment ago."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def nginx_running(site: NginxSite, *, as_uid: int | None = None) -> Iterator[None]:
-    """nginx serves `site` until the block is left; `as_uid` starts it as that user (needs root and setpriv)."""
-    run_dir = Path(site.run_dir)
-    file = run_dir / "nginx.conf"
-    file.write_text(nginx_config(site))
-    command = [nginx_path(), "-e", "stderr", "-c", str(file), "-g", "daemon off;"]
-    if as_uid is not None:
-        os.chown(run_dir, as_uid, as_uid)
-        command = ["setpriv", f"--reuid={as_uid}", f"--regid={as_uid}", "--clear-groups", *command]
-    host, port = site.listen.rsplit(":", 1)
-    with (run_dir / "errors.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
-        try:
-            _wait_until_listening(host.strip("[]"), int(port), process, run_dir / "errors.log")
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-    alarms = [line for line in (run_dir / "errors.log").read_text().splitlines() if ALARMING.search(line)]
+    """nginx serves `site` until the block is left, and never had anything to warn of."""
+    with nginx(site, as_uid=as_uid) as errors:
+        yield
+    alarms = [line for line in errors.read_text().splitlines() if ALARMING.search(line)]
     assert not alarms, "\n".join(alarms)
-
-
-def nginx_path() -> str:
-    """nginx, which Debian keeps outside an ordinary user's PATH."""
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    assert found, "nginx is not installed (Debian: nginx-light)"
-    return found
-
-
-def _wait_until_listening(host: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            socket.create_connection((host, port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError(f"nginx does not listen on {host}:{port}: {log.read_text()}")

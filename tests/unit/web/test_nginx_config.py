@@ -10,7 +10,7 @@ import pytest
 
 from iiiffs.errors import ConfigError
 from iiiffs.web.nginx import NginxSite, nginx_config
-from tests.unit.web.sample_site import nginx_path
+from tests.harness.nginx import nginx_path
 
 SITE = NginxSite(
     root="/mnt/photos",

@@ -17,7 +17,8 @@ import pytest
 
 from iiiffs.web.nginx import NginxSite
 from iiiffs.web.page import page_policy
-from tests.unit.web.sample_site import NASTY, NESTED, build_site, free_port, nginx_running
+from tests.harness.nginx import free_port
+from tests.unit.web.sample_site import NASTY, NESTED, build_site, nginx_running
 
 NOBODY = 65534
 STRANGER = "https://evil.example"

@@ -194,7 +194,7 @@ class Daemon:
             deadlines = Deadlines(list_s=account.list_timeout_s)
             provider = providers[account.name]
             daemon.galleries[account.name] = Gallery(account.name, provider, catalogue, flights, deadlines)
-        documents = Documents(rules, catalogue, daemon.bodies)
+        documents = Documents(rules, catalogue, daemon.bodies, state.times, flights)
         room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
         daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
         rendered_by = f"renditions {daemon.renderer.fingerprint} {made_by}"

@@ -13,6 +13,7 @@ from iiiffs.model.gallery import AccountName
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
 from iiiffs.state.identities import AccountLedger
+from iiiffs.state.times import DocumentTimes
 
 SCHEMA = 1
 """Raised when older code would misread what newer code writes."""
@@ -67,6 +68,11 @@ class State:
     def ledger(self, account: AccountName) -> AccountLedger:
         """The recorded identities of that account."""
         return AccountLedger(self._environment, self._writer, account)
+
+    @property
+    def times(self) -> DocumentTimes:
+        """The times of documents that must outlive the cache."""
+        return DocumentTimes(self._environment, self._writer)
 
     async def first_seen_ns(self, fingerprint: str, now_ns: int) -> int:
         """When `fingerprint` was first asked about: `now_ns` if that is now, and the same for ever after."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 import msgspec
@@ -24,10 +25,12 @@ from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, O
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.state.times import DocumentTimes
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
 from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 
 log = logging.getLogger(__name__)
@@ -78,10 +81,14 @@ Name = tuple[AccountName, DocumentKind, str]
 class Documents:
     """Builds documents once and finds them again."""
 
-    def __init__(self, rules: Rules, catalogue: Catalogue, bodies: Bodies) -> None:
+    def __init__(
+        self, rules: Rules, catalogue: Catalogue, bodies: Bodies, times: DocumentTimes, flights: Flights
+    ) -> None:
         self.rules = rules
         self._catalogue = catalogue
         self._bodies = bodies
+        self._times = times
+        self._flights = flights
         self._inputs_of: dict[tuple[AccountName, AlbumId], tuple[tuple[object, ...], bytes]] = {}
         self._lost: set[bytes] = set()
 
@@ -307,16 +314,21 @@ class Documents:
         encoded = encode(body)
         node = Document(*name, digest_of(encoded))
         mtime_ns = max(began_ns, self.rules.began_ns)
-        key = record_key(*name)
-        before = self._catalogue.peek_document(key)
+        key, digest = record_key(*name), bytes.fromhex(node.digest)
+        explained_ns, before = mtime_ns, self._last_time(key)
         if before is not None:
-            same = before.digest.hex() == node.digest
-            mtime_ns = before.mtime_ns if same else max(mtime_ns, before.mtime_ns + SECOND_NS)
-        record = DocumentRecord(inputs, bytes.fromhex(node.digest), len(encoded), mtime_ns, encoded)
-        self._catalogue.put_document(key, record)
+            mtime_ns = before[1] if before[0] == digest else max(mtime_ns, before[1] + SECOND_NS)
+        if mtime_ns != explained_ns:
+            self._flights.begin(("time", key, digest), partial(self._times.put, key, digest, mtime_ns))
+        self._catalogue.put_document(key, DocumentRecord(inputs, digest, len(encoded), mtime_ns, encoded))
         self._bodies.put(node, encoded)
         self._lost.discard(key)
         return Made(node, len(encoded), mtime_ns)
+
+    def _last_time(self, key: bytes) -> tuple[bytes, int] | None:
+        """Digest and time of the bytes that had this name last, as far as anybody remembers."""
+        record = self._catalogue.peek_document(key)
+        return self._times.get(key) if record is None else (record.digest, record.mtime_ns)
 
     def _inputs(self, parts: Sequence[str]) -> bytes:
         text = "\n".join([self.rules.fingerprint, *parts])

@@ -17,6 +17,7 @@ from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName
 from iiiffs.providers.base import Provider
 from iiiffs.render.renderer import Renderer, RenderLimits
+from iiiffs.state.store import State
 from iiiffs.tree.nodes import Directory, Node, PageKind, Root
 from iiiffs.tree.visibility import PRIVATE, Visibility
 from iiiffs.vfs.bodies import Bodies
@@ -97,7 +98,7 @@ async def tree_of(
     deadlines: Deadlines | None = None,
 ) -> AsyncIterator[Tree]:
     """A tree with these accounts, its cache in `folder`; opened again on the same folder it finds its cache again."""
-    cache = open_cache(folder / "cache", 64 << 20)
+    cache, state = open_cache(folder / "cache", 64 << 20), State.open(folder / "state")
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(cache.writer.run)
@@ -109,7 +110,7 @@ async def tree_of(
                 for name, provider in providers.items()
             }
             rules = Rules(Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, "fingerprint", 10**9)
-            documents = Documents(rules, cache.catalogue, bodies)
+            documents = Documents(rules, cache.catalogue, bodies, state.times, flights)
             renditions = Renditions(
                 cache.renditions, Renderer(RenderLimits()), flights, bodies, RenderRoom(threads=2, pixels=10**8)
             )
@@ -121,3 +122,4 @@ async def tree_of(
             nursery.cancel_scope.cancel()
     finally:
         cache.close()
+        state.close()

@@ -257,7 +257,6 @@ def test_a_document_whose_body_was_evicted_is_built_again(sample_photos: Path, t
         assert document.read_bytes() == body
 
 
-@pytest.mark.xfail(strict=True, reason="a time that depends on history is kept in the cache only: it belongs in state")
 def test_the_time_of_bytes_that_stayed_the_same_outlives_cache_clear(album: tuple[Path, Path], changing: Mount) -> None:
     real, shown = album
     before = (shown / "manifest.json").stat()

@@ -36,6 +36,7 @@ from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
+from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
@@ -194,7 +195,7 @@ class Daemon:
             deadlines = Deadlines(list_s=account.list_timeout_s)
             provider = providers[account.name]
             daemon.galleries[account.name] = Gallery(account.name, provider, catalogue, flights, deadlines)
-        documents = Documents(rules, catalogue, daemon.bodies, state.times, flights)
+        documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights))
         room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
         daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
         rendered_by = f"renditions {daemon.renderer.fingerprint} {made_by}"

@@ -12,7 +12,8 @@ from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir
-from iiiffs.vfs.documents import Documents, Made
+from iiiffs.vfs.document_records import Made
+from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery

@@ -10,12 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
 
-import msgspec
-
-from iiiffs.cache.catalogue import Catalogue, DocumentRecord
 from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
 from iiiffs.iiif import presentation
 from iiiffs.iiif.info import image_info
@@ -25,17 +21,14 @@ from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, O
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
-from iiiffs.state.times import DocumentTimes
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
-from iiiffs.vfs.bodies import Bodies
-from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.document_records import DocumentRecords, Made, Name
 from iiiffs.vfs.gallery import Gallery
 
 log = logging.getLogger(__name__)
 
-SECOND_NS = 1_000_000_000
 INPUTS_KEPT = 1024
 ROOT = AccountName("")
 
@@ -56,15 +49,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A document as the tree shows it."""
-
-    node: Document
-    size_bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class Heading:
     """What a Collection says of itself. `owner`: as in the node."""
 
@@ -74,23 +58,13 @@ class Heading:
     part_of: str
 
 
-Name = tuple[AccountName, DocumentKind, str]
-"""Account, kind and owner: the name whose bytes may change."""
-
-
 class Documents:
     """Builds documents once and finds them again."""
 
-    def __init__(
-        self, rules: Rules, catalogue: Catalogue, bodies: Bodies, times: DocumentTimes, flights: Flights
-    ) -> None:
+    def __init__(self, rules: Rules, records: DocumentRecords) -> None:
         self.rules = rules
-        self._catalogue = catalogue
-        self._bodies = bodies
-        self._times = times
-        self._flights = flights
+        self._records = records
         self._inputs_of: dict[tuple[AccountName, AlbumId], tuple[tuple[object, ...], bytes]] = {}
-        self._lost: set[bytes] = set()
 
     # ---- manifests ------------------------------------------------------------------------------------------
 
@@ -113,12 +87,12 @@ class Documents:
         body = presentation.manifest(uris, heading, items, self.rules.limits)
         began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
         inputs = self._manifest_inputs(gallery, listing, path)
-        return self._made((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
+        return self._keep((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""
         inputs = self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
-        return self._known((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
+        return self._records.find((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
 
     def _canvases(
         self, gallery: Gallery, names: AlbumNames, facts: dict[AssetId, Facts], path: Sequence[str]
@@ -180,7 +154,7 @@ class Documents:
         """The collection if it was built from this very listing."""
         uri = self.rules.uris.collection(gallery.account, listing.album.id)
         inputs = self._collection_inputs(listing, uri, await gallery.path(listing.album))
-        return self._known((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
+        return self._records.find((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
 
     async def account_collection(self, gallery: Gallery) -> Made:
         """The collection of one account: what `files/` holds."""
@@ -193,7 +167,7 @@ class Documents:
         """The collection of all accounts."""
         uris = self.rules.uris
         inputs = self._inputs(["root", *accounts])
-        known = self._known((ROOT, DocumentKind.COLLECTION, ""), inputs)
+        known = self._records.find((ROOT, DocumentKind.COLLECTION, ""), inputs)
         if known is not None:
             return known
         items = [
@@ -203,19 +177,19 @@ class Documents:
             for account in accounts
         ]
         body = presentation.collection(uris.root_collection(), "iiiffs", items, self.rules.limits, part_of=None)
-        return self._made((ROOT, DocumentKind.COLLECTION, ""), inputs, body, 0)
+        return self._keep((ROOT, DocumentKind.COLLECTION, ""), inputs, body, 0)
 
     async def _collection(self, gallery: Gallery, listing: Listing, heading: Heading) -> Made:
         path = await gallery.path(listing.album)
         inputs = self._collection_inputs(listing, heading.uri, path)
         name = (gallery.account, DocumentKind.COLLECTION, heading.owner)
-        known = self._known(name, inputs)
+        known = self._records.find(name, inputs)
         if known is not None:
             return known
         items = await self._references(gallery, listing, path)
         body = presentation.collection(heading.uri, heading.label, items, self.rules.limits, part_of=heading.part_of)
         began = max([listing.album.mtime_ns, *(album.mtime_ns for album in listing.albums)])
-        return self._made(name, inputs, body, began)
+        return self._keep(name, inputs, body, began)
 
     async def _references(self, gallery: Gallery, listing: Listing, path: Sequence[str]) -> list[CollectionItem]:
         """The album's own manifest first, then what each sub-album has; what has nothing is left out."""
@@ -280,55 +254,19 @@ class Documents:
             kind, uri, write = DocumentKind.INFO_2, uris.service_2(account, asset.id), image_info_2
         else:
             kind, uri, write = DocumentKind.INFO, uris.service(account, asset.id), image_info
-        encoded = encode(write(uri, facts.extent, limits, side, monochrome=facts.monochrome))
-        node = Document(account, kind, asset.id, digest_of(encoded))
-        self._bodies.put(node, encoded)
-        return Made(node, len(encoded), max(asset.changed_ns, self.rules.began_ns))
+        body = write(uri, facts.extent, limits, side, monochrome=facts.monochrome)
+        mtime_ns = max(asset.changed_ns, self.rules.began_ns)
+        return self._records.hold((account, kind, asset.id), body, mtime_ns)[0]
 
-    # ---- records --------------------------------------------------------------------------------------------
+    # ---- all of them ----------------------------------------------------------------------------------------
 
     def body(self, node: Document) -> bytes | None:
         """The bytes of exactly this document, if they are still to be had without building."""
-        body = self._bodies.get(node)
-        if body is not None:
-            return body
-        key = record_key(node.account, node.kind, node.owner)
-        record = self._catalogue.document(key)
-        if record is None or record.digest.hex() != node.digest:
-            return None
-        if record.body is None:  # evicted, or too long to be kept: what is recorded of it must not keep it unbuilt
-            self._lost.add(key)
-            return None
-        self._bodies.put(node, record.body)
-        return record.body
+        return self._records.body(node)
 
-    def _known(self, name: Name, inputs: bytes) -> Made | None:
-        key = record_key(*name)
-        record = self._catalogue.peek_document(key)
-        if record is None or record.inputs != inputs or key in self._lost:
-            return None
-        return Made(Document(*name, record.digest.hex()), record.size_bytes, record.mtime_ns)
-
-    def _made(self, name: Name, inputs: bytes, body: dict[str, object], began_ns: int) -> Made:
-        """`body` encoded and recorded. Same bytes as before keep their time; others are at least 1 s younger."""
-        encoded = encode(body)
-        node = Document(*name, digest_of(encoded))
-        mtime_ns = max(began_ns, self.rules.began_ns)
-        key, digest = record_key(*name), bytes.fromhex(node.digest)
-        explained_ns, before = mtime_ns, self._last_time(key)
-        if before is not None:
-            mtime_ns = before[1] if before[0] == digest else max(mtime_ns, before[1] + SECOND_NS)
-        if mtime_ns != explained_ns:
-            self._flights.begin(("time", key, digest), partial(self._times.put, key, digest, mtime_ns))
-        self._catalogue.put_document(key, DocumentRecord(inputs, digest, len(encoded), mtime_ns, encoded))
-        self._bodies.put(node, encoded)
-        self._lost.discard(key)
-        return Made(node, len(encoded), mtime_ns)
-
-    def _last_time(self, key: bytes) -> tuple[bytes, int] | None:
-        """Digest and time of the bytes that had this name last, as far as anybody remembers."""
-        record = self._catalogue.peek_document(key)
-        return self._times.get(key) if record is None else (record.digest, record.mtime_ns)
+    def _keep(self, name: Name, inputs: bytes, body: dict[str, object], began_ns: int) -> Made:
+        """Never older than this configuration."""
+        return self._records.keep(name, inputs, body, max(began_ns, self.rules.began_ns))
 
     def _inputs(self, parts: Sequence[str]) -> bytes:
         text = "\n".join([self.rules.fingerprint, *parts])
@@ -338,18 +276,3 @@ class Documents:
 def _label(gallery: Gallery, album: Album) -> str:
     """What people see: the topmost folder is the account."""
     return album.title if album.parent is not None else gallery.account
-
-
-def encode(body: dict[str, object]) -> bytes:
-    """JSON as it is served."""
-    return msgspec.json.encode(body)
-
-
-def digest_of(body: bytes) -> str:
-    """What names these bytes in a node."""
-    return blake2b(body, digest_size=16).hexdigest()
-
-
-def record_key(account: AccountName, kind: DocumentKind, owner: str) -> bytes:
-    """The catalogue's key of one document."""
-    return blake2b("\0".join((account, kind.name, owner)).encode(), digest_size=20).digest()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.nodes import Page, PageKind
-from iiiffs.vfs.documents import digest_of
+from iiiffs.vfs.document_records import digest_of
 from iiiffs.vfs.entries import Found
 
 

@@ -24,7 +24,7 @@ from iiiffs.render.renderer import Renderer
 from iiiffs.tree.nodes import Rendition
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.budget import PixelBudget
-from iiiffs.vfs.documents import digest_of
+from iiiffs.vfs.document_records import digest_of
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 

@@ -22,6 +22,7 @@ from iiiffs.tree.nodes import Directory, Node, PageKind, Root
 from iiiffs.tree.visibility import PRIVATE, Visibility
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
+from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.entries import Absent, Found
 from iiiffs.vfs.filesystem import Filesystem
@@ -110,7 +111,7 @@ async def tree_of(
                 for name, provider in providers.items()
             }
             rules = Rules(Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, "fingerprint", 10**9)
-            documents = Documents(rules, cache.catalogue, bodies, state.times, flights)
+            documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights))
             renditions = Renditions(
                 cache.renditions, Renderer(RenderLimits()), flights, bodies, RenderRoom(threads=2, pixels=10**8)
             )

@@ -17,7 +17,7 @@ from iiiffs.cache.store import open_cache
 from iiiffs.control import ask
 from iiiffs.model.gallery import AccountName
 from iiiffs.tree.nodes import DocumentKind
-from iiiffs.vfs.documents import record_key
+from iiiffs.vfs.document_records import record_key
 from tests.harness.mount import Mount, check_log, mounted, start, take_down
 from tests.mount.observing import drop_kernel_caches, eventually, names, walk
 from tests.mount.pictures import picture, picture_bytes

@@ -133,7 +133,7 @@ async def test_both_versions_of_the_image_api_share_their_renditions(gallery: Me
 
 @pytest.mark.parametrize(
     "path",
-    ["fulll", "full/max/0/default.gif", "full/full/0/default.jpg", "0,0,0,1", "full/61,", "full/max/361", "info.jsonx",
+    ["fulll", "full/max/0/default.bmp", "full/full/0/default.jpg", "0,0,0,1", "full/61,", "full/max/361", "info.jsonx",
      "full/max/0/default.jpg/x", "full/ max", "60,0,10,10", "full/max/+5", ".DS_Store"],
 )  # fmt: skip
 @in_trio

@@ -79,6 +79,15 @@ class Iiif(Struct, frozen=True, kw_only=True):
     )
 
 
+class Tell(Struct, frozen=True, kw_only=True):
+    """[tell]: what documents may tell of what is written in files; all of it is in the fingerprint."""
+
+    places: FlagKey = False
+    people: FlagKey = True
+    cameras: FlagKey = True
+    creators: FlagKey = True
+
+
 class Web(Struct, frozen=True, kw_only=True):
     """[web]: `allow_origins` empty means base_url's own origin alone."""
 
@@ -136,6 +145,7 @@ class Config(Struct, frozen=True, kw_only=True):
     state: State
     iiif: Iiif
     web: Web
+    tell: Tell
     publish: Publish | None
     accounts: tuple[Account, ...]
 
@@ -213,21 +223,20 @@ def notices(config: Config) -> tuple[str, ...]:
         for account in config.accounts
         if account.access != "read"
     ]
-    if config.iiif.manifest_max != MANIFEST_MAX:
-        lines.append("iiif.manifest_max: no effect, this version writes one manifest an album, however large")
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
     return tuple(lines)
 
 
 def fingerprint(config: Config) -> str:
-    """32 hex digits over what changes the bytes of documents: base_url, [iiif], the accounts' names.
+    """32 hex digits over what changes the bytes of documents: base_url, [iiif], [tell], the accounts' names.
 
     Equal for two files that differ only in other keys, in the order of accounts or in spelling.
     """
     said = {
         "base_url": config.base_url,
         "iiif": {name: getattr(config.iiif, name) for name in Iiif.__struct_fields__},
+        "tell": {name: getattr(config.tell, name) for name in Tell.__struct_fields__},
         "accounts": sorted(account.name for account in config.accounts),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
@@ -245,20 +254,21 @@ class _Reader:
 
     def read(self, table: dict[str, Any]) -> Config | None:
         """The whole configuration, or None where a problem was found."""
-        known = ("base_url", "cache", "state", "iiif", "web", "publish", "account")
+        known = ("base_url", "cache", "state", "iiif", "tell", "web", "publish", "account")
         self._refuse_unknown("", table, known)
         base_url = self._value("base_url", table.get("base_url", "http://127.0.0.1:8080"), UrlKey)
         cache = self._section("cache", table, Cache, {"path": str(platformdirs.user_cache_path("iiiffs"))})
         state = self._section("state", table, State, {"path": str(platformdirs.user_state_path("iiiffs"))})
         iiif = self._section("iiif", table, Iiif, {})
         web = self._section("web", table, Web, {})
+        tell = self._section("tell", table, Tell, {})
         publish = self._section("publish", table, Publish, {}) if "publish" in table else None
         accounts = self._accounts(table.get("account", {}))
-        if self.problems or base_url is None or not (cache and state and iiif and web):
+        if self.problems or base_url is None or not (cache and state and iiif and web and tell):
             return None
         self._compare(cache, state, iiif, web)
         return Config(
-            file=self.file, base_url=base_url, cache=cache, state=state, iiif=iiif, web=web, publish=publish,
+            file=self.file, base_url=base_url, cache=cache, state=state, iiif=iiif, web=web, tell=tell, publish=publish,
             accounts=accounts,
         )  # fmt: skip
 

@@ -12,24 +12,27 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 
 import trio
 
 from iiiffs import __version__
 from iiiffs.cache.store import Cache, open_cache
-from iiiffs.config import Account, Config, MountOptions, control_socket, fingerprint
+from iiiffs.config import Account, Config, MountOptions, Tell, control_socket, fingerprint
 from iiiffs.control import serve_control
 from iiiffs.errors import AccessDenied, ConfigError, IiiffsError, ProviderUnreachable
 from iiiffs.fuse import session
 from iiiffs.fuse.entries import Owner
+from iiiffs.fuse.invalidation import Invalidator
 from iiiffs.fuse.operations import Operations
+from iiiffs.iiif.description import Privacy
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName
 from iiiffs.providers.base import Provider, ProviderContext
 from iiiffs.providers.registry import open_provider
-from iiiffs.render.headers import read_facts
+from iiiffs.render.headers import facts_fingerprint, read_facts
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
 from iiiffs.tree.nodes import PageKind
@@ -46,6 +49,7 @@ from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.renditions import RenderRoom, Renditions
 from iiiffs.vfs.services import Services
+from iiiffs.vfs.watcher import run_watcher
 from iiiffs.web.page import page
 
 log = logging.getLogger(__name__)
@@ -53,11 +57,12 @@ log = logging.getLogger(__name__)
 CLOSE_S = 3.0
 """How long providers may take to put away what they hold: stopping never needs a network."""
 GREET_S = 5.0
+RESTART_S = 30.0
 BODY_BYTES = 64 << 20
 """Documents and renditions kept in memory between the lookup that made them and the open that reads them."""
 RENDER_PIXELS = 96_000_000
 """Pixels that renders in progress may hold at 4 bytes each: two 24 MP originals at once, or one that is larger."""
-DOCUMENTS_REVISION = "1"
+DOCUMENTS_REVISION = "2"
 """Changed with the code that builds documents, so that they get a new time when their bytes may differ."""
 
 
@@ -107,6 +112,12 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon.operations = operations
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
+        invalidator = Invalidator(operations.inodes)
+        for gallery in daemon.galleries.values():
+            if gallery.library is not None:
+                nursery.start_soon(_supervised, gallery.account, gallery.library.run)
+            if gallery.capabilities.watches:
+                nursery.start_soon(_supervised, gallery.account, partial(run_watcher, gallery, invalidator.tell))
         try:
             await _serve(operations, options, len(providers))
         finally:
@@ -114,6 +125,18 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
                 for provider in providers.values():
                     await provider.aclose()
         nursery.cancel_scope.cancel()
+
+
+async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]]) -> None:
+    """The service runs until it ends by itself; a bug in it costs a traceback and a pause, never the mount."""
+    while True:
+        try:
+            await service()
+        except Exception:
+            log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
+            await trio.sleep(RESTART_S)
+        else:
+            return
 
 
 async def _serve(operations: Operations, options: MountOptions, accounts: int) -> None:
@@ -162,7 +185,7 @@ class Daemon:
         self._began_s = time.time()
         self.operations: Operations | None = None
         self.galleries: dict[AccountName, Gallery] = {}
-        self.renderer = Renderer(RenderLimits())
+        self.renderer = Renderer(RenderLimits(scratch=config.cache.path))
         self.bodies = Bodies(BODY_BYTES)
         self.lag = LoopLag()
         self.filesystem: Filesystem
@@ -188,13 +211,17 @@ class Daemon:
             limits=Limits(config.iiif.max_width, config.iiif.max_width, config.iiif.max_area),
             tile_size=config.iiif.tile_size,
             visibility=PRIVATE,
+            privacy=privacy_of(config.tell),
+            manifest_max=config.iiif.manifest_max,
             fingerprint=made_by,
             began_ns=await state.first_seen_ns(f"documents {made_by}", time.time_ns()),
         )
         for account in config.accounts:
             deadlines = Deadlines(list_s=account.list_timeout_s)
             provider = providers[account.name]
-            daemon.galleries[account.name] = Gallery(account.name, provider, catalogue, flights, deadlines)
+            daemon.galleries[account.name] = Gallery(
+                account.name, provider, catalogue, flights, deadlines, short(facts_fingerprint())
+            )
         documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights))
         room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
         daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
@@ -230,6 +257,7 @@ class Daemon:
                     "online": self.galleries[account.name].unreachable is None,
                     "reason": self.galleries[account.name].unreachable,
                     "waiting": self.galleries[account.name].waiting,
+                    "library": self._library(account.name),
                 }
                 for account in self._config.accounts
             ],
@@ -247,6 +275,12 @@ class Daemon:
                 "lag_minute_s": round(self.lag.recent_s(time.monotonic()), 3),
             },
         }
+
+    def _library(self, account: AccountName) -> Values:
+        library = self.galleries[account].library
+        if library is None:
+            return {}
+        return {"whole": library.is_whole, "files": len(library.index), "folders": library.albums_read}
 
     def status_json(self) -> bytes:
         """`.iiiffs/status.json`"""
@@ -281,6 +315,11 @@ class Daemon:
         self._stores.cache.catalogue.clear_documents()
         await self._stores.cache.writer.flush()
         return {"path": str(self._config.cache.path), "renditions": before.renditions.entries}
+
+
+def privacy_of(tell: Tell) -> Privacy:
+    """What documents may tell. A private mount loses no caption because it names a town."""
+    return Privacy(tell.places, tell.people, tell.cameras, tell.creators, place_mentions=True)
 
 
 def short(fingerprint: str) -> str:

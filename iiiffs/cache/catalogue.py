@@ -1,15 +1,16 @@
-"""What is known of assets and documents, so that a restart asks and builds nothing again.
+"""What is known of listings, assets and documents, so that a restart asks and builds nothing again.
 
-Facts: one small row an asset (about 150 bytes), the newest version's; bounded by the number of assets, and `keep_only`
-drops those of assets that are gone. Documents: one small row each (about 120 bytes), bounded by the number of albums
-and assets; their bodies, compressed, are in a table with a quota of its own (`documents_quota`), oldest used forgotten
-first, and a document without its body is only built again. None of it counts against the renditions' quota; all of it
-is in `stats`.
+Listings: one row an album, about 100 bytes an asset in it; bounded by what the provider has, and `drop_listing` drops
+those of albums that are gone. Facts: one small row an asset (about 150 bytes), the newest version's; bounded by the
+number of assets, and `keep_only` drops those of assets that are gone. Documents: one small row each (about 120 bytes),
+bounded by the number of albums and assets; their bodies, compressed, are in a table with a quota of its own
+(`documents_quota`), oldest used forgotten first, and a document without its body is only built again. None of it
+counts against the renditions' quota; all of it is in `stats`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iiiffs.cache.environment import CacheEnvironment
+from iiiffs.cache.listing_rows import decode_listing, encode_listing
 from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
 from iiiffs.cache.writer import CacheWriter
 from iiiffs.errors import StoreError
-from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Facts, Listing, Version
 
 if TYPE_CHECKING:
     import lmdb
@@ -54,6 +56,8 @@ class CatalogueStats:
     facts_bytes: int
     documents: int
     documents_bytes: int
+    listings: int
+    listings_bytes: int
     bodies: RenditionStats
 
 
@@ -73,19 +77,24 @@ class _DocumentRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Catalogue:
-    """Facts by (account, asset) and documents by key. Trio's thread's; reads wait for nothing but the disk."""
+    """Listings by (account, album), facts by (account, asset), documents by key.
+
+    Trio's thread's; reads wait for nothing but the disk.
+    """
 
     def __init__(
         self,
         environment: CacheEnvironment,
         facts: RowTable,
         documents: RowTable,
+        listings: RowTable,
         bodies: RenditionStore,
         writer: CacheWriter,
     ) -> None:
         self._environment = environment
         self._facts = facts
         self._documents = documents
+        self._listings = listings
         self._bodies = bodies
         self._writer = writer
         self._encoder = msgspec.msgpack.Encoder()
@@ -124,10 +133,33 @@ class Catalogue:
     def keep_only(self, account: AccountName, assets: Collection[AssetId]) -> int:
         """Of the account, facts of other assets than these are gone; how many were. `()` forgets the account."""
         wanted = {_facts_key(account, asset) for asset in assets}
-        gone = [key for key in self._keys(_facts_prefix(account)) if key not in wanted]
+        gone = [key for key in self._keys(self._facts, _prefix(account)) if key not in wanted]
         for key in gone:
             self._writer.delete(self._facts.name, key)
         return len(gone)
+
+    def listing(self, account: AccountName, album: AlbumId) -> Listing | None:
+        """The listing of the album as it was put last; None if unknown."""
+        return self._listing(_listing_key(account, album))
+
+    def listings(self, account: AccountName) -> Iterator[Listing]:
+        """All of the account, one decoded at a time; the caller may wait between two of them.
+
+        Each as it is when its turn comes: those dropped since the start are left out, those new since then may be.
+        """
+        for key in self._keys(self._listings, _prefix(account)):
+            listing = self._listing(key)
+            if listing is not None:
+                yield listing
+
+    def put_listing(self, account: AccountName, listing: Listing) -> None:
+        """Readers see it from now on, in the place of the album's older one. Never waits and never refuses."""
+        row = encode_listing(listing)
+        self._writer.put(self._listings.name, _listing_key(account, listing.album.id), row, len(row))
+
+    def drop_listing(self, account: AccountName, album: AlbumId) -> None:
+        """The listing of the album is unknown."""
+        self._writer.delete(self._listings.name, _listing_key(account, album))
 
     def document(self, key: bytes) -> DocumentRecord | None:
         """The document, with its body where that is still kept; None if unknown."""
@@ -166,15 +198,25 @@ class Catalogue:
         """How much is committed."""
         try:
             with self._environment.reading() as transaction:
-                facts, documents = self._facts.stat(transaction), self._documents.stat(transaction)
+                tables = (self._facts, self._documents, self._listings)
+                facts, documents, listings = (table.stat(transaction) for table in tables)
         except StoreError:
             self._writer.wake()
-            facts = documents = (0, 0)
-        return CatalogueStats(*facts, *documents, self._bodies.stats())
+            facts = documents = listings = (0, 0)
+        return CatalogueStats(*facts, *documents, *listings, self._bodies.stats())
 
     def _row(self, transaction: lmdb.Transaction, table: RowTable, key: bytes) -> bytes | None:
         decided, row = self._writer.find(table.name, key)
         return row if decided else table.row(transaction, key)
+
+    def _listing(self, key: bytes) -> Listing | None:
+        try:
+            with self._environment.reading() as transaction:
+                row = self._row(transaction, self._listings, key)
+        except StoreError:
+            self._writer.wake()
+            return None
+        return None if row is None else decode_listing(row)
 
     def _document(self, key: bytes) -> tuple[DocumentRecord | None, bytes]:
         """(the record without its body, the digest under which the body is stored)."""
@@ -189,14 +231,14 @@ class Catalogue:
         known = self._document_decoder.decode(row)
         return DocumentRecord(known.inputs, known.digest, known.size_bytes, known.mtime_ns, None), known.stored
 
-    def _keys(self, prefix: bytes) -> list[bytes]:
+    def _keys(self, table: RowTable, prefix: bytes) -> list[bytes]:
         found: dict[bytes, object] = {}
         try:
             with self._environment.reading() as transaction:
-                found.update(dict.fromkeys(self._facts.keys(transaction, prefix), True))
+                found.update(dict.fromkeys(table.keys(transaction, prefix), True))
         except StoreError:
             self._writer.wake()
-        self._writer.overlay(self._facts.name, found, lambda row: row)
+        self._writer.overlay(table.name, found, lambda row: row)
         return [key for key in found if key.startswith(prefix)]
 
     def _encode(self, version: Version, facts: Facts) -> bytes:
@@ -207,12 +249,16 @@ class Catalogue:
             return self._encoder.encode(_FactsRow(version, replace(facts, error=error)))
 
 
-def _facts_prefix(account: AccountName) -> bytes:
+def _prefix(account: AccountName) -> bytes:
     return _short(account.encode()) + b"\0"
 
 
 def _facts_key(account: AccountName, asset: AssetId) -> bytes:
-    return _facts_prefix(account) + _short(asset.encode())
+    return _prefix(account) + _short(asset.encode())
+
+
+def _listing_key(account: AccountName, album: AlbumId) -> bytes:
+    return _prefix(account) + _short(album.encode())
 
 
 def _document_key(key: bytes) -> bytes:

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SCHEMA = b"iiiffs cache 1"
+SCHEMA = b"iiiffs cache 2"
 """Changes with any change of what rows hold; a cache of another schema is thrown away."""
 
 MIB = 1024 * 1024
@@ -78,11 +78,11 @@ def map_bytes_for(quota_bytes: int) -> int:
     + documents_quota(quota)  bodies of documents, 64 to 512 MiB
     + 25 % of both            pages freed by the last two commits, which LMDB cannot use yet, and gaps too narrow for
                               the next value's run of pages
-    + 256 MiB                 facts and document rows: about 200 bytes each, so a million assets
+    + 512 MiB                 listings (100 bytes an asset), facts (200 to 450) and document rows (200): 700,000 assets
     + 64 MiB                  two batches of the writer being written while their predecessors are being freed
     """
     bounded = quota_bytes + documents_quota(quota_bytes)
-    return _whole_pages(bounded + bounded // 4 + 256 * MIB + 64 * MIB)
+    return _whole_pages(bounded + bounded // 4 + 512 * MIB + 64 * MIB)
 
 
 def documents_quota(quota_bytes: int) -> int:

@@ -12,8 +12,9 @@ from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
 from iiiffs.cache.writer import CacheWriter, WriterStats
 
-FACTS, DOCUMENTS, BODIES, RENDITIONS = "facts", "documents", "bodies", "renditions"
-DATABASES = (FACTS, DOCUMENTS, *database_names(BODIES), *database_names(RENDITIONS))
+FACTS, DOCUMENTS, LISTINGS = "facts", "documents", "listings"
+BODIES, RENDITIONS = "bodies", "renditions"
+DATABASES = (FACTS, DOCUMENTS, LISTINGS, *database_names(BODIES), *database_names(RENDITIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ class Cache:
 def open_cache(path: Path, quota_bytes: int, *, map_bytes: int | None = None) -> Cache:
     """The cache in the folder `path`, made if absent. Errors: as `CacheEnvironment.open`."""
     environment = CacheEnvironment.open(path, quota_bytes, databases=DATABASES, map_bytes=map_bytes)
-    facts, documents = RowTable(environment, FACTS), RowTable(environment, DOCUMENTS)
+    facts, documents, listings = (RowTable(environment, name) for name in (FACTS, DOCUMENTS, LISTINGS))
     renditions = EntryTable(environment, RENDITIONS, quota_bytes)
     bodies = EntryTable(environment, BODIES, documents_quota(quota_bytes), compresses=True)
-    writer = CacheWriter(environment, {table.name: table for table in (facts, documents, renditions, bodies)})
+    writer = CacheWriter(environment, {table.name: table for table in (facts, documents, listings, renditions, bodies)})
     body_store = RenditionStore(environment, bodies, writer)
     return Cache(
         environment,
         writer,
         RenditionStore(environment, renditions, writer),
-        Catalogue(environment, facts, documents, body_store, writer),
+        Catalogue(environment, facts, documents, listings, body_store, writer),
     )

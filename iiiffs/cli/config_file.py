@@ -33,6 +33,12 @@ base_url = "http://127.0.0.1:8080"
 #max_width = 16384                        # px, of one answer
 #max_area = 100_000_000                   # px, of one answer
 
+[tell]                                    # what documents may tell of what is written in files
+#places = false
+#people = true
+#cameras = true
+#creators = true
+
 [web]
 #allow_origins = []                       # other sites that may read it: ["https://viewer.example.org"], or ["*"]
 

@@ -30,6 +30,7 @@ from iiiffs.errors import ConfigError, IiiffsError, StartError
 ACCOUNT = "gallery"
 READY_DEADLINE_S = 60.0
 POLL_S = 0.05
+STOPPING = (signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
@@ -58,7 +59,7 @@ class Demo:
 
 
 class _Stop(BaseException):
-    """SIGTERM arrived: leave, cleaning up on the way."""
+    """One of STOPPING arrived: leave, cleaning up on the way."""
 
 
 def demo(
@@ -79,13 +80,14 @@ def demo(
         raise ConfigError(f"--photos: {photos} is not a folder")
     nginx = find_nginx()
     check_port_free(port)
-    with _stopped_by_sigterm(), ExitStack() as stack:
+    with _stopped_by_signals(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iiiffs-demo-")))
         scene = Demo(folder, (photos or folder / "photos").resolve(), port)
         try:
             _run(scene, nginx, stack, make_sample=photos is None)
         except (KeyboardInterrupt, _Stop):
-            typer.echo("\niiiffs demo: taking everything down")
+            with suppress(OSError):  # a closed terminal cannot be told
+                typer.echo("\niiiffs demo: taking everything down")
 
 
 def _run(scene: Demo, nginx: str, stack: ExitStack, *, make_sample: bool) -> None:
@@ -244,18 +246,25 @@ def _unmount_leftover(mountpoint: Path) -> None:
 
 
 @contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM, like Ctrl-C, becomes an exception here; a second one during the clean-up is ignored."""
+def _stopped_by_signals() -> Iterator[None]:
+    """STOPPING, like Ctrl-C, become an exception here; more of them during the clean-up are ignored.
+
+    One that is ignored already stays so: `nohup` is obeyed.
+    """
 
     def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         raise _Stop
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def first_picture(photos: Path) -> Path | None:

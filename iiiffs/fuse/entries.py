@@ -29,8 +29,10 @@ class Owner:
 
 
 def entry_of(number: int, attributes: Attributes, owner: Owner) -> pyfuse3.EntryAttributes:
-    """The whole stat answer. Links count 1: originals have one listed name in this version, and index.html, one
-    inode in every album, is no hard link that a copying program should keep."""
+    """The whole stat answer.
+
+    index.html is one inode in every album and has one link: it is no hard link that a copying program should keep.
+    """
     entry = pyfuse3.EntryAttributes()
     entry.st_ino = pyfuse3.InodeT(number)
     entry.generation = 0
@@ -38,7 +40,7 @@ def entry_of(number: int, attributes: Attributes, owner: Owner) -> pyfuse3.Entry
     entry.attr_timeout = attributes.attr_s
     mode = attributes.mode if attributes.kind is FileKind.LINK else attributes.mode & ~owner.umask
     entry.st_mode = pyfuse3.ModeT(TYPE_BITS[attributes.kind] | mode)
-    entry.st_nlink = 1
+    entry.st_nlink = attributes.links
     entry.st_uid = owner.uid
     entry.st_gid = owner.gid
     entry.st_rdev = 0

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 FS_NAME = "iiiffs"
 TICK_S = 0.2
 BACKGROUND_MAX = 1024
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 CONNECTIONS = Path("/sys/fs/fuse/connections")
 FUSECTL_DEADLINE_S = 5.0
 HANDLERS_RESERVED = 64
@@ -131,18 +131,20 @@ def connection_folder(mountpoint: Path) -> Path:
 
 @contextmanager
 def stop_signals() -> Iterator[AsyncIterator[int]]:
-    """Inside, SIGTERM and SIGINT arrive in what is yielded; afterwards, to the end of the process, they are ignored.
+    """Inside, the stop signals arrive in what is yielded; afterwards, to the end of the process, they are ignored.
 
-    A second one while the first is being obeyed would otherwise end the process before everything is closed. Trio
-    raises what it has not delivered again, for the handlers before its own; Python's end keeps SIG_IGN, and no other.
+    SIGHUP, as of a terminal that is closed, is one of them unless it is ignored already, as under nohup. A second
+    signal while the first is being obeyed would otherwise end the process before everything is closed. Trio raises what
+    it has not delivered again, for the handlers before its own; Python's end keeps SIG_IGN, and no other.
     """
-    for number in STOP_SIGNALS:
+    numbers = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
         signal.signal(number, lambda _number, _frame: None)
     try:
-        with trio.open_signal_receiver(*STOP_SIGNALS) as received:
+        with trio.open_signal_receiver(*numbers) as received:
             yield received
     finally:
-        for number in STOP_SIGNALS:
+        for number in numbers:
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -279,7 +279,7 @@ class Quality(Enum):
 
 
 class Format(Enum):
-    """Image API 3.0 §4.5: every format with a name there. What this server writes is in OFFERED."""
+    """Image API 3.0 §4.5: every format with a name there, and `avif`. What this server writes is in OFFERED."""
 
     JPG = "jpg"
     TIF = "tif"
@@ -288,12 +288,18 @@ class Format(Enum):
     JP2 = "jp2"
     PDF = "pdf"
     WEBP = "webp"
+    AVIF = "avif"
 
 
 OFFERED: dict[Format, str] = {
     Format.JPG: "image/jpeg",
     Format.PNG: "image/png",
     Format.WEBP: "image/webp",
+    Format.TIF: "image/tiff",
+    Format.GIF: "image/gif",
+    Format.JP2: "image/jp2",
+    Format.AVIF: "image/avif",
+    Format.PDF: "application/pdf",
 }
 """The formats that are written, and their media types. A new row is offered and listed in info.json at once."""
 

@@ -1,149 +1,142 @@
-"""Manifests and Collections as plain dicts of str, int, list and dict. Rule: Presentation API 3.0 §3, §5.
+"""Manifests and Collections as plain dicts of str, int, float, list and dict. Rule: Presentation API 3.0 §3, §5.
 
 Written by hand because iiif-prezi3's helpers are quadratic (10,000 canvases not done in 300 s, measured 2026-11); the
-tests validate with it. Not here: JSON encoding, videos, navPlace (places are shown only when asked for, DESIGN §2).
+tests validate with it. Not here: JSON encoding.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from iiiffs.errors import NoSuchName
-from iiiffs.iiif.info import PROFILE
-from iiiffs.iiif.pyramid import sizes
-from iiiffs.iiif.scaling import Limits, fitted
+from iiiffs.iiif.canvases import CanvasItem as CanvasItem
+from iiiffs.iiif.canvases import CanvasRules, canvases, rendering, service
+from iiiffs.iiif.canvases import OriginalFile as OriginalFile
+from iiiffs.iiif.canvases import Thumbnail as Thumbnail
+from iiiffs.iiif.canvases import thumbnails as thumbnails
+from iiiffs.iiif.description import NOTHING_MORE, PRIVATE, Privacy, Said, descriptive, label_map
+from iiiffs.iiif.description import language_map as language_map
+from iiiffs.iiif.navigation import NAV_PLACE_CONTEXT
+from iiiffs.iiif.navigation import nav_date as nav_date
+from iiiffs.iiif.overrides import NO_OVERRIDES, Overrides
+from iiiffs.iiif.ranges import Contents, MonthPart, ordered
+from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
-from iiiffs.model.gallery import AccountName, AlbumId, AssetId
-from iiiffs.model.image import Extent
+from iiiffs.model.description import NOTHING_SAID, Words
+from iiiffs.model.gallery import AccountName, AlbumId
 
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 COVER_SIDE_PX = 400
-THUMBNAIL_SIDE_PX = 200
-"""A thumbnail is the smallest listed size whose long side has at least so many px: sharp in a grid of 100 to 200 px."""
-
-
-@dataclass(frozen=True, slots=True)
-class OriginalFile:
-    """An original that may be downloaded. `size_bytes` is None while unknown."""
-
-    uri: str
-    media_type: str
-    size_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CanvasItem:
-    """One picture of an album.
-
-    `label` may be any text. `extent`: upright. `original` is None where originals are not shown.
-    `captured`: as `Facts.captured`; without a zone, or no date at all, it gives no navDate.
-    """
-
-    asset: AssetId
-    label: str
-    extent: Extent
-    original: OriginalFile | None
-    captured: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumHeading:
-    """What a Manifest says of its album. `part_of`: URI of the Collection that lists it; `homepage`: of its page."""
+    """What a Manifest says of its album. `part_of`: URI of the Collection that lists it; `homepage`: of its page.
+
+    `part`: the name of a part of the album, such as a month; None for the whole.
+    """
 
     account: AccountName
     album: AlbumId
     label: str
     part_of: str | None
     homepage: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A picture to stand for an album: the URI of its image service, and the upright extent of the image."""
-
-    service_id: str
-    extent: Extent
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionItem:
-    """A reference to a document, by its URI. `label` may be any text. `homepage`: URI of a page that shows it."""
+    """A reference to a document, by its URI. `homepage`: URI of a page that shows it.
+
+    `label` may be any text; `words`, where there are any, are shown in its place.
+    """
 
     id: str
     type: Literal["Manifest", "Collection"]
     label: str
     thumbnail: Thumbnail | None
     homepage: str | None = None
+    words: Words = ()
 
 
-def manifest(uris: Uris, heading: AlbumHeading, items: Sequence[CanvasItem], limits: Limits) -> dict[str, object]:
-    """The Manifest of one album: one Canvas an item, in their order. Linear in `items`.
+def manifest(
+    uris: Uris,
+    heading: AlbumHeading,
+    items: Sequence[CanvasItem],
+    limits: Limits,
+    *,
+    overrides: Overrides = NO_OVERRIDES,
+    privacy: Privacy = PRIVATE,
+) -> dict[str, object]:
+    """The Manifest of one album or of a part of it: the Canvases of `items`, in their order or the owner's. Linear.
 
-    Errors: NoSuchName if there are none, for an album without pictures has no manifest (§5.2 wants a canvas).
+    What the owner says is stronger than what is in the files. A video or sound that cannot be shown (no duration is
+    known) is a download of the whole.
+    Errors: NoSuchName if there is no Canvas (§5.2 wants one): an album without pictures has no manifest.
     """
-    if not items:
-        raise NoSuchName(f"album {heading.album} has no pictures, so no manifest")
-    canvases = [_canvas(uris, heading, item, limits) for item in items]
+    rules = CanvasRules(uris, heading.account, heading.album, limits, privacy)
+    in_order = ordered(items, overrides.order)
+    made = [canvas for item in in_order for canvas in canvases(rules, item)]
+    if not made:
+        raise NoSuchName(f"album {heading.album} has nothing that can be shown, so no manifest")
+    said = overrides.album
     return {
-        "@context": CONTEXT,
-        "id": uris.manifest(heading.account, heading.album),
+        "@context": _context(made),
+        "id": _uri(uris, heading),
         "type": "Manifest",
-        "label": language_map(heading.label),
-        "thumbnail": canvases[0]["thumbnail"],
-        "behavior": ["individuals"],
-        **_homepage(heading.homepage, heading.label),
+        "label": _label(heading, said),
+        **descriptive(NOTHING_SAID, said, None),
+        **_thumbnail(made),
+        "behavior": list(said.behavior or ("individuals",)),
+        **_homepage(heading.homepage, label_map(said.label, heading.label)),
+        **_downloads(in_order),
         **_part_of(heading.part_of),
-        "items": canvases,
+        **_start(rules, in_order, overrides.start),
+        "items": made,
+        **_structures(rules, in_order, overrides),
     }
 
 
 def collection(
-    uri: str, label: str, items: Iterable[CollectionItem], limits: Limits, *, part_of: str | None
+    uri: str,
+    label: str,
+    items: Iterable[CollectionItem],
+    limits: Limits,
+    *,
+    part_of: str | None,
+    said: Said = NOTHING_MORE,
 ) -> dict[str, object]:
     """The Collection at `uri`: a reference an item, in their order; it may be empty. Linear in `items`."""
     return {
         "@context": CONTEXT,
         "id": uri,
         "type": "Collection",
-        "label": language_map(label),
+        "label": label_map(said.label, label),
+        **descriptive(NOTHING_SAID, said, None),
         **_part_of(part_of),
-        "items": [_reference(item, limits) for item in items],
+        "items": [_reference(item) for item in items],
     }
 
 
-def language_map(text: str) -> dict[str, list[str]]:
-    """`text` as a value of no known language; never empty, always valid Unicode.
-
-    Lone surrogates become U+FFFD (JSON cannot hold them), control characters go.
-    """
-    return {"none": [_CONTROLS.sub("", _SURROGATES.sub("\ufffd", text)) or "Untitled"]}
-
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
-def thumbnails(thumbnail: Thumbnail, limits: Limits) -> list[dict[str, object]]:
-    """The value of `thumbnail`: one Image of a listed size, with its service, so that viewers may choose another."""
-    listed = sizes(thumbnail.extent, limits)
-    chosen = next((size for size in listed if max(size.width, size.height) >= THUMBNAIL_SIDE_PX), listed[-1])
-    service = {
-        **_service(thumbnail.service_id),
-        "sizes": [{"width": size.width, "height": size.height} for size in listed],
-    }
+def part_references(uris: Uris, heading: AlbumHeading, parts: Iterable[MonthPart]) -> list[CollectionItem]:
+    """How the parts of an album (`ranges.month_parts`) are listed in its Collection, each with its first picture."""
     return [
-        {
-            "id": f"{thumbnail.service_id}/full/{chosen.width},{chosen.height}/0/default.jpg",
-            "type": "Image",
-            "format": "image/jpeg",
-            "width": chosen.width,
-            "height": chosen.height,
-            "service": [service],
-        }
+        CollectionItem(
+            id=uris.part_manifest(heading.account, heading.album, part.name),
+            type="Manifest",
+            label=part.name.replace("_", ", part "),
+            thumbnail=next(
+                (
+                    Thumbnail(uris.service(heading.account, item.asset), item.extent)
+                    for item in part.items
+                    if item.extent is not None
+                ),
+                None,
+            ),
+        )
+        for part in parts
     ]
 
 
@@ -153,113 +146,72 @@ def cover(service_id: str) -> list[dict[str, object]]:
     So no width and height (a SHOULD of §3.1): a Collection is built from the names below it, not from their pixels.
     """
     uri = f"{service_id}/full/!{COVER_SIDE_PX},{COVER_SIDE_PX}/0/default.jpg"
-    return [{"id": uri, "type": "Image", "format": "image/jpeg", "service": [_service(service_id)]}]
+    return [{"id": uri, "type": "Image", "format": "image/jpeg", "service": [service(service_id)]}]
 
 
-def nav_date(captured: str | None) -> str | None:
-    """`captured` in UTC as xsd:dateTime; None without a zone, or if the calendar has no such moment (cameras err).
-
-    Rule: Presentation API 3.0 §3.1, navDate.
-    """
-    if captured is None or not _ZONED.fullmatch(captured):
-        return None
-    try:
-        moment = datetime.fromisoformat(captured).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+def _uri(uris: Uris, heading: AlbumHeading) -> str:
+    if heading.part is None:
+        return uris.manifest(heading.account, heading.album)
+    return uris.part_manifest(heading.account, heading.album, heading.part)
 
 
-_ZONED = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-)
+def _label(heading: AlbumHeading, said: Said) -> dict[str, list[str]]:
+    label = label_map(said.label, heading.label)
+    if heading.part is None:
+        return label
+    part = heading.part.replace("_", ", part ")
+    return {language: [f"{text}, {part}" for text in texts] for language, texts in label.items()}
 
 
-def _canvas(uris: Uris, heading: AlbumHeading, item: CanvasItem, limits: Limits) -> dict[str, object]:
-    """The Canvas, as large as the image itself; what is painted on it is as large as `limits` let it be."""
-    uri = uris.canvas(heading.account, heading.album, item.asset)
-    service_id = uris.service(heading.account, item.asset)
-    canvas: dict[str, object] = {
-        "id": uri,
-        "type": "Canvas",
-        "label": language_map(item.label),
-        "width": item.extent.width,
-        "height": item.extent.height,
-        "thumbnail": thumbnails(Thumbnail(service_id, item.extent), limits),
-    }
-    if (date := nav_date(item.captured)) is not None:
-        canvas["navDate"] = date
-    if item.original is not None:
-        canvas["rendering"] = [_rendering(item.original, item.label)]
-    canvas["items"] = [_painting_page(uri, service_id, fitted(item.extent, limits, upscale=False))]
-    return canvas
+def _context(made: Sequence[dict[str, object]]) -> str | list[str]:
+    """An extension's context stands first. Rule: navPlace extension 1.0 §1.3; Presentation API 3.0 §4.6."""
+    return [NAV_PLACE_CONTEXT, CONTEXT] if any("navPlace" in canvas for canvas in made) else CONTEXT
 
 
-def _painting_page(canvas: str, service_id: str, shown: Extent) -> dict[str, object]:
-    """The AnnotationPage that paints an image of extent `shown` on `canvas`; ids are below the canvas's, so unique."""
-    body = {
-        "id": f"{service_id}/full/max/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        "width": shown.width,
-        "height": shown.height,
-        "service": [_service(service_id)],
-    }
-    annotation = {
-        "id": f"{canvas}/annotation",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": body,
-        "target": canvas,
-    }
-    return {"id": f"{canvas}/page", "type": "AnnotationPage", "items": [annotation]}
+def _thumbnail(made: Sequence[dict[str, object]]) -> dict[str, object]:
+    return next(({"thumbnail": canvas["thumbnail"]} for canvas in made if "thumbnail" in canvas), {})
 
 
-def _service(service_id: str) -> dict[str, object]:
-    return {"id": service_id, "type": "ImageService3", "profile": PROFILE}
+def _downloads(items: Iterable[CanvasItem]) -> dict[str, object]:
+    """Videos and sound without a Canvas. Rule: DESIGN §2, issue 3: a file and a `rendering`."""
+    files = [
+        rendering(item.original, item.label)
+        for item in items
+        if not item.canvas_assets
+        and item.original is not None
+        and item.original.media_type.startswith(("video/", "audio/"))
+    ]
+    return {"rendering": files} if files else {}
 
 
-# Rule: Presentation API 3.0 §3.2, the types of content resources; what is none of these is data.
-_RESOURCE_TYPES = {
-    "image": "Image",
-    "video": "Video",
-    "audio": "Sound",
-    "text": "Text",
-}
+def _start(rules: CanvasRules, items: Iterable[CanvasItem], name: str | None) -> dict[str, object]:
+    """Where a viewer begins; nothing if no such file is shown here."""
+    for item in items if name is not None else ():
+        if item.label == name and item.canvas_assets:
+            return {"start": {"id": rules.uris.canvas(rules.account, rules.album, item.asset), "type": "Canvas"}}
+    return {}
 
 
-def _rendering(original: OriginalFile, name: str) -> dict[str, object]:
-    """The download of an original, labelled with its name and size, as in "IMG_1.jpg (3.4 MB)"."""
-    size = "" if original.size_bytes is None else f" ({_size_words(original.size_bytes)})"
-    return {
-        "id": original.uri,
-        "type": _RESOURCE_TYPES.get(original.media_type.partition("/")[0], "Dataset"),
-        "label": language_map(name + size),
-        "format": original.media_type,
-    }
-
-
-def _size_words(size_bytes: int) -> str:
-    """Decimal units with at most one place: "999 B", "1.5 kB", "3.4 MB"."""
-    for unit, unit_bytes in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size_bytes >= unit_bytes:
-            return f"{size_bytes / unit_bytes:.1f} {unit}"
-    return f"{size_bytes} B"
+def _structures(rules: CanvasRules, items: Sequence[CanvasItem], overrides: Overrides) -> dict[str, object]:
+    contents = Contents(rules.uris, rules.account, rules.album)
+    found = contents.wished(items, overrides.ranges) if overrides.ranges else contents.by_day(items)
+    return {"structures": found} if found else {}
 
 
 def _part_of(uri: str | None) -> dict[str, object]:
     return {} if uri is None else {"partOf": [{"id": uri, "type": "Collection"}]}
 
 
-def _reference(item: CollectionItem, limits: Limits) -> dict[str, object]:
-    reference: dict[str, object] = {"id": item.id, "type": item.type, "label": language_map(item.label)}
+def _reference(item: CollectionItem) -> dict[str, object]:
+    label = label_map(item.words, item.label)
+    reference: dict[str, object] = {"id": item.id, "type": item.type, "label": label}
     if item.thumbnail is not None:
         reference["thumbnail"] = cover(item.thumbnail.service_id)
-    return reference | _homepage(item.homepage, item.label)
+    return reference | _homepage(item.homepage, label)
 
 
-def _homepage(uri: str | None, label: str) -> dict[str, object]:
+def _homepage(uri: str | None, label: dict[str, list[str]]) -> dict[str, object]:
     """The page that shows the thing. Rule: Presentation API 3.0 §3.3, homepage."""
     if uri is None:
         return {}
-    return {"homepage": [{"id": uri, "type": "Text", "format": "text/html", "label": language_map(label)}]}
+    return {"homepage": [{"id": uri, "type": "Text", "format": "text/html", "label": label}]}

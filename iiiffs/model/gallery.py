@@ -56,6 +56,11 @@ class Asset:
     media_type: str
 
     @property
+    def is_media(self) -> bool:
+        """True if its name says that it is a picture, a video or sound."""
+        return self.media_type.startswith(("image/", "video/", "audio/"))
+
+    @property
     def is_image(self) -> bool:
         """True if its name says that it is a picture (its bytes may still disagree: see Facts.error)."""
         return self.media_type.startswith("image/")

@@ -12,6 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+import trio
+
+from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.sync.identity import Row
 
@@ -72,12 +75,14 @@ class Capabilities:
     `real_names`: names of assets are names of real files, unique in their album, and are shown unchanged.
     `local`: originals are read from this machine's disk, so no block of them is kept in the cache.
     `fresh_s`: how long an answer may be shown before it is asked again.
+    `watches`: it tells by itself what has changed (`watch`).
     """
 
     folders: bool
     real_names: bool
     local: bool
     fresh_s: float
+    watches: bool = False
 
 
 class Original(Protocol):
@@ -144,6 +149,19 @@ class Provider(Protocol):
 
     async def open(self, asset: Asset) -> Original:
         """The bytes of exactly this version. Errors: VersionChanged, AssetGone, AccessDenied."""
+        ...
+
+    async def watch(
+        self, report: Callable[[Changeset], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Reports which albums changed, soon after they did, until it is cancelled. Only with `capabilities.watches`.
+
+        Every album whose listing differs from what it was when this started is in some Changeset, also one that is
+        gone, and the nearest known album above what no listing has told yet. May report too much and more than once,
+        never too little. After trouble (events lost, the provider unreachable or back) it reports everything.
+        `report` is called in this task, does not wait and does not raise. Call once at a time. Raises nothing of its
+        own: trouble is logged once, and tried again.
+        """
         ...
 
     async def aclose(self) -> None:

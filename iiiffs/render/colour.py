@@ -7,6 +7,7 @@ converted and the work runs in all render threads.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from io import BytesIO
 
 from PIL import Image, ImageCms
@@ -25,32 +26,46 @@ _INVISIBLE = 2  # of 255: what rounding in a profile's tables makes of sRGB itse
 Conversion = ImageCms.ImageCmsTransform
 
 
-def to_level_mode(image: Image.Image) -> Image.Image:
-    """The same picture in one of LEVEL_MODES, without any metadata.
+def level_conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
+    """What makes of this picture, or of any part of it, the same in one of LEVEL_MODES; None where it is in one.
 
-    Errors: ValueError for a colour space that cannot be shown (LAB).
+    Its results have no metadata. Errors: ValueError, when called, for a colour space that cannot be shown.
     """
     if image.mode.startswith("I;16"):
-        image = image.convert("I").convert("F").point(lambda value: value * (1 / 256) + 0.0).convert("L")
-    elif image.mode in ("I", "F"):
-        image = _scaled_to_bytes(image)
-    elif image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in LEVEL_MODES:
-        image = image.convert("RGB")
-    bare = Image.Image()._new(image.im)  # a plain image that shares the pixels and has no file, info or EXIF
-    bare.info = {}
-    return bare
+        return lambda part: _with_factor(part.convert("I"), 1 / 256)
+    if image.mode in ("I", "F"):
+        factor = _factor_to_bytes(image)
+        return lambda part: _with_factor(part, factor)
+    if image.has_transparency_data and not (image.mode in LEVEL_MODES and "transparency" not in image.info):
+        mode = "LA" if image.mode in ("1", "L", "LA", "La") else "RGBA"
+        return lambda part: bare(part.convert(mode))
+    if image.mode == "1":
+        return lambda part: bare(part.convert("L"))
+    if image.mode == "LAB":
+        lab = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        conversion = ImageCms.buildTransform(*lab, "LAB", "RGB")
+        return lambda part: bare(conversion.apply(part))
+    if image.mode not in LEVEL_MODES:
+        return lambda part: bare(part.convert("RGB"))
+    return None
 
 
-def _scaled_to_bytes(image: Image.Image) -> Image.Image:
+def bare(image: Image.Image) -> Image.Image:
+    """A plain image that shares the pixels and has no file, info or EXIF."""
+    plain = Image.Image()._new(image.im)
+    plain.info = {}
+    return plain
+
+
+def _with_factor(image: Image.Image, factor: float) -> Image.Image:
+    return bare(image.convert("F").point(lambda value: value * factor + 0.0).convert("L"))
+
+
+def _factor_to_bytes(image: Image.Image) -> float:
     """Integers of 32 bits: 0..65535 unless all fit 0..255. Floats: 0..1, or 0..255 where any is above 1."""
     highest = max(float(value) for value in image.getextrema() if isinstance(value, int | float))
     wide, narrow = (1 / 256, 1.0) if image.mode == "I" else (1.0, 255.0)
-    factor = wide if highest > (255 if image.mode == "I" else 1) else narrow
-    return image.convert("F").point(lambda value: value * factor + 0.0).convert("L")
+    return wide if highest > (255 if image.mode == "I" else 1) else narrow
 
 
 def open_conversion(profile: bytes | None, mode: str) -> Conversion | None:

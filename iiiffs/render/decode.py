@@ -2,40 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import BinaryIO
+
+from PIL.ImageFile import ImageFile
 
 from iiiffs.errors import Undecodable
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
-from iiiffs.render.colour import open_conversion, to_level_mode
-from iiiffs.render.headers import read_tags, upright_extent
-from iiiffs.render.opening import open_picture, sniff_codec, speaking_to_codec
+from iiiffs.render.codec_errors import speaking_to_codec
+from iiiffs.render.colour import bare, level_conversion, open_conversion
+from iiiffs.render.opening import FILLING, Codec, open_picture, sniff_codec
 from iiiffs.render.plan import Decode, level_extent
 from iiiffs.render.pyramid import Pyramid
+from iiiffs.render.sheets import Draining, Sheet, Sheets
 
 
-def decode(stream: BinaryIO, how: Decode, facts: Facts, pixels_max: int) -> Pyramid:
-    """The picture, decoded at the level that `how` names.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`pixels_max`: px of a source; more is TooLarge. `sheets`: where decoded pixels go."""
 
-    Errors: Undecodable, also if the headers are not those that gave `facts`; TooLarge; what the stream raises.
+    pixels_max: int
+    sheets: Sheets
+
+
+def decode(stream: BinaryIO, how: Decode, facts: Facts, page: int, room: Room) -> Pyramid:
+    """The picture or that page of it, decoded at the level that `how` names.
+
+    `facts.extent` is that page's. Errors: Undecodable, also if the headers are not those that gave `facts`; TooLarge;
+    StoreFull if it is too large for memory and there is no room for it on the disk; what the stream raises.
     """
     codec = sniff_codec(stream)
     if codec is None or codec.media_type != facts.media_type:
         raise Undecodable(f"its bytes are not {facts.media_type}")
-    picture = open_picture(stream, codec, pixels_max)
-    tags = read_tags(picture, stream, codec.media_type)
-    if upright_extent(picture, tags) != facts.extent:
+    picture = open_picture(stream, codec, room.pixels_max, page)
+    if picture.upright != facts.extent:
         raise Undecodable(f"its size is not {facts.extent}")
-    stored = Extent(*picture.size)
+    stored = Extent(*picture.image.size)
     with speaking_to_codec():
         if how is Decode.DRAFT:
             scale = 1 << how.value
-            picture.draft(None, (stored.width // scale, stored.height // scale))
-        picture.load()
-        profile = picture.info.get("icc_profile")
-        first = to_level_mode(picture)
+            picture.image.draft(None, (stored.width // scale, stored.height // scale))
+        loaded = _load(picture.image, codec, room.sheets)
+        profile = loaded.image.info.get("icc_profile")
+        first = _in_level_mode(loaded, room.sheets)
     level = level_extent(stored, how.value)
-    if first.size != (level.width, level.height):
-        raise Undecodable(f"{first.size} px came out of the codec instead of {level}")
-    conversion = open_conversion(profile if isinstance(profile, bytes) else None, first.mode)
-    return Pyramid(first, how.value, tags.orientation, conversion)
+    if first.image.size != (level.width, level.height):
+        raise Undecodable(f"{first.image.size} px came out of the codec instead of {level}")
+    conversion = open_conversion(profile if isinstance(profile, bytes) else None, first.image.mode)
+    return Pyramid(first, how.value, picture.tags.orientation, conversion, room.sheets)
+
+
+def _load(picture: ImageFile, codec: Codec, sheets: Sheets) -> Sheet:
+    """The picture with its pixels: a large one's in a file from the start, where its codec can write there."""
+    if codec.media_type not in FILLING or picture._im is not None:
+        picture.load()
+        return Sheet(picture)
+    if not sheets.is_large(picture.size):
+        # Pillow's own way to this memory would warn of a large TIFF; its size has been looked at by now.
+        picture.im = sheets.blank(picture.mode, picture.size).image.im
+        picture.load()
+        return Sheet(picture)
+    sheet = sheets.blank(picture.mode, picture.size)
+    picture.im = sheet.image.im
+    assert picture.fp is not None
+    if getattr(picture, "use_load_libtiff", False) and not _has_descriptor(picture.fp):
+        picture.fp.seek(0)
+        with sheets.copied(picture.fp) as copy:  # Pillow would read all of it into memory
+            picture.fp = copy
+            picture.load()
+    else:
+        picture.fp = Draining(picture.fp, sheet)
+        picture.load()
+    sheet.let_go()
+    if picture.im is not sheet.image.im:
+        return Sheet(picture)
+    return Sheet(picture, sheet.mapping)
+
+
+def _has_descriptor(stream: object) -> bool:
+    try:
+        stream.fileno()  # type: ignore[attr-defined]
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+def _in_level_mode(loaded: Sheet, sheets: Sheets) -> Sheet:
+    convert = level_conversion(loaded.image)
+    if convert is None and (loaded.mapping is not None or not sheets.is_large(loaded.image.size)):
+        return Sheet(bare(loaded.image), loaded.mapping)
+    return sheets.filled(loaded.image, convert or bare)

@@ -1,22 +1,31 @@
-"""What a picture's headers say, without decoding it."""
+"""What a file's headers say, without decoding it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import BinaryIO
 
-from PIL.ImageFile import ImageFile
-
-from iiiffs.errors import RenderError
+from iiiffs.errors import RenderError, TooLarge
 from iiiffs.model.gallery import Facts
-from iiiffs.model.image import Extent
-from iiiffs.render.exif import ExifTags, read_exif, read_tiff_tags
-from iiiffs.render.opening import TIFF, UNKNOWN, open_picture, sniff_codec, speaking_to_codec
+from iiiffs.render import video
+from iiiffs.render.codec_errors import speaking_to_codec
+from iiiffs.render.metadata.reading import read_description
+from iiiffs.render.opening import UNKNOWN, Codec, open_picture, sniff_codec
+from iiiffs.render.sensor import rawpy_module
 
-PIXELS_MAX = 250_000_000
-"""Default of the limit on source px; Pillow keeps 4 bytes of each (1 GB)."""
+PIXELS_MAX = 320_000_000
+"""Default of the limit on source px; over 50 MP they are kept in a file and not in memory (see sheets.py)."""
+
+FACTS_REVISION = 3
+"""Raised by whoever changes what `read_facts` says of the same bytes."""
 
 _MONOCHROME_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-_TURNING = frozenset({5, 6, 7, 8})
+
+
+def facts_fingerprint() -> str:
+    """What, besides the bytes, decides their facts: remembered facts are to be read again when this changes."""
+    extras = f"video={int(video.av_module() is not None)} raw={int(rawpy_module() is not None)}"
+    return f"facts={FACTS_REVISION} {extras}"
 
 
 def read_facts(stream: BinaryIO, name: str, pixels_max: int = PIXELS_MAX) -> Facts:
@@ -28,36 +37,34 @@ def read_facts(stream: BinaryIO, name: str, pixels_max: int = PIXELS_MAX) -> Fac
     if codec is None:
         return Facts(UNKNOWN, None, error=_line(name, "empty file" if not stream.read(1) else "not a picture"))
     try:
-        picture = open_picture(stream, codec, pixels_max)
-        tags = read_tags(picture, stream, codec.media_type)
-        extent = upright_extent(picture, tags)
+        if codec.media_type.startswith(("video/", "audio/")):
+            return _media_facts(stream, codec.media_type, pixels_max)
+        return replace(_picture_facts(stream, codec, pixels_max), description=read_description(stream, name))
     except RenderError as error:
         return Facts(codec.media_type, None, error=_line(name, str(error)))
-    return Facts(codec.media_type, extent, monochrome=picture.mode in _MONOCHROME_MODES, captured=tags.captured)
 
 
-def read_tags(picture: ImageFile, stream: BinaryIO, media_type: str) -> ExifTags:
-    """The EXIF tags of an opened picture. `orientation` is what is still to be done to its decoded pixels.
-
-    Pillow turns a TIFF by itself while it decodes, and already says the turned size.
-    """
-    if media_type == TIFF:
-        position = stream.tell()
-        stream.seek(0)
-        captured = read_tiff_tags(stream).captured
-        stream.seek(position)
-        return ExifTags(captured=captured)
-    blob = picture.info.get("exif")
-    return read_exif(blob) if isinstance(blob, bytes) else ExifTags()
-
-
-def upright_extent(picture: ImageFile, tags: ExifTags) -> Extent:
-    """The size after EXIF orientation. Errors: Undecodable if the header says there are no pixels."""
+def _picture_facts(stream: BinaryIO, codec: Codec, pixels_max: int) -> Facts:
+    picture = open_picture(stream, codec, pixels_max)
+    extent = picture.upright
     with speaking_to_codec():
-        if min(picture.size) < 1:
-            raise ValueError("the header says that it has no pixels")
-        stored = Extent(*picture.size)
-    return stored.turned if tags.orientation in _TURNING else stored
+        pages = codec.page_extents(stream)
+    return Facts(
+        codec.media_type,
+        extent,
+        monochrome=picture.image.mode in _MONOCHROME_MODES,
+        captured=picture.tags.captured,
+        pages=pages if pages[:1] == (extent,) else (),
+    )
+
+
+def _media_facts(stream: BinaryIO, media_type: str, pixels_max: int) -> Facts:
+    with speaking_to_codec():
+        media = video.read_media(stream, media_type)
+    extent = media.extent
+    if extent is not None and extent.area_px > pixels_max:
+        raise TooLarge(f"{extent.width}x{extent.height} px is over the limit of {pixels_max} px")
+    return Facts(media.media_type, extent, captured=media.captured, duration_s=media.duration_s)
 
 
 def _line(name: str, reason: str) -> str:

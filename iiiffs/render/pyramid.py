@@ -15,8 +15,7 @@ from PIL import Image
 
 from iiiffs.render.colour import Conversion
 from iiiffs.render.plan import Decode
-
-_BYTES_PER_PX = {"L": 1}  # Pillow keeps 4 for every other level mode, LA included
+from iiiffs.render.sheets import Sheet, Sheets
 
 
 class Pyramid:
@@ -25,18 +24,20 @@ class Pyramid:
     Shapes: levels are as stored, not upright. Images in it are shared between threads: never change one.
     """
 
-    def __init__(self, first: Image.Image, first_level: int, orientation: int, conversion: Conversion | None) -> None:
+    def __init__(
+        self, first: Sheet, first_level: int, orientation: int, conversion: Conversion | None, sheets: Sheets
+    ) -> None:
         self.orientation = orientation
         self.conversion = conversion
         self._first_level = first_level
         self._levels = [first]
+        self._sheets = sheets
         self._lock = Lock()
-
-    @property
-    def size_bytes(self) -> int:
-        """The memory that it holds once all its levels are made."""
-        first = self._levels[0]
-        return first.width * first.height * _BYTES_PER_PX.get(first.mode, 4) * 4 // 3
+        total = first.size_bytes * 4 // 3
+        self.file_bytes = 0 if first.mapping is None else total
+        """What all its levels take of the disk, those in memory counted as well."""
+        self.memory_bytes = total if first.mapping is None else 0
+        """What they take of memory; of one in a file that the kernel holds nothing that it may not give up but 1/64."""
 
     def level(self, level: int) -> Image.Image:
         """The picture at 1/2^level, never above the first level. Each pixel is the mean of four."""
@@ -44,21 +45,29 @@ class Pyramid:
         if index >= len(self._levels):
             with self._lock:
                 while index >= len(self._levels):
-                    self._levels.append(self._levels[-1].reduce(2))
-        return self._levels[index]
+                    self._levels.append(self._sheets.halved(self._levels[-1]))
+        return self._levels[index].image
+
+    def let_go(self) -> None:
+        """Levels in files are out of this process's memory until they are looked at again."""
+        for sheet in tuple(self._levels):
+            sheet.let_go()
 
 
-Key = tuple[str, Decode]
+Key = tuple[str, int, Decode]
+"""Source, page, decode."""
 
 
 class PyramidCache:
-    """Pyramids by (source key, decode), the least recently used dropped first once they hold over `bytes_max`.
+    """Pyramids by key, the least recently used dropped first once they hold over `bytes_max` of memory or files.
 
-    One that is larger than all of `bytes_max` is given to those who wait for it and not kept.
+    One that is larger than all of it is given to those who wait for it and not kept.
     """
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, file_bytes_max: int) -> None:
         self._bytes_max = bytes_max
+        self._file_bytes_max = file_bytes_max
+        self._file_bytes_held = 0
         self._lock = Lock()
         self._kept: OrderedDict[Key, Pyramid] = OrderedDict()
         self._coming: dict[Key, Future[Pyramid]] = {}
@@ -69,6 +78,11 @@ class PyramidCache:
     def bytes_held(self) -> int:
         """The memory of all that is kept."""
         return self._bytes_held
+
+    @property
+    def file_bytes_held(self) -> int:
+        """The files of all that is kept."""
+        return self._file_bytes_held
 
     @property
     def hits(self) -> int:
@@ -105,10 +119,17 @@ class PyramidCache:
         return pyramid
 
     def _keep(self, key: Key, pyramid: Pyramid) -> None:
-        if pyramid.size_bytes > self._bytes_max:
+        if pyramid.memory_bytes > self._bytes_max or pyramid.file_bytes > self._file_bytes_max:
             return
         self._kept[key] = pyramid
-        self._bytes_held += pyramid.size_bytes
-        while self._bytes_held > self._bytes_max:
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes_held -= dropped.size_bytes
+        self._bytes_held += pyramid.memory_bytes
+        self._file_bytes_held += pyramid.file_bytes
+        while self._bytes_held > self._bytes_max or self._file_bytes_held > self._file_bytes_max:
+            dropped = self._least_recent(in_file=self._bytes_held <= self._bytes_max)
+            self._bytes_held -= dropped.memory_bytes
+            self._file_bytes_held -= dropped.file_bytes
+
+    def _least_recent(self, *, in_file: bool) -> Pyramid:
+        """It is kept no longer."""
+        key = next(key for key, pyramid in self._kept.items() if bool(pyramid.file_bytes) is in_file)
+        return self._kept.pop(key)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
+from types import ModuleType
 from typing import BinaryIO
 
 import PIL
+import pillow_heif
 from PIL import Image, features
 
 from iiiffs.errors import TooLarge, Undecodable
@@ -16,29 +19,42 @@ from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
 from iiiffs.render import encode as settings
+from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import to_srgb
-from iiiffs.render.decode import decode
+from iiiffs.render.decode import Room, decode
 from iiiffs.render.encode import encode
 from iiiffs.render.headers import PIXELS_MAX
+from iiiffs.render.opening import FILLING
 from iiiffs.render.orientation import UPRIGHTING, stored_extent, stored_region
 from iiiffs.render.plan import DRAFT_LEVEL, Decode, Plan, is_exact, level_extent, plan_cut
 from iiiffs.render.pyramid import Pyramid, PyramidCache
+from iiiffs.render.sensor import rawpy_module
+from iiiffs.render.sheets import FILE_FROM_PX, Sheets
 from iiiffs.render.transform import cut, rotate, turned_extent, with_quality
+from iiiffs.render.video import av_module
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
-REVISION = 1
+REVISION = 2
 """Raised by whoever changes the bytes that this package makes, other than by a constant named in `_fingerprint`."""
 
-_CODECS = ("libjpeg_turbo", "littlecms2", "webp", "zlib_ng", "zlib", "libtiff")
+_CODECS = ("libjpeg_turbo", "littlecms2", "webp", "zlib_ng", "zlib", "libtiff", "jpg_2000", "avif")
+_BAND_COST_PX = 32_000_000  # of a picture that goes into a file: a band of it, and what is cut and not yet let go
 
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """`pixels_max`: px of a source; more is TooLarge. `pyramid_bytes_max`: memory for decoded pictures and halves."""
+    """`pixels_max`: px of a source; more is TooLarge. `pyramid_bytes_max`: memory for decoded pictures and halves.
+
+    Pictures of `file_from_px` or more lie, decoded, in unnamed files in `scratch` (None: the system's folder for
+    temporary files, which must then not be in memory), of `file_bytes_max` together.
+    """
 
     pixels_max: int = PIXELS_MAX
     pyramid_bytes_max: int = 256 << 20
+    file_from_px: int = FILE_FROM_PX
+    file_bytes_max: int = 6 << 30
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,7 @@ class RenderGauges:
     draft_decodes: int
     cache_hits: int
     bytes_held: int
+    file_bytes_held: int = 0
 
 
 class Renderer:
@@ -60,7 +77,8 @@ class Renderer:
 
     def __init__(self, limits: RenderLimits) -> None:
         self._limits = limits
-        self._pyramids = PyramidCache(limits.pyramid_bytes_max)
+        self._pyramids = PyramidCache(limits.pyramid_bytes_max, limits.file_bytes_max)
+        self._room = Room(limits.pixels_max, Sheets(limits.scratch, limits.file_from_px))
         self._lock = Lock()
         self._fingerprint = _fingerprint()
         self._renders = 0
@@ -75,27 +93,35 @@ class Renderer:
     def gauges(self) -> RenderGauges:
         """What it did and holds."""
         full, draft = self._decodes[Decode.FULL], self._decodes[Decode.DRAFT]
-        return RenderGauges(self._renders, full, draft, self._pyramids.hits, self._pyramids.bytes_held)
+        held, in_files = self._pyramids.bytes_held, self._pyramids.file_bytes_held
+        return RenderGauges(self._renders, full, draft, self._pyramids.hits, held, in_files)
 
-    def render(self, source_key: str, open_stream: OpenStream, request: ImageRequest, facts: Facts) -> bytes:
-        """The rendition of `request`. Blocks; opens the stream only if the picture is not in memory.
+    def render(
+        self, source_key: str, open_stream: OpenStream, request: ImageRequest, facts: Facts, page: int = 0
+    ) -> bytes:
+        """The rendition of `request`, of that page. Blocks; opens the stream only if the picture is not decoded yet.
 
-        `source_key` names one version of the source's bytes; `facts` are what `read_facts` said of them.
-        Errors: Undecodable, TooLarge; what `open_stream` and its stream raise passes.
+        `source_key` names one version of the source's bytes; `facts` are what `read_facts` said of them, with
+        `facts.pages[page]` for an extent where that page is not the first.
+        Errors: Undecodable, TooLarge, StoreFull; what `open_stream` and its stream raise passes.
         """
         upright = self._checked_extent(facts)
         plan = plan_for(request, facts)
-        pyramid = self._pyramids.get((source_key, plan.decode), lambda: self._decode(open_stream, plan.decode, facts))
-        image = _compose(pyramid, request, upright, plan.level)
+        pyramid = self._pyramids.get(
+            (source_key, page, plan.decode), lambda: self._decode(open_stream, plan.decode, facts, page)
+        )
+        with speaking_to_codec():
+            image = _compose(pyramid, request, upright, plan.level)
+        pyramid.let_go()
         answer = encode(image, request.format)
         with self._lock:
             self._renders += 1
         return answer
 
-    def prepare(self, source_key: str, open_stream: OpenStream, how: Decode, facts: Facts) -> None:
-        """The decode is in memory, where the budget holds it. For whoever cuts ahead. Errors: as `render`."""
+    def prepare(self, source_key: str, open_stream: OpenStream, how: Decode, facts: Facts, page: int = 0) -> None:
+        """The decode is kept, where the budget holds it. For whoever cuts ahead. Errors: as `render`."""
         self._checked_extent(facts)
-        self._pyramids.get((source_key, how), lambda: self._decode(open_stream, how, facts))
+        self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page))
 
     def cost_px(self, request: ImageRequest, facts: Facts) -> int:
         """The px of memory (4 bytes each) that `render` may hold if nothing is in memory yet.
@@ -106,7 +132,11 @@ class Renderer:
         upright = self._checked_extent(facts)
         decoded = level_extent(upright, plan_for(request, facts).decode.value)
         out = request.size.extent
-        return decoded.area_px * 4 // 3 + 2 * out.area_px + 2 * turned_extent(out, request.rotation).area_px
+        answer_px = 2 * out.area_px + 2 * turned_extent(out, request.rotation).area_px
+        if decoded.area_px >= self._limits.file_from_px and facts.media_type in FILLING:
+            return _BAND_COST_PX + answer_px
+        copies = 1 if facts.media_type in FILLING else 2
+        return decoded.area_px * (3 * copies + 1) // 3 + answer_px
 
     def _checked_extent(self, facts: Facts) -> Extent:
         if facts.extent is None:
@@ -115,11 +145,11 @@ class Renderer:
             raise TooLarge(f"{facts.extent.area_px} px are over the limit of {self._limits.pixels_max} px")
         return facts.extent
 
-    def _decode(self, open_stream: OpenStream, how: Decode, facts: Facts) -> Pyramid:
+    def _decode(self, open_stream: OpenStream, how: Decode, facts: Facts, page: int) -> Pyramid:
         with self._lock:
             self._decodes[how] += 1
         with open_stream() as stream:
-            return decode(stream, how, facts, self._limits.pixels_max)
+            return decode(stream, how, facts, page, self._room)
 
 
 def plan_for(request: ImageRequest, facts: Facts) -> Plan:
@@ -145,7 +175,17 @@ def _fingerprint() -> str:
     codecs = " ".join(f"{name}={features.version(name)}" for name in _CODECS)
     jpeg = f"jpg={settings.JPEG_QUALITY}/{settings.JPEG_SUBSAMPLING}"
     webp = f"webp={settings.WEBP_QUALITY}/{settings.WEBP_METHOD}"
-    return (
-        f"render={REVISION} draft={DRAFT_LEVEL} {jpeg} {webp} png={settings.PNG_COMPRESS_LEVEL} "
-        f"pillow={PIL.__version__} {codecs}"
+    avif = f"avif={settings.AVIF_QUALITY}/{settings.AVIF_SPEED}"
+    others = (
+        f"png={settings.PNG_COMPRESS_LEVEL} tif={settings.TIFF_COMPRESSION} gif={settings.GIF_COLOURS} "
+        f"jp2={settings.JP2_DECIBELS} pdf={settings.PDF_PX_PER_INCH}"
     )
+    extras = " ".join(f"{name}={_version(module)}" for name, module in (("av", av_module()), ("rawpy", rawpy_module())))
+    return (
+        f"render={REVISION} draft={DRAFT_LEVEL} {jpeg} {webp} {avif} {others} "
+        f"pillow={PIL.__version__} {codecs} heif={pillow_heif.__version__}/{pillow_heif.libheif_version()} {extras}"
+    )
+
+
+def _version(module: ModuleType | None) -> str:
+    return "none" if module is None else str(module.__version__)

@@ -31,8 +31,8 @@ class FileKind(Enum):
 class Attributes:
     """One stat answer.
 
-    `mode`: permission bits before the mount's umask. `entry_s`: how long the kernel may keep the name;
-    `attr_s`: how long it may keep these attributes.
+    `mode`: permission bits before the mount's umask. `links`: listed names of it.
+    `entry_s`: how long the kernel may keep the name; `attr_s`: how long it may keep these attributes.
     """
 
     kind: FileKind
@@ -41,6 +41,7 @@ class Attributes:
     mtime_ns: int
     entry_s: float
     attr_s: float
+    links: int = 1
 
 
 def directory(mtime_ns: int, *, mode: int = 0o555, entry_s: float = MUTABLE_S, attr_s: float = MUTABLE_S) -> Attributes:
@@ -53,9 +54,9 @@ def fixed_directory(mtime_ns: int) -> Attributes:
     return directory(mtime_ns, entry_s=IMMUTABLE_S, attr_s=IMMUTABLE_S)
 
 
-def file(size_bytes: int, mtime_ns: int, *, entry_s: float = MUTABLE_S) -> Attributes:
-    """A file whose inode names its bytes: attributes never change, the name may."""
-    return Attributes(FileKind.FILE, 0o444, size_bytes, mtime_ns, entry_s, IMMUTABLE_S)
+def file(size_bytes: int, mtime_ns: int, *, entry_s: float = MUTABLE_S, links: int = 1) -> Attributes:
+    """A file whose inode names its bytes: attributes never change but for `links`, the name may."""
+    return Attributes(FileKind.FILE, 0o444, size_bytes, mtime_ns, entry_s, IMMUTABLE_S, links)
 
 
 def link(target: str, mtime_ns: int) -> Attributes:

@@ -61,6 +61,11 @@ class InodeTable:
             number = _following(number)
         return number
 
+    def find(self, node: Node) -> Inode | None:
+        """The inode of `node`, if the kernel holds it."""
+        inode = self._live.get(self.number_of(node))
+        return inode if inode is not None and inode.node == node else None
+
     def remember(self, node: Node, attributes: Attributes) -> Inode:
         """Count one lookup of `node` and keep the attributes that the kernel is told."""
         number = self.number_of(node)

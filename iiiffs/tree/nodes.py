@@ -65,6 +65,13 @@ class AlbumDir:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchDir:
+    """ACCOUNT/search/: every query is an album, found by lookup and not listed."""
+
+    account: AccountName
+
+
+@dataclass(frozen=True, slots=True)
 class AliasDir:
     """ALBUM/iiif/: a symlink an image."""
 
@@ -167,7 +174,16 @@ class Page:
 
 
 Directory: TypeAlias = (
-    Root | ControlDir | AccountDir | AlbumDir | AliasDir | ApiDir | PresentationDir | ServiceDir | ParameterDir
+    Root
+    | ControlDir
+    | AccountDir
+    | AlbumDir
+    | SearchDir
+    | AliasDir
+    | ApiDir
+    | PresentationDir
+    | ServiceDir
+    | ParameterDir
 )
 File: TypeAlias = ControlFile | Rendition | Original | Document | Page
 Node: TypeAlias = Directory | File | AliasLink

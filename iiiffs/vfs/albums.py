@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from iiiffs.errors import DeadlinePassed, IiiffsError, NoSuchName
+from iiiffs.iiif.ranges import part_of_file
 from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
@@ -47,6 +48,8 @@ class Albums:
                 return found_document(await self._documents.manifest(gallery, directory.album))
             case "collection.json":
                 return found_document(await self._documents.collection(gallery, directory.album))
+            case str() if (part := part_of_file(name)) is not None:
+                return found_document(await self._documents.manifest(gallery, directory.album, part))
             case "iiif" if _has_images(names := await gallery.names(directory.album)):
                 return _alias_dir(directory, names.listing.album)
         return Absent(attrs.ABSENT_S)
@@ -68,7 +71,10 @@ class Albums:
         return Snapshot([name for name, _ in ours] + [name for name, _ in real], describe)
 
     async def attributes(self, directory: AlbumDir, last: Attributes) -> Attributes:
-        """As the album is now."""
+        """As the album is now; a view that waits for the first scan is as it was."""
+        library = self._galleries[directory.account].library
+        if library is not None and not library.is_whole and library.is_view(directory.album):
+            return last
         return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
 
     def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
@@ -80,7 +86,10 @@ class Albums:
             return Found(AlbumDir(account, entry.id, directory.depth + 1), attrs.directory(entry.mtime_ns))
         if not self._visibility.originals or entry.size_bytes is None:
             return None
-        return Found(Original(account, entry.id, entry.version), attrs.file(entry.size_bytes, entry.mtime_ns))
+        links = self._galleries[account].links(entry.id)
+        return Found(
+            Original(account, entry.id, entry.version), attrs.file(entry.size_bytes, entry.mtime_ns, links=links)
+        )
 
     async def _ours(self, gallery: Gallery, directory: AlbumDir, names: AlbumNames) -> list[tuple[str, Found]]:
         listing, key = names.listing, (directory.account, directory.album)
@@ -91,7 +100,7 @@ class Albums:
                 ("manifest", *key), partial(self._documents.manifest, gallery, directory.album), gallery
             )
             ours += [(MANIFEST, found_document(made))] if made else []
-        if listing.albums:
+        if listing.albums or self._documents.is_long(listing):
             made = await self._documents.known_collection(gallery, listing) or await self._soon(
                 ("collection", *key), partial(self._documents.collection, gallery, directory.album), gallery
             )
@@ -99,7 +108,8 @@ class Albums:
         return ours
 
     def _page(self, names: AlbumNames) -> Found:
-        return self._pages.found(PageKind.COLLECTION if names.listing.albums else PageKind.ALBUM)
+        has_collection = names.listing.albums or self._documents.is_long(names.listing)
+        return self._pages.found(PageKind.COLLECTION if has_collection else PageKind.ALBUM)
 
     async def _soon(self, key: tuple[str, ...], build: Callable[[], Awaitable[Made]], gallery: Gallery) -> Made | None:
         """The document if it is made within a moment; else it goes on being made, and a lookup will wait for it."""
@@ -153,6 +163,8 @@ class Presentations:
                 return found_document(await self._documents.manifest(gallery, directory.album))
             case "collection.json":
                 return found_document(await self._documents.collection(gallery, directory.album))
+        if (part := part_of_file(name)) is not None:
+            return found_document(await self._documents.manifest(gallery, directory.album, part))
         return Absent(attrs.REFUSED_S)
 
     async def entries(self, directory: PresentationDir) -> Snapshot:
@@ -193,7 +205,7 @@ async def soon(
 
 
 def _has_images(names: AlbumNames) -> bool:
-    return any(asset.is_image for asset in names.listing.assets)
+    return any(asset.is_media for asset in names.listing.assets)
 
 
 def _is_picture(facts: Facts) -> bool:

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
 from iiiffs.iiif import presentation
+from iiiffs.iiif.canvases import CanvasItem, Thumbnail
+from iiiffs.iiif.description import NOTHING_MORE, Privacy
 from iiiffs.iiif.info import image_info
 from iiiffs.iiif.info2 import image_info_2
 from iiiffs.iiif.parameters import ApiVersion
-from iiiffs.iiif.presentation import AlbumHeading, CanvasItem, CollectionItem, OriginalFile, Thumbnail
+from iiiffs.iiif.presentation import AlbumHeading, CollectionItem
+from iiiffs.iiif.ranges import MonthPart, month_parts, ordered
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
-from iiiffs.tree.albums import AlbumNames
+from iiiffs.model.gallery import AccountName, AlbumId, Listing
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
+from iiiffs.vfs.contents import OVERRIDES, Contents, ContentsReader
 from iiiffs.vfs.document_records import DocumentRecords, Made, Name
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.pictures import Picture
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,8 @@ class Rules:
     limits: Limits
     tile_size: int
     visibility: Visibility
+    privacy: Privacy
+    manifest_max: int
     fingerprint: str
     began_ns: int
 
@@ -64,54 +70,61 @@ class Documents:
     def __init__(self, rules: Rules, records: DocumentRecords) -> None:
         self.rules = rules
         self._records = records
+        self._contents = ContentsReader(rules.uris, rules.visibility)
         self._inputs_of: dict[tuple[AccountName, AlbumId], tuple[tuple[object, ...], bytes]] = {}
 
     # ---- manifests ------------------------------------------------------------------------------------------
 
-    async def manifest(self, gallery: Gallery, album: AlbumId) -> Made:
-        """The album's manifest, current. Errors: NoSuchName if the album has no picture."""
-        made = await self.known_manifest(gallery, await gallery.listing(album))
+    async def manifest(self, gallery: Gallery, album: AlbumId, part: str | None = None) -> Made:
+        """The album's manifest, or that of a part of it, current. Errors: NoSuchName if nothing in it can be shown."""
+        owner = owner_of(album, part)
+        made = await self._known(gallery, await gallery.listing(album), owner)
         if made is not None:
             return made
-        names, facts = await gallery.with_facts(album)
-        listing, uris = names.listing, self.rules.uris
+        contents = await self._contents.read(gallery, album)
+        listing = contents.names.listing
         path = await gallery.path(listing.album)
-        heading = AlbumHeading(
-            gallery.account,
-            album,
-            _label(gallery, listing.album),
-            self._part_of(gallery, listing),
-            homepage=self._homepage(gallery, path),
+        heading = self._heading(gallery, listing, path)
+        items: Sequence[CanvasItem] = contents.items
+        if part is not None:
+            items = self._part(contents, part)
+            heading = replace(heading, part=part, part_of=self.rules.uris.collection(gallery.account, album))
+        body = presentation.manifest(
+            self.rules.uris, heading, items, self.rules.limits, overrides=contents.overrides, privacy=self.rules.privacy
         )
-        items = self._canvases(gallery, names, facts, path)
-        body = presentation.manifest(uris, heading, items, self.rules.limits)
         began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
         inputs = self._manifest_inputs(gallery, listing, path)
-        return self._keep((gallery.account, DocumentKind.MANIFEST, album), inputs, body, began)
+        return self._keep((gallery.account, DocumentKind.MANIFEST, owner), inputs, body, began)
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""
-        inputs = self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
-        return self._records.find((gallery.account, DocumentKind.MANIFEST, listing.album.id), inputs)
+        return await self._known(gallery, listing, listing.album.id)
 
-    def _canvases(
-        self, gallery: Gallery, names: AlbumNames, facts: dict[AssetId, Facts], path: Sequence[str]
-    ) -> list[CanvasItem]:
-        items = []
-        for asset in names.listing.assets:
-            told, name = facts.get(asset.id), names.name_of(asset.id)
-            if told is None or told.extent is None:
-                continue
-            original = None
-            if self.rules.visibility.originals and name is not None:
-                uri = self.rules.uris.original(gallery.account, [*path, name])
-                original = OriginalFile(uri, told.media_type, asset.size_bytes)
-            items.append(CanvasItem(asset.id, asset.name, told.extent, original, told.captured))
-        return items
+    async def _known(self, gallery: Gallery, listing: Listing, owner: str) -> Made | None:
+        inputs = self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
+        return self._records.find((gallery.account, DocumentKind.MANIFEST, owner), inputs)
+
+    def _heading(self, gallery: Gallery, listing: Listing, path: Sequence[str]) -> AlbumHeading:
+        album = listing.album
+        part_of, homepage = self._part_of(gallery, listing), self._homepage(gallery, path)
+        return AlbumHeading(gallery.account, album.id, gallery.label(album), part_of, homepage)
+
+    def _part(self, contents: Contents, name: str) -> Sequence[CanvasItem]:
+        for part in self._parts(contents):
+            if part.name == name:
+                return part.items
+        raise NoSuchName(f"the album has no part {name}")
+
+    def _parts(self, contents: Contents) -> tuple[MonthPart, ...]:
+        return month_parts(ordered(contents.items, contents.overrides.order), self.rules.manifest_max)
+
+    def is_long(self, listing: Listing) -> bool:
+        """True if the album may have more canvases than one manifest should hold, so that it has parts."""
+        return sum(asset.is_media for asset in listing.assets) > self.rules.manifest_max
 
     def _part_of(self, gallery: Gallery, listing: Listing) -> str:
         uris, album = self.rules.uris, listing.album
-        if listing.albums:
+        if listing.albums or self.is_long(listing):
             return uris.collection(gallery.account, album.id)
         if album.parent is not None:
             return uris.collection(gallery.account, album.parent)
@@ -119,7 +132,7 @@ class Documents:
 
     def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
         """Computed once for a listing object, and again when a file of the account turned out to be no picture."""
-        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.unfit, path)
+        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.facts_reader.serial, path)
         known = self._inputs_of.get(key)
         if known is None or known[0] != state:
             known = self._inputs_of[key] = (state, self._computed_inputs(gallery, listing, path))
@@ -131,7 +144,8 @@ class Documents:
         album = listing.album
         parts = ["manifest", album.title, *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
         parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
-        parts += ["unfit", *sorted(gallery.unfit_in(listing))]
+        parts += ["unfit", *sorted(gallery.facts_reader.unfit_in(listing))]
+        parts += ["beside", *gallery.facts_reader.said_beside(listing)]
         return self._inputs(parts)
 
     # ---- collections ----------------------------------------------------------------------------------------
@@ -139,13 +153,13 @@ class Documents:
     async def collection(self, gallery: Gallery, album: AlbumId) -> Made:
         """The collection of an album that has sub-albums. Errors: NoSuchName if it has none."""
         listing = await gallery.listing(album)
-        if not listing.albums:
-            raise NoSuchName("no sub-albums, so no collection.json")
+        if not listing.albums and not self.is_long(listing):
+            raise NoSuchName("neither sub-albums nor parts, so no collection.json")
         parent, uris = listing.album.parent, self.rules.uris
         heading = Heading(
             uri=uris.collection(gallery.account, album),
             owner=album,
-            label=_label(gallery, listing.album),
+            label=gallery.label(listing.album),
             part_of=uris.collection(gallery.account, parent) if parent else uris.account_collection(gallery.account),
         )
         return await self._collection(gallery, listing, heading)
@@ -187,7 +201,11 @@ class Documents:
         if known is not None:
             return known
         items = await self._references(gallery, listing, path)
-        body = presentation.collection(heading.uri, heading.label, items, self.rules.limits, part_of=heading.part_of)
+        said = NOTHING_MORE
+        if heading.owner:
+            said = (await self._contents.overrides(gallery, await gallery.names(listing.album.id))).album
+        limits = self.rules.limits
+        body = presentation.collection(heading.uri, heading.label, items, limits, part_of=heading.part_of, said=said)
         began = max([listing.album.mtime_ns, *(album.mtime_ns for album in listing.albums)])
         return self._keep(name, inputs, body, began)
 
@@ -195,6 +213,10 @@ class Documents:
         """The album's own manifest first, then what each sub-album has; what has nothing is left out."""
         own = await self._reference(gallery, listing, path, below=False)
         items = [own] if own is not None else []
+        if self.is_long(listing):
+            contents = await self._contents.read(gallery, listing.album.id)
+            heading = self._heading(gallery, listing, path)
+            items += presentation.part_references(self.rules.uris, heading, self._parts(contents))
         for album in listing.albums:
             if not self.rules.visibility.shows_album(gallery.account, album.id):
                 continue
@@ -218,19 +240,19 @@ class Documents:
             return CollectionItem(uris.collection(account, album.id), "Collection", album.title, cover, homepage)
         if cover is None:
             return None
-        label = _label(gallery, album)
+        label = gallery.label(album)
         return CollectionItem(uris.manifest(account, album.id), "Manifest", label, cover, homepage)
 
     def _homepage(self, gallery: Gallery, path: Sequence[str]) -> str | None:
         """The folder's page, where the names of all folders above it may be shown."""
         if self.rules.visibility.albums is not None:
             return None
-        return self.rules.uris.folder_page(gallery.account, path)
+        return self.rules.uris.directory_page(gallery.account, path)
 
     async def _cover(self, gallery: Gallery, listing: Listing) -> Thumbnail | None:
         """The first picture of an album; None if it has none."""
         for asset in listing.assets:
-            if asset.is_image:
+            if asset.is_media:
                 facts = await gallery.facts(asset)
                 if facts.extent is not None:
                     return Thumbnail(self.rules.uris.service(gallery.account, asset.id), facts.extent)
@@ -240,23 +262,24 @@ class Documents:
         album = listing.album
         parts = ["collection", uri, album.title, *path, str(album.mtime_ns)]
         parts += [f"{below.id}\0{below.title}\0{below.mtime_ns}" for below in listing.albums]
-        parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_image][:1]
+        parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_media][:1]
+        parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.name == OVERRIDES]
+        if self.is_long(listing):
+            parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
         return self._inputs(parts)
 
     # ---- info.json ------------------------------------------------------------------------------------------
 
-    def info(self, account: AccountName, asset: Asset, facts: Facts, api: ApiVersion) -> Made:
-        """The info.json of one version in Image API `api`. Errors: NoSuchName if it is no picture."""
-        if facts.extent is None:
-            raise NoSuchName(f"{asset.id} has no image service: {facts.error}")
+    def info(self, account: AccountName, picture: Picture, api: ApiVersion) -> Made:
+        """The info.json of one picture in Image API `api`."""
         uris, limits, side = self.rules.uris, self.rules.limits, self.rules.tile_size
         if api == 2:
-            kind, uri, write = DocumentKind.INFO_2, uris.service_2(account, asset.id), image_info_2
+            kind, uri, write = DocumentKind.INFO_2, uris.service_2(account, picture.service), image_info_2
         else:
-            kind, uri, write = DocumentKind.INFO, uris.service(account, asset.id), image_info
-        body = write(uri, facts.extent, limits, side, monochrome=facts.monochrome)
-        mtime_ns = max(asset.changed_ns, self.rules.began_ns)
-        return self._records.hold((account, kind, asset.id), body, mtime_ns)[0]
+            kind, uri, write = DocumentKind.INFO, uris.service(account, picture.service), image_info
+        body = write(uri, picture.extent, limits, side, monochrome=picture.facts.monochrome)
+        mtime_ns = max(picture.asset.changed_ns, self.rules.began_ns)
+        return self._records.hold((account, kind, picture.service), body, mtime_ns)[0]
 
     # ---- all of them ----------------------------------------------------------------------------------------
 
@@ -273,6 +296,12 @@ class Documents:
         return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def _label(gallery: Gallery, album: Album) -> str:
-    """What people see: the topmost folder is the account."""
-    return album.title if album.parent is not None else gallery.account
+def owner_of(album: AlbumId, part: str | None) -> str:
+    """The owner, in names and nodes, of an album's manifest or of a part's."""
+    return album if part is None else f"{album}/{part}"
+
+
+def album_of(owner: str) -> tuple[AlbumId, str | None]:
+    """The album and part of `owner_of`; ids have no slash."""
+    album, _, part = owner.partition("/")
+    return AlbumId(album), part or None

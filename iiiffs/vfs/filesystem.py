@@ -31,17 +31,18 @@ from iiiffs.tree.nodes import (
     PresentationDir,
     Rendition,
     Root,
+    SearchDir,
     ServiceDir,
 )
 from iiiffs.vfs.albums import Albums, Aliases, Galleries, Presentations
 from iiiffs.vfs.control_files import ControlFiles
-from iiiffs.vfs.documents import ROOT, Documents
+from iiiffs.vfs.documents import ROOT, Documents, album_of
 from iiiffs.vfs.entries import Absent, DirectoryKind, Found, Snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.handles import BodyHandle, Handle, OriginalHandle
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.services import Services
-from iiiffs.vfs.top import AccountDirs, ApiDirs, RootDir
+from iiiffs.vfs.top import AccountDirs, ApiDirs, RootDir, SearchDirs
 
 
 class Filesystem:
@@ -65,6 +66,7 @@ class Filesystem:
         self._kinds: dict[type[Node], DirectoryKind[Any]] = {
             Root: self._root,
             AccountDir: AccountDirs(galleries, documents, pages, flights),
+            SearchDir: SearchDirs(galleries),
             ApiDir: ApiDirs(galleries, documents, services),
             AlbumDir: Albums(galleries, documents, pages, flights),
             AliasDir: Aliases(galleries),
@@ -138,7 +140,7 @@ class Filesystem:
             return self._documents.root_collection(self._root.accounts).node
         gallery = self._galleries[node.account]
         if node.kind is DocumentKind.MANIFEST:
-            return (await self._documents.manifest(gallery, AlbumId(node.owner))).node
+            return (await self._documents.manifest(gallery, *album_of(node.owner))).node
         if node.owner:
             return (await self._documents.collection(gallery, AlbumId(node.owner))).node
         return (await self._documents.account_collection(gallery)).node

@@ -1,4 +1,4 @@
-"""One account as the mount sees it: listings, assets and facts, asked once and kept for a moment.
+"""One account as the mount sees it: listings, assets and facts, asked once and kept for a moment; and its views.
 
 Could not ask is not gone: while a provider cannot be reached, what it said last goes on being shown (DESIGN §4.6).
 Between two awaits the dictionaries are whole; each question flies once (`Flights`).
@@ -16,21 +16,21 @@ from functools import partial
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AccessDenied, AssetGone, ProviderUnreachable, VersionChanged
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
+from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, Provider
+from iiiffs.sync.losses import confirmed, needs_confirmation
 from iiiffs.tree.albums import AlbumNames
+from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.library import Library, Source
 
 log = logging.getLogger(__name__)
 
 LISTINGS_KEPT = 512
-READERS = 4
-"""Headers read at once: enough to hide a disk's latency, few enough to leave a core to renders."""
-BATCH = 64
-"""Headers that are asked for before the first answer is waited for."""
 RELISTS = 3
-COMPLAINTS_KEPT = 4096
+CONFIRM_S = 0.5
+"""How long a folder that lost much is given to settle before it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +62,40 @@ class Gallery:
     """One account."""
 
     def __init__(
-        self, account: AccountName, provider: Provider, catalogue: Catalogue, flights: Flights, deadlines: Deadlines
+        self,
+        account: AccountName,
+        provider: Provider,
+        catalogue: Catalogue,
+        flights: Flights,
+        deadlines: Deadlines,
+        read_by: str = "",
     ) -> None:
+        """`read_by`: what facts depend on besides the bytes, such as the codecs that are installed."""
         self.account = account
         self.deadlines = deadlines
         self.waiting = 0
-        self._provider = provider
-        self._catalogue = catalogue
-        self._flights = flights
-        self._readers = trio.CapacityLimiter(READERS)
-        self._kept: OrderedDict[AlbumId, _Kept] = OrderedDict()
-        self._complained: OrderedDict[tuple[AssetId, Version], None] = OrderedDict()
         self.unreachable: str | None = None
-        self.unfit = 0
-        """Files found to be no pictures since the start; what was built before the last of them may show it."""
+        self.facts_reader = FactsReader(account, provider, catalogue, flights, deadlines.list_s, read_by)
+        self.library: Library | None = None
+        """What is known of all its folders; None for a provider without any."""
+        self._provider = provider
+        self._flights = flights
+        self._kept: OrderedDict[AlbumId, _Kept] = OrderedDict()
+        if provider.capabilities.folders:
+            source = Source(self.root, self.album, self.listing, self.with_facts, self.facts_reader.known_of)
+            self.library = Library(account, catalogue, source, deadlines.list_s)
 
     @property
     def capabilities(self) -> Capabilities:
         """What the provider can do."""
         return self._provider.capabilities
+
+    @property
+    def provider(self) -> Provider:
+        """Who is behind it."""
+        return self._provider
+
+    # ---- albums -----------------------------------------------------------------------------------------------
 
     async def root(self) -> Album:
         """The folder shown as `files/`."""
@@ -89,6 +104,8 @@ class Gallery:
 
     async def album(self, album: AlbumId) -> Album:
         """The album itself: from a fresh listing, else asked; what it was when it cannot be asked."""
+        if self.library is not None and (view := await self.library.view(album)) is not None:
+            return self.library.album(view, album)
         kept = self._kept.get(album)
         if kept is not None and self._is_fresh(kept):
             return kept.names.listing.album
@@ -107,6 +124,8 @@ class Gallery:
 
         Errors: AssetGone; ProviderUnreachable or DeadlinePassed if it was never listed and cannot be now.
         """
+        if self.library is not None and (view := await self.library.view(album)) is not None:
+            return self.library.names(view, album)
         kept = self._kept.get(album)
         if kept is not None and self._is_fresh(kept):
             return kept.names
@@ -119,18 +138,62 @@ class Gallery:
         """As `names`, without them."""
         return (await self.names(album)).listing
 
+    async def path(self, album: Album) -> tuple[str, ...]:
+        """The names of the directories below the account's that lead to `album`, its own last.
+
+        Errors: AssetGone if it was moved or removed meanwhile.
+        """
+        if self.library is not None and (view := await self.library.view(album.id)) is not None:
+            return self.library.path(view)
+        names: list[str] = []
+        while album.parent is not None:
+            name: str | None = album.title
+            if not self.capabilities.real_names:
+                name = (await self.names(album.parent)).name_of(album.id)
+            if name is None:
+                raise AssetGone(f"{album.id} is not in its folder any more")
+            names.append(name)
+            album = await self.album(album.parent)
+        return ("files", *reversed(names))
+
+    def label(self, album: Album) -> str:
+        """What people see: the topmost folder is the account."""
+        is_root = album.parent is None and (self.library is None or not self.library.is_view(album.id))
+        return self.account if is_root else album.title
+
+    def links(self, asset: AssetId) -> int:
+        """How many names are listed for it, as far as is known."""
+        return 1 if self.library is None else self.library.index.links(asset)
+
+    def kept(self, album: AlbumId) -> AlbumNames | None:
+        """The names that were told last, if anybody asked for them lately."""
+        kept = self._kept.get(album)
+        return None if kept is None else kept.names
+
+    def albums_kept(self) -> set[AlbumId]:
+        """The albums whose names were told lately."""
+        return set(self._kept)
+
+    def expire(self, album: AlbumId | None) -> None:
+        """What is kept of the album (of all, for None) is asked again before it is told again."""
+        for kept in self._kept.values() if album is None else filter(None, [self._kept.get(album)]):
+            kept.asked_s = float("-inf")
+
+    # ---- assets -----------------------------------------------------------------------------------------------
+
     async def find(self, album: AlbumId, name: str) -> Album | Asset | None:
         """What `name` names in `album` now: one question to the provider, no listing, where the name is known."""
         kept = self._kept.get(album)
-        if kept is None or self._is_fresh(kept) or not isinstance(entry := kept.names.get(name), Asset):
+        if kept is None or self._is_fresh(kept):
+            entry = (await self.names(album)).get(name)
+            if kept is not None or not isinstance(entry, Asset) or entry.album == album:
+                return entry
+            return await self._current(entry)
+        if not isinstance(entry := kept.names.get(name), Asset):
             return (await self.names(album)).get(name)
-        try:
-            current = await self.asset(entry.id)
-        except AssetGone:
-            return await self._find_again(album, name)
-        return current if (current.album, current.name) == (album, entry.name) else await self._find_again(album, name)
-
-    async def _find_again(self, album: AlbumId, name: str) -> Album | Asset | None:
+        current = await self._current(entry)
+        if current is not None and (current.album, current.name) == (album, entry.name):
+            return current
         self._kept.pop(album, None)
         return (await self.names(album)).get(name)
 
@@ -143,73 +206,47 @@ class Gallery:
 
     async def facts(self, asset: Asset) -> Facts:
         """What the asset's bytes say: from the catalogue, else read once."""
-        known = self.known_facts(asset)
+        known = self.facts_reader.known(asset)
         if known is not None:
             return known
         async with self._waits():
-            return await self._flights.join(
-                self._facts_key(asset), partial(self._read_facts, asset), self.deadlines.list_s
-            )
-
-    def known_facts(self, asset: Asset) -> Facts | None:
-        """The facts if no byte must be read for them."""
-        if not asset.is_image:
-            return Facts(asset.media_type, None, error="not an image")
-        return self._catalogue.facts(self.account, asset.id, asset.version)
-
-    async def facts_of(self, listing: Listing) -> dict[AssetId, Facts]:
-        """The facts of every image of a listing. Errors: VersionChanged if one changed meanwhile: list again."""
-        images = [asset for asset in listing.assets if asset.is_image]
-        stored = self._catalogue.facts_of(self.account, [(asset.id, asset.version) for asset in images])
-        known = {asset: facts for (asset, _), facts in stored.items()}
-        missing = [asset for asset in images if asset.id not in known]
-        for start in range(0, len(missing), BATCH):
-            batch = missing[start : start + BATCH]
-            for asset in batch:
-                self._flights.begin(self._facts_key(asset), partial(self._read_facts, asset))
-            for asset in batch:
-                known[asset.id] = await self.facts(asset)
-        return known
-
-    def unfit_in(self, listing: Listing) -> list[AssetId]:
-        """The images of a listing that are known to be none."""
-        images = [(asset.id, asset.version) for asset in listing.assets if asset.is_image]
-        return [asset for (asset, _), facts in self._catalogue.facts_of(self.account, images).items() if facts.error]
+            return await self.facts_reader.read(asset)
 
     async def open(self, asset: Asset) -> Original:
         """The bytes of exactly this version. Errors: VersionChanged, AssetGone."""
         return await self._provider.open(asset)
 
     async def with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:
-        """A listing and the facts of its images that belong together, though files change meanwhile."""
+        """A listing and the facts of its pictures that belong together, though files change meanwhile."""
         for _ in range(RELISTS):
             names = await self.names(album)
             try:
-                return names, await self.facts_of(names.listing)
+                return names, await self.facts_reader.read_all(names.listing)
             except (VersionChanged, AssetGone):
-                self._kept.pop(album, None)
+                self.expire(album)
+                await self._look_again(names.listing)
         raise VersionChanged(f"{self.account}: a folder changes faster than it can be read; try again later")
 
-    async def path(self, album: Album) -> tuple[str, ...]:
-        """The names of the directories below `files/` that lead to `album`, its own last; () for the topmost.
+    async def _current(self, asset: Asset) -> Asset | None:
+        try:
+            return await self.asset(asset.id)
+        except AssetGone:
+            return None
 
-        Errors: AssetGone if it was moved or removed meanwhile.
-        """
-        names: list[str] = []
-        while album.parent is not None:
-            name: str | None = album.title
-            if not self.capabilities.real_names:
-                name = (await self.names(album.parent)).name_of(album.id)
-            if name is None:
-                raise AssetGone(f"{album.id} is not in its folder any more")
-            names.append(name)
-            album = await self.album(album.parent)
-        return tuple(reversed(names))
+    async def _look_again(self, listing: Listing) -> None:
+        """The folders of what a view holds are looked at anew: something in them is not what the index says."""
+        homes = {asset.album for asset in listing.assets if self.facts_reader.known(asset) is None}
+        for home in homes - {listing.album.id}:
+            self.expire(home)
+            if self.library is not None:
+                await self.library.album_seen(home)
+
+    # ---- asking -----------------------------------------------------------------------------------------------
 
     async def _list(self, album: AlbumId) -> AlbumNames:
         kept = self._kept.get(album)
         try:
-            listing = await self._provider.listing(album)
+            listing = await self._confirmed(album, kept)
         except ProviderUnreachable as error:
             self._went_away(error)
             if kept is None:
@@ -225,50 +262,29 @@ class Gallery:
             names = kept.names
         else:
             names = AlbumNames(listing, real_names=self.capabilities.real_names)
+            if kept is not None and self.library is not None and self.library.is_whole:
+                self._flights.begin(("index", self.account, album), partial(self.library.album_seen, album))
         self._kept[album] = _Kept(names, trio.current_time())
         self._kept.move_to_end(album)
         while len(self._kept) > LISTINGS_KEPT:
             self._kept.popitem(last=False)
         return names
 
+    async def _confirmed(self, album: AlbumId, kept: _Kept | None) -> Listing:
+        """The listing; one that lost much of what was there is believed when a second one says the same (§2.10)."""
+        listing = await self._provider.listing(album)
+        while kept is not None and needs_confirmation(kept.names.listing, listing):
+            await trio.sleep(CONFIRM_S)
+            again = await self._provider.listing(album)
+            if confirmed(listing, again):
+                return again
+            listing = again
+        return listing
+
     def _went_away(self, error: ProviderUnreachable) -> None:
         if self.unreachable is None:
             log.warning("%s: %s; showing what is known", self.account, error)
         self.unreachable = str(error)
-
-    async def _read_facts(self, asset: Asset) -> Facts:
-        try:
-            async with self._readers:
-                facts = await self._provider.facts(asset)
-        except AccessDenied as error:  # may be allowed later without a new version, so nothing is recorded
-            self._complain(asset, str(error))
-            return Facts(asset.media_type, None, error=str(error))
-        if facts.error is not None:
-            self._complain(asset, facts.error)
-            self.unfit += 1
-        self._catalogue.put_facts(self.account, {(asset.id, asset.version): facts})
-        return facts
-
-    def withdraw(self, asset: Asset, reason: str) -> None:
-        """The picture turned out to be none when it was decoded: from now on it is a file only."""
-        self._complain(asset, reason)
-        self.unfit += 1
-        facts = Facts(asset.media_type, None, error=reason)
-        self._catalogue.put_facts(self.account, {(asset.id, asset.version): facts})
-
-    def _complain(self, asset: Asset, reason: str) -> None:
-        """One line a version."""
-        key = (asset.id, asset.version)
-        if key not in self._complained:
-            self._complained[key] = None
-            log.warning(
-                "%s: %s: %s; shown as a file only", self.account, asset.name, reason.removeprefix(f"{asset.name}: ")
-            )
-        while len(self._complained) > COMPLAINTS_KEPT:
-            self._complained.popitem(last=False)
-
-    def _facts_key(self, asset: Asset) -> tuple[str, ...]:
-        return ("facts", self.account, asset.id, asset.version)
 
     def _is_fresh(self, kept: _Kept) -> bool:
         return trio.current_time() - kept.asked_s < self.capabilities.fresh_s

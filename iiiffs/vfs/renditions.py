@@ -18,8 +18,7 @@ import trio
 from iiiffs.cache.renditions import RenditionStore
 from iiiffs.errors import TooLarge, VersionChanged
 from iiiffs.iiif.request import ImageRequest, canonical
-from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Version
-from iiiffs.model.image import Extent
+from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.render.renderer import Renderer
 from iiiffs.tree.nodes import Rendition
 from iiiffs.vfs.bodies import Bodies
@@ -27,6 +26,7 @@ from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.document_records import digest_of
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.pictures import Picture
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,9 @@ FAILURES_KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One request for one asset version, understood."""
+    """One request for one picture, understood."""
 
-    asset: Asset
-    facts: Facts
-    extent: Extent
+    picture: Picture
     request: ImageRequest
 
 
@@ -81,19 +79,19 @@ class Renditions:
 
     async def rendition(self, gallery: Gallery, wanted: Wanted) -> Rendered:
         """The rendition, there to be read. Errors: RenderError, VersionChanged, DeadlinePassed, ProviderError."""
-        label = "/".join(canonical(wanted.request, wanted.extent))
-        asset = wanted.asset
-        key = self._key(gallery.account, asset.id, asset.version, label)
+        picture = wanted.picture
+        label = "/".join(canonical(wanted.request, picture.extent))
+        key = self._key(gallery.account, picture.service, picture.asset.version, label)
         stored = self._store.peek(key)
         if stored is not None:
-            return self._as_node(gallery.account, asset, label, stored.digest.hex(), stored.size_bytes)
-        failure = self._failures.get((gallery.account, asset.id, asset.version))
+            return self._as_node(gallery.account, picture, label, stored.digest.hex(), stored.size_bytes)
+        failure = self._failures.get((gallery.account, picture.asset.id, picture.asset.version))
         if failure is not None:
             raise failure.with_traceback(None)
         body = await self._flights.join(
             ("rendition", key), partial(self._render, gallery, wanted, label, key), gallery.deadlines.render_s
         )
-        return self._as_node(gallery.account, asset, label, digest_of(body), len(body))
+        return self._as_node(gallery.account, picture, label, digest_of(body), len(body))
 
     async def body(self, gallery: Gallery, node: Rendition, wanted: Wanted) -> bytes:
         """The bytes of exactly this node. Errors: VersionChanged if a new render differs (never served under it)."""
@@ -120,9 +118,9 @@ class Renditions:
         ]
 
     async def _render(self, gallery: Gallery, wanted: Wanted, label: str, key: bytes) -> bytes:
-        asset = wanted.asset
+        picture, asset = wanted.picture, wanted.picture.asset
         source = f"{gallery.account}/{asset.id}/{asset.version}"
-        cost_px = self._renderer.cost_px(wanted.request, wanted.facts)
+        cost_px = self._renderer.cost_px(wanted.request, picture.facts)
         # Opened before anything is taken that others need: a provider that hangs here holds up nobody else's render.
         original = await gallery.open(asset)
         try:
@@ -132,7 +130,8 @@ class Renditions:
                     source,
                     original.stream,
                     wanted.request,
-                    wanted.facts,
+                    picture.facts,
+                    picture.page,
                     limiter=self._threads,
                     abandon_on_cancel=True,
                 )
@@ -143,8 +142,8 @@ class Renditions:
             with trio.CancelScope(shield=True):
                 await original.aclose()
         self.rendered += 1
-        self._store.put_nowait(key, self._group(gallery.account, asset.id, asset.version), label, body)
-        node = self._as_node(gallery.account, asset, label, digest_of(body), len(body)).node
+        self._store.put_nowait(key, self._group(gallery.account, picture.service, asset.version), label, body)
+        node = self._as_node(gallery.account, picture, label, digest_of(body), len(body)).node
         self._bodies.put(node, body)
         return body
 
@@ -154,8 +153,8 @@ class Renditions:
         while len(self._failures) > FAILURES_KEPT:
             self._failures.popitem(last=False)
 
-    def _as_node(self, account: AccountName, asset: Asset, label: str, digest: str, size_bytes: int) -> Rendered:
-        node = Rendition(account, asset.id, asset.version, label, self.fingerprint, digest)
+    def _as_node(self, account: AccountName, picture: Picture, label: str, digest: str, size_bytes: int) -> Rendered:
+        node = Rendition(account, picture.service, picture.asset.version, label, self.fingerprint, digest)
         return Rendered(node, size_bytes)
 
     def _key(self, account: str, asset: str, version: str, label: str) -> bytes:

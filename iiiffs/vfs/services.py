@@ -7,13 +7,13 @@ the service's inode names the version (DESIGN §2.3, §2.6). All spellings of a 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from iiiffs.errors import AssetGone, NoSuchName, RequestError, Undecodable, VersionChanged
 from iiiffs.iiif.parameters import SIZE_FORMS, ApiVersion, resolve_region, resolve_rotation, resolve_size
 from iiiffs.iiif.request import canonical_2, parse_request
 from iiiffs.iiif.scaling import Limits
-from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Version
+from iiiffs.model.gallery import AccountName, Asset, AssetId, Version
 from iiiffs.model.image import Extent
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes
@@ -22,21 +22,13 @@ from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.pictures import Picture, asset_of, picture_of
 from iiiffs.vfs.renditions import Rendered, Renditions, Wanted
 
 INFO = "info.json"
 PARTS = 4
 """REGION / SIZE / ROTATION / QUALITY.FORMAT"""
-SUBJECTS_KEPT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A picture in one version: nothing below its service needs more, and none of it can change."""
-
-    asset: Asset
-    facts: Facts
-    extent: Extent
+PICTURES_KEPT = 4096
 
 
 class Services:
@@ -48,54 +40,54 @@ class Services:
         self._renditions = renditions
         self._visibility = documents.rules.visibility
         self._began_ns = began_ns
-        self._subjects: OrderedDict[tuple[AccountName, AssetId, Version], Subject] = OrderedDict()
+        self._pictures: OrderedDict[tuple[AccountName, AssetId, Version], Picture] = OrderedDict()
 
-    async def service(self, account: AccountName, asset_id: AssetId, api: ApiVersion) -> Found | Absent:
+    async def service(self, account: AccountName, service: AssetId, api: ApiVersion) -> Found | Absent:
         """iiif/API/ASSET-ID: absent for what is not there, not shown, or no picture."""
         gallery = self._galleries[account]
         try:
-            asset = await gallery.asset(asset_id)
+            asset = await gallery.asset(asset_of(service)[0])
         except AssetGone:
             return Absent(attrs.ABSENT_S)
         if not self._visibility.shows_any_of(account, [asset.album]):
             return Absent(attrs.ABSENT_S)
-        if self._remember(account, asset, await gallery.facts(asset)) is None:
+        if self._remember(account, picture_of(asset, service, await gallery.facts(asset))) is None:
             return Absent(attrs.ABSENT_S)
-        node = ServiceDir(account, asset.id, asset.version, api)
+        node = ServiceDir(account, service, asset.version, api)
         return Found(node, attrs.directory(self._mtime_ns(asset), attr_s=attrs.IMMUTABLE_S))
 
     async def lookup(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
         """One more component of a request, or info.json."""
         gallery = self._galleries[directory.account]
-        subject = await self._subject(directory.account, directory.asset, directory.version)
+        picture = await self._picture(directory.account, directory.asset, directory.version)
         spelled = _spelled(directory)
         if not spelled and name == INFO:
-            return self._found_info(directory, subject)
+            return self._found_info(directory, picture)
         parts = (*spelled, name)
         try:
             if len(parts) == PARTS:
-                wanted = self._wanted(subject, parts, directory.api)
+                wanted = self._wanted(picture, parts, directory.api)
             else:
-                check(parts, subject.extent, self._documents.rules.limits, directory.api)
+                check(parts, picture.extent, self._documents.rules.limits, directory.api)
         except RequestError:
             return Absent(attrs.REFUSED_S)
         if len(parts) < PARTS:
             node = ParameterDir(directory.account, directory.asset, directory.version, directory.api, parts)
-            return Found(node, attrs.fixed_directory(self._mtime_ns(subject.asset)))
+            return Found(node, attrs.fixed_directory(self._mtime_ns(picture.asset)))
         try:
             rendered = await self._renditions.rendition(gallery, wanted)
         except Undecodable as error:
-            self._withdraw(gallery, subject.asset, str(error))
+            self._withdraw(gallery, picture, str(error))
             return Absent(attrs.REFUSED_S)
-        return self._found_rendition(rendered, subject.asset)
+        return self._found_rendition(rendered, picture.asset)
 
     async def entries(self, directory: ServiceDir | ParameterDir) -> Snapshot:
         """info.json, and of the endless rest what is rendered already, in canonical spelling."""
-        subject = await self._subject(directory.account, directory.asset, directory.version)
-        asset, spelled = subject.asset, _spelled(directory)
-        found: dict[str, Found] = {} if spelled else {INFO: self._found_info(directory, subject)}
-        for label, rendered in self._renditions.existing(directory.account, asset.id, asset.version):
-            parts = self._listed_as(subject, label, directory.api)
+        picture = await self._picture(directory.account, directory.asset, directory.version)
+        asset, spelled = picture.asset, _spelled(directory)
+        found: dict[str, Found] = {} if spelled else {INFO: self._found_info(directory, picture)}
+        for label, rendered in self._renditions.existing(directory.account, picture.service, asset.version):
+            parts = self._listed_as(picture, label, directory.api)
             if parts is None or parts[: len(spelled)] != spelled:
                 continue
             name = parts[len(spelled)]
@@ -114,9 +106,10 @@ class Services:
         """The bytes of an info.json. Errors: VersionChanged if they would differ."""
         body = self._documents.body(node)
         if body is None:
-            gallery = self._galleries[node.account]
-            asset = await gallery.asset(AssetId(node.owner))
-            made = self._documents.info(node.account, asset, await gallery.facts(asset), _api_of(node))
+            service = AssetId(node.owner)
+            asset = await self._galleries[node.account].asset(asset_of(service)[0])
+            picture = await self._picture(node.account, service, asset.version)
+            made = self._documents.info(node.account, picture, _api_of(node))
             body = self._documents.body(made.node) if made.node == node else None
         if body is None:
             raise VersionChanged(f"info.json of {node.owner} is another one now")
@@ -124,59 +117,58 @@ class Services:
 
     async def rendition_body(self, node: Rendition) -> bytes:
         """The bytes of exactly this rendition. Errors: VersionChanged, RenderError, ProviderError."""
-        subject = await self._subject(node.account, node.asset, node.version)
-        wanted = self._wanted(subject, tuple(node.canonical.split("/")), 3)
+        picture = await self._picture(node.account, node.asset, node.version)
+        wanted = self._wanted(picture, tuple(node.canonical.split("/")), 3)
         return await self._renditions.body(self._galleries[node.account], node, wanted)
 
-    async def _subject(self, account: AccountName, asset_id: AssetId, version: Version) -> Subject:
+    async def _picture(self, account: AccountName, service: AssetId, version: Version) -> Picture:
         """The picture in this version; the provider is asked only if it was not lately.
 
         Errors: VersionChanged if it has another version now; NoSuchName if it is no picture.
         """
-        subject = self._subjects.get((account, asset_id, version))
-        if subject is None:
+        picture = self._pictures.get((account, service, version))
+        if picture is None:
             gallery = self._galleries[account]
-            asset = await gallery.asset(asset_id)
+            asset = await gallery.asset(asset_of(service)[0])
             if asset.version != version:
-                raise VersionChanged(f"{asset_id} has changed")
-            subject = self._remember(account, asset, await gallery.facts(asset))
-            if subject is None:
-                raise NoSuchName(f"{asset_id} is no picture")
-        return subject
+                raise VersionChanged(f"{service} has changed")
+            picture = self._remember(account, picture_of(asset, service, await gallery.facts(asset)))
+            if picture is None:
+                raise NoSuchName(f"{service} is no picture")
+        return picture
 
-    def _withdraw(self, gallery: Gallery, asset: Asset, reason: str) -> None:
+    def _withdraw(self, gallery: Gallery, picture: Picture, reason: str) -> None:
         """The file has no service and no canvas any more: its pixels are damaged, though its header was not."""
-        gallery.withdraw(asset, reason)
-        self._subjects.pop((gallery.account, asset.id, asset.version), None)
+        gallery.facts_reader.withdraw(picture.asset, reason)
+        self._pictures.pop((gallery.account, picture.service, picture.asset.version), None)
 
-    def _remember(self, account: AccountName, asset: Asset, facts: Facts) -> Subject | None:
-        if facts.extent is None:
-            return None
-        key = (account, asset.id, asset.version)
-        subject = self._subjects[key] = Subject(asset, facts, facts.extent)
-        self._subjects.move_to_end(key)
-        while len(self._subjects) > SUBJECTS_KEPT:
-            self._subjects.popitem(last=False)
-        return subject
+    def _remember(self, account: AccountName, picture: Picture | None) -> Picture | None:
+        if picture is not None:
+            key = (account, picture.service, picture.asset.version)
+            self._pictures[key] = picture
+            self._pictures.move_to_end(key)
+            while len(self._pictures) > PICTURES_KEPT:
+                self._pictures.popitem(last=False)
+        return picture
 
-    def _listed_as(self, subject: Subject, label: str, api: ApiVersion) -> tuple[str, ...] | None:
+    def _listed_as(self, picture: Picture, label: str, api: ApiVersion) -> tuple[str, ...] | None:
         """A canonical label in the words of `api`; None if it has none for it, as for upscaled ones in version 2."""
         parts = tuple(label.split("/"))
         if api == 3:
             return parts
-        request = self._wanted(subject, parts, 3).request
-        return None if request.size.upscaled else canonical_2(request, subject.extent)
+        request = self._wanted(picture, parts, 3).request
+        return None if request.size.upscaled else canonical_2(request, picture.extent)
 
-    def _wanted(self, subject: Subject, parts: tuple[str, ...], api: ApiVersion) -> Wanted:
+    def _wanted(self, picture: Picture, parts: tuple[str, ...], api: ApiVersion) -> Wanted:
         region, size, rotation, leaf = parts
-        limits, monochrome = self._documents.rules.limits, subject.facts.monochrome
+        limits, monochrome = self._documents.rules.limits, picture.facts.monochrome
         request = parse_request(
-            subject.extent, (region, size, rotation, leaf), limits, monochrome=monochrome, version=api
+            picture.extent, (region, size, rotation, leaf), limits, monochrome=monochrome, version=api
         )
-        return Wanted(subject.asset, subject.facts, subject.extent, request)
+        return Wanted(picture, request)
 
-    def _found_info(self, directory: ServiceDir | ParameterDir, subject: Subject) -> Found:
-        made = self._documents.info(directory.account, subject.asset, subject.facts, directory.api)
+    def _found_info(self, directory: ServiceDir | ParameterDir, picture: Picture) -> Found:
+        made = self._documents.info(directory.account, picture, directory.api)
         return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns, entry_s=attrs.IMMUTABLE_S))
 
     def _found_rendition(self, rendered: Rendered, asset: Asset) -> Found:

@@ -6,16 +6,20 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
-from iiiffs.errors import AssetGone
+from iiiffs.errors import AssetGone, NotOffered
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AccountDir, AlbumDir, ApiDir, ControlDir, PageKind, PresentationDir, Root
+from iiiffs.tree.nodes import AccountDir, AlbumDir, ApiDir, ControlDir, PageKind, PresentationDir, Root, SearchDir
+from iiiffs.tree.query import parse_query, query_album_id
+from iiiffs.tree.views import view_id
 from iiiffs.vfs.albums import Galleries, found_document, soon
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.library import SEARCH, TOP_VIEWS
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.services import Services
 
@@ -91,6 +95,10 @@ class AccountDirs:
             case "files" if gallery.capabilities.folders:
                 root = await gallery.root()
                 return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns))
+            case "search" if gallery.library is not None:
+                return Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
+        if gallery.library is not None and name in TOP_VIEWS:
+            return self._view(directory, gallery, name)
         return Absent(attrs.REFUSED_S)
 
     async def entries(self, directory: AccountDir) -> Snapshot:
@@ -101,6 +109,10 @@ class AccountDirs:
             files = await self.lookup(directory, FILES)
             assert isinstance(files, Found), "files/ is there, or its lookup raises"
             found.append((FILES, files))
+        if gallery.library is not None:
+            found += [(name, self._view(directory, gallery, name)) for name in TOP_VIEWS]
+            search = Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
+            found.append((SEARCH, search))
         build = partial(self._documents.account_collection, gallery)
         made = await soon(self._flights, ("account", directory.account), build, gallery.deadlines.patience_s)
         found += [(COLLECTION, found_document(made))] if made else []
@@ -110,8 +122,39 @@ class AccountDirs:
         """They do not change."""
         return last
 
+    def _view(self, directory: AccountDir, gallery: Gallery, name: str) -> Found:
+        """timeline/ and the like; there at once, while what is in them may have to wait for the first scan."""
+        assert gallery.library is not None, "only accounts with a library have views"
+        changed_ns = gallery.library.index.changed_ns(TOP_VIEWS[name])
+        node = AlbumDir(directory.account, view_id(TOP_VIEWS[name]), 1)
+        return Found(node, attrs.directory(max(changed_ns, self._documents.rules.began_ns)))
+
     def _api(self, directory: AccountDir) -> Found:
         return Found(ApiDir(directory.account, ""), attrs.fixed_directory(self._documents.rules.began_ns))
+
+
+class SearchDirs:
+    """SearchDir: an album for every query of the grammar."""
+
+    def __init__(self, galleries: Galleries) -> None:
+        self._galleries = galleries
+
+    async def lookup(self, directory: SearchDir, name: str) -> Found | Absent:
+        """The album that holds the answer. Errors: BadSyntax, which is an absent name."""
+        album_id = query_album_id(parse_query(name))
+        try:
+            album = await self._galleries[directory.account].album(album_id)
+        except NotOffered:
+            return Absent(attrs.REFUSED_S)
+        return Found(AlbumDir(directory.account, album.id, 2), attrs.directory(album.mtime_ns))
+
+    async def entries(self, directory: SearchDir) -> Snapshot:
+        """Nothing: there is no end of queries."""
+        return fixed_snapshot([])
+
+    async def attributes(self, directory: SearchDir, last: Attributes) -> Attributes:
+        """They do not change."""
+        return last
 
 
 API_CHILDREN: Mapping[str, tuple[str, ...]] = {

@@ -14,12 +14,14 @@ const context = await chromium.launchPersistentContext(profile, {
 });
 const seen = { consoleErrors: [], failedRequests: [], badAnswers: [], images: [], dialogs: [], hosts: [] };
 const hosts = new Set();
+const empty = new WeakSet();  // requests answered 204: Playwright 1.61, the last for the Node 18 of Debian 12, calls them aborted
 function watch(page) {
   page.on("console", (message) => { if (message.type() === "error") seen.consoleErrors.push(`${message.text()} (${message.location().url})`); });
   page.on("pageerror", (error) => seen.consoleErrors.push(String(error)));
-  page.on("requestfailed", (request) => seen.failedRequests.push(`${request.url()} ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => { if (!empty.has(request)) seen.failedRequests.push(`${request.url()} ${request.failure()?.errorText}`); });
   page.on("response", (answer) => {
     if (answer.url().startsWith("http")) hosts.add(new URL(answer.url()).host);
+    if (answer.status() === 204) empty.add(answer.request());
     if (answer.status() >= 400) seen.badAnswers.push(`${answer.status()} ${answer.url()}`);
     else if (/^image\//.test(answer.headers()["content-type"] ?? "")) seen.images.push(answer.url());
   });

@@ -24,7 +24,6 @@ from tests.unit.web.sample_site import build_site, nginx_running
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-PLAYWRIGHT = "playwright-core@1.65.1"
 SCRIPT_TIMEOUT_S = 90
 
 
@@ -44,8 +43,9 @@ def playwright(chromium: str) -> Path:
     package = home / "node_modules" / "playwright-core"
     if not (package / "package.json").is_file():
         home.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(home), PLAYWRIGHT]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        shutil.copy(PROJECT / "tests" / "tools" / "package.json", home)
+        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+        subprocess.run([*command, "--prefix", str(home)], check=True, capture_output=True, timeout=300)
     return package
 
 

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from iiiffs.errors import AssetGone, VersionChanged
+from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AlbumId, Asset, AssetId
 from iiiffs.providers.base import Provider
 
@@ -215,6 +216,40 @@ class ProviderContract:
             pass
         finally:
             await original.aclose()
+
+    @in_trio
+    async def test_every_change_is_reported_while_it_watches(self, provider: Provider) -> None:
+        if not provider.capabilities.watches:
+            pytest.skip("does not watch")
+        album = self.album_id(provider)
+        await provider.listing(album)
+        sender, reports = trio.open_memory_channel[Changeset](1000)
+        changes: tuple[Callable[[], None], ...] = (
+            lambda: self.add("one.jpg", FIRST),
+            lambda: self.replace("one.jpg", SECOND),
+            lambda: self.remove("one.jpg"),
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(functools.partial(provider.watch, sender.send_nowait))
+            for change in changes:
+                etag = (await provider.listing(album)).etag
+                change()
+                with trio.fail_after(30):
+                    async for reported in reports:  # those of the change before may come late
+                        if reported.everything or album in reported.albums:
+                            seen = (await provider.listing(album)).etag
+                            if seen != etag:
+                                break
+            nursery.cancel_scope.cancel()
+
+    @in_trio
+    async def test_it_watches_again_after_it_was_stopped(self, provider: Provider) -> None:
+        if not provider.capabilities.watches:
+            pytest.skip("does not watch")
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(functools.partial(provider.watch, lambda _: None))
+                nursery.cancel_scope.cancel()
 
     @in_trio
     async def test_it_closes(self, provider: Provider) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO
@@ -12,6 +12,7 @@ from typing import BinaryIO
 import trio
 
 from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
+from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 from iiiffs.providers.base import Capabilities, Original
 from iiiffs.render.headers import read_facts
@@ -24,7 +25,7 @@ class MemoryProvider:
     """Albums and assets in dictionaries. `unreachable` and `hangs` make every question fail or wait for ever."""
 
     def __init__(self, *, real_names: bool = False) -> None:
-        self.capabilities = Capabilities(folders=True, real_names=real_names, local=True, fresh_s=1.0)
+        self.capabilities = Capabilities(folders=True, real_names=real_names, local=True, fresh_s=1.0, watches=True)
         self.albums: dict[AlbumId, Album] = {ROOT: Album(ROOT, "root", None, SECOND_NS)}
         self.assets: dict[AssetId, Asset] = {}
         self.contents: dict[AssetId, bytes] = {}
@@ -32,10 +33,12 @@ class MemoryProvider:
         self.unreachable = False
         self.hangs = False
         self._clock = 1
+        self._watching: list[Callable[[Changeset], None]] = []
 
     def add_album(self, album: str, title: str, parent: AlbumId = ROOT) -> AlbumId:
         """One more album."""
         self.albums[AlbumId(album)] = Album(AlbumId(album), title, parent, self._tick())
+        self._report(AlbumId(album))
         return AlbumId(album)
 
     def put(self, asset: str, name: str, content: bytes, album: AlbumId = ROOT) -> Asset:
@@ -47,12 +50,14 @@ class MemoryProvider:
             AssetId(asset), album, name, version, len(content), now_ns, now_ns, "image/jpeg"
         )
         self.albums[album] = replace(self.albums[album], mtime_ns=now_ns)
+        self._report(album)
         return self.assets[AssetId(asset)]
 
     def remove(self, asset: str) -> None:
         """It is not there any more."""
         gone = self.assets.pop(AssetId(asset))
         self.albums[gone.album] = replace(self.albums[gone.album], mtime_ns=self._tick())
+        self._report(gone.album)
 
     async def authenticate(self) -> None:
         await self._asked("authenticate")
@@ -89,6 +94,16 @@ class MemoryProvider:
         await self._asked("open")
         return MemoryOriginal(self, asset, self._bytes(asset))
 
+    async def watch(
+        self, report: Callable[[Changeset], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        self._watching.append(report)
+        task_status.started()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._watching.remove(report)
+
     async def aclose(self) -> None:
         """Nothing runs."""
 
@@ -106,6 +121,11 @@ class MemoryProvider:
             raise ProviderUnreachable("the memory provider was told to be unreachable")
         if self.hangs:
             await trio.sleep_forever()
+
+    def _report(self, album: AlbumId) -> None:
+        above = self.albums[album].parent
+        for report in self._watching:
+            report(Changeset(frozenset({album} if above is None else {album, above})))
 
     def _tick(self) -> int:
         self._clock += 1

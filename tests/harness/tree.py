@@ -12,6 +12,7 @@ import trio
 from PIL import Image
 
 from iiiffs.cache.store import Cache, open_cache
+from iiiffs.iiif.description import PRIVATE as PRIVACY
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName
@@ -97,6 +98,7 @@ async def tree_of(
     *,
     visibility: Visibility = PRIVATE,
     deadlines: Deadlines | None = None,
+    manifest_max: int = 5000,
 ) -> AsyncIterator[Tree]:
     """A tree with these accounts, its cache in `folder`; opened again on the same folder it finds its cache again."""
     cache, state = open_cache(folder / "cache", 64 << 20), State.open(folder / "state")
@@ -110,7 +112,9 @@ async def tree_of(
                 )
                 for name, provider in providers.items()
             }
-            rules = Rules(Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, "fingerprint", 10**9)
+            rules = Rules(
+                Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, PRIVACY, manifest_max, "fingerprint", 10**9
+            )
             documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights))
             renditions = Renditions(
                 cache.renditions, Renderer(RenderLimits()), flights, bodies, RenderRoom(threads=2, pixels=10**8)
@@ -119,6 +123,9 @@ async def tree_of(
             pages = Pages({kind: f"page {kind.value}".encode() for kind in PageKind}, 10**9)
             control = ControlFiles({"status.json": lambda: b"{}"}, 10**9)
             filesystem = Filesystem(galleries, documents, pages, services, control, flights)
+            for gallery in galleries.values():
+                if gallery.library is not None:
+                    await gallery.library.run()
             yield Tree(filesystem, galleries, renditions, documents, cache)
             nursery.cancel_scope.cancel()
     finally:

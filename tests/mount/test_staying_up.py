@@ -21,7 +21,9 @@ from tests.mount.observing import errno_of, eventually, names
 from tests.mount.pictures import picture
 
 END_S = 10.0
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+SIGNALS = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "SIGINT", "SIGHUP"]
+)
 DEAD_MOUNT = "a mount whose daemon is gone was found there"
 
 

@@ -30,7 +30,16 @@ IMPURE = {
     "socket",
     "logging",
 }
-OWNERS = {"pyfuse3": {"fuse", "cli"}, "lmdb": {"cache", "state", "cli"}, "PIL": {"render", "cli"}}
+OWNERS = {
+    "pyfuse3": {"fuse", "cli"},
+    "lmdb": {"cache", "state", "cli"},
+    "PIL": {"render", "cli"},
+    "av": {"render", "cli"},
+    "pillow_heif": {"render", "cli"},
+    "rawpy": {"render", "cli"},
+    "lxml": {"render"},
+    "watchfiles": {"providers"},
+}
 """Libraries that one package owns, so that their errors die there; `cli` names versions in `doctor`."""
 ERRNO_READERS = {"cache", "state", "providers", "mountpoints", "control", "cli", "fuse"}
 """Rows that may read an OSError's errno; only fuse/errnos.py chooses one for the kernel."""

@@ -20,19 +20,21 @@ from typing import BinaryIO, TypeVar, cast
 import trio
 
 from iiiffs.errors import ProviderUnreachable, StoreError, VersionChanged
+from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, ProviderContext
 from iiiffs.providers.folder.disk import Descriptor, Disk, Scan
 from iiiffs.providers.folder.listings import LastListings, Remembered, asset_of, listing_of
 from iiiffs.providers.folder.original import BUFFER_BYTES, CheckedFile, FileOriginal, check_version, fingerprint
 from iiiffs.providers.folder.records import Located, Reconciled, Records
+from iiiffs.providers.folder.watch import WATCH_TIMES, FolderWatch, WatchTimes
 from iiiffs.sync.identity import Observed, Row, evolve, version_of
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-CAPABILITIES = Capabilities(folders=True, real_names=True, local=True, fresh_s=1.0)
+CAPABILITIES = Capabilities(folders=True, real_names=True, local=True, fresh_s=1.0, watches=True)
 DIGESTS_MAX = 512
 """How many digests wait for one commit: 1 fsync for 512 files; those of a crash are computed again when asked for."""
 
@@ -44,10 +46,17 @@ READS_MAX = 16
 class FolderProvider:
     """providers.base.Provider for the files below one folder."""
 
-    def __init__(self, root: str, context: ProviderContext, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        root: str,
+        context: ProviderContext,
+        now_ns: Callable[[], int] = time.time_ns,
+        watch_times: WatchTimes = WATCH_TIMES,
+    ) -> None:
         self._context = context
         self._ledger = context.ledger
         self._now_ns = now_ns
+        self._watch_times = watch_times
         self._disk = Disk(root)
         self._records = Records(context.account, self._disk, context.ledger)
         self._listings = LastListings()
@@ -126,6 +135,13 @@ class FolderProvider:
         """Rule: Provider.open."""
         descriptor, size_bytes = await self._look(lambda: self._open(asset))
         return FileOriginal(descriptor, asset.version, size_bytes, self._reads)
+
+    async def watch(
+        self, report: Callable[[Changeset], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Rule: Provider.watch. How, and how soon: iiiffs.providers.folder.watch."""
+        label, disk = self._context.account, self._disk
+        await FolderWatch(label, disk, self._records, self._ledger, self._watch_times).run(report, task_status)
 
     async def aclose(self) -> None:
         """Rule: Provider.aclose."""

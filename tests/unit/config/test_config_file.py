@@ -115,7 +115,6 @@ access = "edit"
     assert notices(config) == (
         'account.b.access = "add": this version mounts read-only',
         'account.a.~.access = "edit": this version mounts read-only',
-        "iiif.manifest_max: no effect, this version writes one manifest an album, however large",
         "[publish]: no effect, this version has no published mounts",
     )
 

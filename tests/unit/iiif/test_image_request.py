@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from iiiffs.errors import BadSyntax, NotOffered, OutOfBounds
+from iiiffs.errors import BadSyntax, OutOfBounds
 from iiiffs.iiif.parameters import Format, Quality, Rotation
 from iiiffs.iiif.pyramid import scale_factors, sizes, tile_side, tiles
 from iiiffs.iiif.request import ImageRequest, canonical, parse_request
@@ -72,7 +72,6 @@ def test_color_and_gray_of_a_monochrome_image_are_the_default() -> None:
         ("full/0,/x/default.tif", OutOfBounds),
         ("full/max/x/default.tif", BadSyntax),
         ("full/max/361/x", OutOfBounds),
-        ("full/max/0/default.tif", NotOffered),
         ("full/full/0/default.jpg", BadSyntax),
     ],
 )

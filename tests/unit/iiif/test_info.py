@@ -40,7 +40,7 @@ def test_the_whole_document() -> None:
         ],
         "tiles": [{"width": 512, "height": 512, "scaleFactors": [1, 2, 4]}],
         "extraQualities": ["color", "gray", "bitonal"],
-        "extraFormats": ["webp"],
+        "extraFormats": ["webp", "tif", "gif", "jp2", "avif", "pdf"],
         "extraFeatures": ["mirroring", "rotationArbitrary", "sizeUpscaling"],
     }
 

@@ -623,6 +623,7 @@ from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import open_provider
 from iiiffs.state import State
 path = Path(sys.argv[1])
+State.open(path / "before").close()  # LMDB imports modules then, which nobody else may read if they lie in /root
 if os.geteuid() == 0:
     for each in (path, path / "root", path / "root" / "sub", path / "root" / "a.jpg"):
         os.chown(each, 65534, 65534)

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from iiiffs.errors import NotOffered, StoreCorrupt, TooLarge, Undecodable
+from iiiffs.errors import StoreCorrupt, TooLarge, Undecodable
 from iiiffs.iiif.parameters import Format, Quality
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
 from iiiffs.render.plan import Decode
 from iiiffs.render.pyramid import Pyramid, PyramidCache
 from iiiffs.render.renderer import Renderer, RenderLimits
+from iiiffs.render.sheets import Sheet, Sheets
 from tests.unit.render.render_pictures import Source, coordinates, exif_of, image_request, saved, whole
 
 JPEG = saved(coordinates(301, 203), "JPEG", exif=exif_of(6))
@@ -117,8 +118,8 @@ def test_a_source_over_the_whole_budget_is_answered_and_not_kept() -> None:
 
 
 def test_a_failed_decode_reaches_every_asker_and_is_tried_again() -> None:
-    cache, started, go_on = PyramidCache(1 << 20), Event(), Event()
-    pyramid = Pyramid(Image.new("L", (4, 4)), 0, 1, None)
+    cache, started, go_on = PyramidCache(1 << 20, 0), Event(), Event()
+    pyramid = Pyramid(Sheet(Image.new("L", (4, 4))), 0, 1, None, Sheets(None, 1 << 62))
 
     def failing() -> Pyramid:
         started.set()
@@ -126,16 +127,16 @@ def test_a_failed_decode_reaches_every_asker_and_is_tried_again() -> None:
         raise StoreCorrupt("block 3")
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.get, ("key", Decode.FULL), failing)
+        first = pool.submit(cache.get, ("key", 0, Decode.FULL), failing)
         assert started.wait(10)
-        second = pool.submit(cache.get, ("key", Decode.FULL), failing)
+        second = pool.submit(cache.get, ("key", 0, Decode.FULL), failing)
         while cache.hits == 0:
             assert not second.done()
         go_on.set()
         for asker in (first, second):
             with pytest.raises(StoreCorrupt):
                 asker.result(10)
-    assert cache.get(("key", Decode.FULL), lambda: pyramid) is pyramid
+    assert cache.get(("key", 0, Decode.FULL), lambda: pyramid) is pyramid
 
 
 def test_prepare_decodes_so_that_render_need_not() -> None:
@@ -195,11 +196,6 @@ def test_errors_of_the_stream_pass() -> None:
 
     with pytest.raises(StoreCorrupt):
         Renderer(RenderLimits()).render("key", broken, REQUESTS[0], Source(JPEG).facts)
-
-
-def test_a_format_that_is_not_written_is_not_offered() -> None:
-    with pytest.raises(NotOffered):
-        Source(JPEG).render(replace(REQUESTS[0], format=Format.PDF))
 
 
 def test_the_fingerprint_names_what_decides_the_bytes() -> None:

@@ -7,6 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from iiiffs.model.description import Description
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
 from iiiffs.render.sample import NAMED, write_sample_gallery
@@ -23,7 +24,10 @@ def test_the_gallery_is_the_same_every_time(tmp_path_factory: pytest.TempPathFac
     assert painted[0] == painted[1]
     facts = {name: Source(data).facts for name, (_, data) in painted[0].items()}
     assert facts["Fjord trip/Evening light.jpg"] == Facts(
-        "image/jpeg", Extent(6000, 4000), captured="2024-06-01T23:40:00+02:00"
+        "image/jpeg",
+        Extent(6000, 4000),
+        captured="2024-06-01T23:40:00+02:00",
+        description=Description(camera="iiiffs Sample 24"),
     )
     assert facts["Fjord trip/Morning, upright.jpg"].extent == Extent(1500, 2000)
     assert facts[f"{NAMED}/Fog in gray.jpg"].monochrome

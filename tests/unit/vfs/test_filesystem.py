@@ -238,6 +238,7 @@ async def test_a_hung_provider_holds_nobody_past_the_deadline(gallery: MemoryPro
     deadlines = Deadlines(lookup_s=0.05, list_s=0.1, patience_s=0.05)
     async with tree_of(tmp_path, {"a": gallery, "b": gallery_like()}, deadlines=deadlines) as tree:
         await tree.walk("a")
+        await trio.sleep(FRESH_S)
         gallery.hangs = True
         for path in ("iiif/3/three", "iiif/presentation/3/trip"):
             with trio.fail_after(2), pytest.raises(DeadlinePassed):

@@ -1,0 +1,100 @@
+"""Listings as rows: whole, compact, and with every name as it is, also one that is not UTF-8.
+
+Names are bytes ("surrogatepass"), because MessagePack's text cannot hold the lone surrogates of such a name.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Listing, Version
+
+
+class _AlbumRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    id: str
+    title: bytes
+    parent: str | None
+    mtime_ns: int
+
+
+class _AssetRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """`album` is None for that of the listing, which it nearly always is."""
+
+    id: str
+    album: str | None
+    name: bytes
+    version: str
+    size_bytes: int | None
+    mtime_ns: int
+    changed_ns: int
+    media_type: str
+
+
+class _ListingRow(msgspec.Struct, array_like=True, frozen=True):
+    album: _AlbumRow
+    assets: list[_AssetRow]
+    albums: list[_AlbumRow]
+    etag: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_ListingRow)
+
+
+def encode_listing(listing: Listing) -> bytes:
+    """The row of `listing`."""
+    own = listing.album.id
+    assets = [
+        _AssetRow(
+            asset.id,
+            None if asset.album == own else asset.album,
+            _written(asset.name),
+            asset.version,
+            asset.size_bytes,
+            asset.mtime_ns,
+            asset.changed_ns,
+            asset.media_type,
+        )
+        for asset in listing.assets
+    ]
+    albums = [_album_row(album) for album in listing.albums]
+    return _encoder.encode(_ListingRow(_album_row(listing.album), assets, albums, listing.etag))
+
+
+def decode_listing(row: bytes) -> Listing:
+    """The listing of a row that `encode_listing` made. Its assets share what is equal: album and media types."""
+    known = _decoder.decode(row)
+    album = _album(known.album)
+    assets = tuple(
+        Asset(
+            AssetId(asset.id),
+            album.id if asset.album is None else AlbumId(asset.album),
+            _read(asset.name),
+            Version(asset.version),
+            asset.size_bytes,
+            asset.mtime_ns,
+            asset.changed_ns,
+            sys.intern(asset.media_type),
+        )
+        for asset in known.assets
+    )
+    return Listing(album, assets, tuple(_album(inner) for inner in known.albums), known.etag)
+
+
+def _album_row(album: Album) -> _AlbumRow:
+    return _AlbumRow(album.id, _written(album.title), album.parent, album.mtime_ns)
+
+
+def _album(row: _AlbumRow) -> Album:
+    parent = None if row.parent is None else AlbumId(row.parent)
+    return Album(AlbumId(row.id), _read(row.title), parent, row.mtime_ns)
+
+
+def _written(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
+
+
+def _read(name: bytes) -> str:
+    return name.decode("utf-8", "surrogatepass")

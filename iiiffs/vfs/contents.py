@@ -1,0 +1,136 @@
+"""What an album's documents are made of: its files, what they say, and what their owner says in an iiif.toml."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from iiiffs.errors import IiiffsError
+from iiiffs.iiif.canvases import CanvasItem, OriginalFile
+from iiiffs.iiif.description import NOTHING_MORE
+from iiiffs.iiif.overrides import NO_OVERRIDES, Overrides
+from iiiffs.iiif.uris import Uris
+from iiiffs.model.gallery import AlbumId, Asset, AssetId, Facts, Version
+from iiiffs.sync.entries import entry_of, pairs
+from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.overrides import parse_overrides
+from iiiffs.tree.sidecars import sidecars
+from iiiffs.tree.visibility import Visibility
+from iiiffs.vfs.gallery import Gallery
+
+log = logging.getLogger(__name__)
+
+OVERRIDES = "iiif.toml"
+OVERRIDES_BYTES_MAX = 4 << 20
+OVERRIDES_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """`items`: what may be shown, in the album's order; `overrides`: what the owner wants."""
+
+    names: AlbumNames
+    items: list[CanvasItem]
+    overrides: Overrides
+
+
+class ContentsReader:
+    """Reads the contents of albums; remembers parsed iiif.toml files, one a version."""
+
+    def __init__(self, uris: Uris, visibility: Visibility) -> None:
+        self._uris = uris
+        self._visibility = visibility
+        self._parsed: OrderedDict[tuple[str, AssetId, Version], Overrides] = OrderedDict()
+
+    async def read(self, gallery: Gallery, album: AlbumId) -> Contents:
+        """What is in the album now. Errors: as `Gallery.with_facts`."""
+        names, facts = await gallery.with_facts(album)
+        overrides = await self.overrides(gallery, names)
+        items = await self._items(gallery, names, facts, overrides)
+        return Contents(names, items, overrides)
+
+    async def overrides(self, gallery: Gallery, names: AlbumNames) -> Overrides:
+        """What the album's iiif.toml says; a file that cannot be understood is logged once and left out."""
+        entry = names.get(OVERRIDES)
+        is_folder = names.listing.album.id == (entry.album if isinstance(entry, Asset) else None)
+        default = replace(NO_OVERRIDES, order="name") if self._by_name(gallery, names) else NO_OVERRIDES
+        if not isinstance(entry, Asset) or not is_folder:
+            return default
+        key = (gallery.account, entry.id, entry.version)
+        if key not in self._parsed:
+            self._parsed[key] = await self._parse(gallery, entry)
+            while len(self._parsed) > OVERRIDES_KEPT:
+                self._parsed.popitem(last=False)
+        parsed = self._parsed[key]
+        return replace(parsed, order=default.order) if parsed.order is None else parsed
+
+    async def _parse(self, gallery: Gallery, asset: Asset) -> Overrides:
+        try:
+            original = await gallery.open(asset)
+            try:
+                text = await original.read(0, OVERRIDES_BYTES_MAX)
+            finally:
+                await original.aclose()
+            return parse_overrides(text.decode("utf-8"))
+        except (IiiffsError, UnicodeDecodeError) as error:
+            log.warning("%s: %s is left out: %s", gallery.account, asset.name, error)
+            return NO_OVERRIDES
+
+    def _by_name(self, gallery: Gallery, names: AlbumNames) -> bool:
+        """Folders are in the order of names; views have an order of their own."""
+        return gallery.library is not None and not gallery.library.is_view(names.listing.album.id)
+
+    async def _items(
+        self, gallery: Gallery, names: AlbumNames, facts: Mapping[AssetId, Facts], overrides: Overrides
+    ) -> list[CanvasItem]:
+        places = await self._places(gallery, names)
+        assets = {asset.id: asset for asset in names.listing.assets}
+        motions = pairs(entry_of(asset, facts.get(asset.id)) for asset in names.listing.assets)
+        beside = sidecars(asset.name for asset in names.listing.assets)
+        by_name = {asset.name: asset for asset in names.listing.assets}
+
+        def file_of(asset: Asset | None) -> OriginalFile | None:
+            if asset is None or asset.id not in places:
+                return None
+            uri = self._uris.place(gallery.account, places[asset.id])
+            media_type = facts[asset.id].media_type if asset.id in facts else asset.media_type
+            return OriginalFile(uri, media_type, asset.size_bytes)
+
+        items = []
+        moving = set(motions.values())
+        for asset in names.listing.assets:
+            told = facts.get(asset.id)
+            if told is None or asset.id in moving or (told.extent is None and told.duration_s is None):
+                continue
+            items.append(
+                CanvasItem(
+                    asset.id,
+                    asset.name,
+                    told.extent,
+                    file_of(asset),
+                    told.captured,
+                    description=told.description,
+                    said=overrides.files.get(asset.name, NOTHING_MORE),
+                    pages=told.pages,
+                    duration_s=told.duration_s,
+                    motion=file_of(assets.get(motions[asset.id])) if asset.id in motions else None,
+                    sidecar=file_of(by_name.get(beside.get(asset.name, ""))),
+                )
+            )
+        return items
+
+    async def _places(self, gallery: Gallery, names: AlbumNames) -> dict[AssetId, tuple[str, ...]]:
+        """Where the originals of an album are shown: below the folders they are in, whatever view lists them."""
+        if not self._visibility.originals:
+            return {}
+        paths: dict[AlbumId, tuple[str, ...]] = {}
+        places: dict[AssetId, tuple[str, ...]] = {}
+        for asset in names.listing.assets:
+            if asset.album not in paths:
+                paths[asset.album] = await gallery.path(await gallery.album(asset.album))
+            name = asset.name if gallery.capabilities.real_names else names.name_of(asset.id)
+            if name is not None:
+                places[asset.id] = (*paths[asset.album], name)
+        return places

@@ -1,0 +1,173 @@
+"""What assets' bytes say: from the catalogue, else read once; and what turned out to be no picture at all."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+from functools import partial
+
+import trio
+
+from iiiffs.cache.catalogue import Catalogue
+from iiiffs.errors import AccessDenied
+from iiiffs.model.description import Description, merged
+from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Listing, Version
+from iiiffs.providers.base import Provider
+from iiiffs.render.metadata.reading import read_sidecar
+from iiiffs.tree.sidecars import sidecars
+from iiiffs.vfs.flights import Flights
+
+log = logging.getLogger(__name__)
+
+READERS = 4
+"""Headers read at once: enough to hide a disk's latency, few enough to leave a core to renders."""
+BATCH = 64
+"""Headers that are asked for before the first answer is waited for."""
+COMPLAINTS_KEPT = 4096
+SIDECAR_BYTES_MAX = 8 << 20
+
+
+class FactsReader:
+    """The facts of one account's assets."""
+
+    def __init__(
+        self,
+        account: AccountName,
+        provider: Provider,
+        catalogue: Catalogue,
+        flights: Flights,
+        wait_s: float,
+        read_by: str,
+    ) -> None:
+        self.serial = 0
+        """Raised when facts turn out to be others than what documents were built from: a file that is no picture after
+        all, or a sidecar."""
+        self._beside: dict[AssetId, Description] = {}
+        self._account = account
+        self._provider = provider
+        self._catalogue = catalogue
+        self._flights = flights
+        self._wait_s = wait_s
+        self._read_by = read_by
+        self._readers = trio.CapacityLimiter(READERS)
+        self._complained: OrderedDict[tuple[AssetId, Version], None] = OrderedDict()
+
+    def known(self, asset: Asset) -> Facts | None:
+        """The facts if no byte must be read for them."""
+        if not asset.is_media:
+            return Facts(asset.media_type, None, error="neither picture, video nor sound")
+        return self._catalogue.facts(self._account, asset.id, self._versioned(asset))
+
+    async def read(self, asset: Asset) -> Facts:
+        """What the asset's bytes say: from the catalogue, else read once. Errors: VersionChanged, AssetGone."""
+        known = self.known(asset)
+        if known is not None:
+            return known
+        return await self._flights.join(self._key(asset), partial(self._read, asset), self._wait_s)
+
+    async def read_all(self, listing: Listing) -> dict[AssetId, Facts]:
+        """The facts of every picture, video and sound of a listing. Errors: VersionChanged: list again."""
+        media = [asset for asset in listing.assets if asset.is_media]
+        known = self.known_of(listing)
+        missing = [asset for asset in media if asset.id not in known]
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            for asset in batch:
+                self._flights.begin(self._key(asset), partial(self._read, asset))
+            for asset in batch:
+                known[asset.id] = await self.read(asset)
+        for sidecar in self._sidecars(listing).values():
+            if self._catalogue.facts(self._account, sidecar.id, self._versioned(sidecar)) is None:
+                await self._read_sidecar(sidecar)
+        return self._with_sidecars(listing, known)
+
+    def known_of(self, listing: Listing) -> dict[AssetId, Facts]:
+        """Those facts of a listing for which no byte must be read."""
+        media = [(asset.id, self._versioned(asset)) for asset in listing.assets if asset.is_media]
+        known = {asset: facts for (asset, _), facts in self._catalogue.facts_of(self._account, media).items()}
+        return self._with_sidecars(listing, known)
+
+    def said_beside(self, listing: Listing) -> list[str]:
+        """What stands in sidecars of a listing's files, as something to compare."""
+        held = ((asset.id, self._beside[asset.id]) for asset in listing.assets if asset.id in self._beside)
+        return [f"{asset}\0{said!r}" for asset, said in held]
+
+    def unfit_in(self, listing: Listing) -> list[AssetId]:
+        """What of a listing has a picture's name and is known to be none."""
+        return [asset for asset, facts in self.known_of(listing).items() if facts.error]
+
+    def withdraw(self, asset: Asset, reason: str) -> None:
+        """The picture turned out to be none when it was decoded: from now on it is a file only."""
+        self._complain(asset, reason)
+        self.serial += 1
+        self._record(asset, Facts(asset.media_type, None, error=reason))
+
+    def _sidecars(self, listing: Listing) -> dict[AssetId, Asset]:
+        """The sidecar of each file that has one in its folder."""
+        by_name = {asset.name: asset for asset in listing.assets if asset.album == listing.album.id}
+        return {by_name[name].id: by_name[sidecar] for name, sidecar in sidecars(by_name).items()}
+
+    def _with_sidecars(self, listing: Listing, known: dict[AssetId, Facts]) -> dict[AssetId, Facts]:
+        """`known` with what sidecars say, which is stronger. In views it is what the folders said last."""
+        found = self._sidecars(listing)
+        for asset in listing.assets:
+            if asset.album != listing.album.id or not asset.is_media:
+                continue
+            told = None
+            if (sidecar := found.get(asset.id)) is not None:
+                told = self._catalogue.facts(self._account, sidecar.id, self._versioned(sidecar))
+            if told is not None and self._beside.get(asset.id) != told.description:
+                self._beside[asset.id] = told.description
+                self.serial += 1
+            elif told is None and self._beside.pop(asset.id, None) is not None:
+                self.serial += 1
+        return {
+            asset: replace(facts, description=merged(facts.description, self._beside[asset]))
+            if asset in self._beside
+            else facts
+            for asset, facts in known.items()
+        }
+
+    async def _read_sidecar(self, sidecar: Asset) -> None:
+        """What the .xmp file says is in the catalogue, as the description of a file that is no picture."""
+        original = await self._provider.open(sidecar)
+        try:
+            xml = await original.read(0, SIDECAR_BYTES_MAX)
+        finally:
+            await original.aclose()
+        said = await trio.to_thread.run_sync(read_sidecar, xml, limiter=self._readers)
+        self._record(sidecar, Facts(sidecar.media_type, None, error="a sidecar", description=said))
+
+    async def _read(self, asset: Asset) -> Facts:
+        try:
+            async with self._readers:
+                facts = await self._provider.facts(asset)
+        except AccessDenied as error:  # may be allowed later without a new version, so nothing is recorded
+            self._complain(asset, str(error))
+            return Facts(asset.media_type, None, error=str(error))
+        if facts.error is not None:
+            self._complain(asset, facts.error)
+            self.serial += 1
+        self._record(asset, facts)
+        return facts
+
+    def _record(self, asset: Asset, facts: Facts) -> None:
+        self._catalogue.put_facts(self._account, {(asset.id, self._versioned(asset)): facts})
+
+    def _versioned(self, asset: Asset) -> Version:
+        """What facts are kept by: other readers, such as with another codec installed, find other facts."""
+        return Version(f"{asset.version} {self._read_by}")
+
+    def _complain(self, asset: Asset, reason: str) -> None:
+        """One line a version."""
+        key = (asset.id, asset.version)
+        if key not in self._complained:
+            self._complained[key] = None
+            said = reason.removeprefix(f"{asset.name}: ")
+            log.warning("%s: %s: %s; shown as a file only", self._account, asset.name, said)
+        while len(self._complained) > COMPLAINTS_KEPT:
+            self._complained.popitem(last=False)
+
+    def _key(self, asset: Asset) -> tuple[str, ...]:
+        return ("facts", self._account, asset.id, asset.version)

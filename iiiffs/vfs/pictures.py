@@ -1,0 +1,40 @@
+"""One picture of one asset version: a page of it, if it has several. Every picture has an image service of its own.
+
+The first page's service has the asset's id, the n-th one the id, "~" and n (DESIGN §2.7: stable, URI-safe).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from iiiffs.model.gallery import Asset, AssetId, Facts
+from iiiffs.model.image import Extent
+
+_PAGE = re.compile(r"(?P<asset>.+)~(?P<page>[2-9]|[1-9][0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`service`: the id of its image service. `page`: from 0. `facts`: the page's, `extent` the extent in them."""
+
+    asset: Asset
+    service: AssetId
+    page: int
+    facts: Facts
+    extent: Extent
+
+
+def asset_of(service: AssetId) -> tuple[AssetId, int]:
+    """The asset and the page, from 0, that the service of that id shows."""
+    match = _PAGE.fullmatch(service)
+    return (service, 0) if match is None else (AssetId(match["asset"]), int(match["page"]) - 1)
+
+
+def picture_of(asset: Asset, service: AssetId, facts: Facts) -> Picture | None:
+    """The picture that the service shows; None if the asset is no picture, or has no such page."""
+    page = asset_of(service)[1]
+    if facts.extent is None or (page and page >= len(facts.pages)):
+        return None
+    extent = facts.pages[page] if page else facts.extent
+    return Picture(asset, service, page, replace(facts, extent=extent), extent)

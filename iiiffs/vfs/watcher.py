@@ -1,0 +1,100 @@
+"""What a provider says has changed, brought to the listings, the index and the kernel.
+
+One service an account. Reports are merged while a round is under way: a storm costs one round more, not one a report.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from iiiffs.errors import AssetGone, IiiffsError
+from iiiffs.model.changes import Changeset
+from iiiffs.model.gallery import AccountName, AlbumId
+from iiiffs.tree.albums import AlbumNames
+from iiiffs.vfs.gallery import Gallery
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumChange:
+    """Names of one album that name something else now, or nothing any more; and that its documents may differ."""
+
+    account: AccountName
+    album: AlbumId
+    names: tuple[str, ...]
+
+
+Told = Callable[[AlbumChange], Awaitable[None]]
+
+
+async def run_watcher(gallery: Gallery, told: Told) -> None:
+    """Every change that the provider reports is looked at, and `told` to the kernel's side; until cancelled."""
+    watcher = Watcher(gallery, told)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gallery.provider.watch, watcher.report)
+        await watcher.run()
+
+
+class Watcher:
+    """Reports in, rounds out."""
+
+    def __init__(self, gallery: Gallery, told: Told) -> None:
+        self._gallery = gallery
+        self._told = told
+        self._pending = Changeset(frozenset())
+        self._woken = trio.Event()
+
+    def report(self, changes: Changeset) -> None:
+        """`changes` will be looked at soon."""
+        self._pending |= changes
+        self._woken.set()
+
+    async def run(self) -> None:
+        """A round whenever something was reported."""
+        while True:
+            await self._woken.wait()
+            self._woken = trio.Event()
+            changes, self._pending = self._pending, Changeset(frozenset())
+            await self._look(changes)
+
+    async def _look(self, changes: Changeset) -> None:
+        gallery, library = self._gallery, self._gallery.library
+        albums = set(changes.albums)
+        if changes.everything:
+            log.info("%s: all folders are looked at again", gallery.account)
+            albums |= gallery.albums_kept()
+            gallery.expire(None)
+            if library is not None and library.is_whole:
+                await library.crawl_again()
+        for album in albums:
+            try:
+                await self._look_at(album)
+            except IiiffsError as error:
+                log.debug("%s: %s changed, and could not be looked at: %s", gallery.account, album, error)
+
+    async def _look_at(self, album: AlbumId) -> None:
+        gallery, library = self._gallery, self._gallery.library
+        before = gallery.kept(album)
+        gallery.expire(album)
+        try:
+            after = await gallery.names(album)
+        except AssetGone:
+            if library is not None:
+                library.forget(album)
+            after = None
+        else:
+            if library is not None and library.is_whole:
+                await library.album_seen(album)
+        if before is not None and before is not after:
+            await self._told(AlbumChange(gallery.account, album, changed_names(before, after)))
+
+
+def changed_names(before: AlbumNames, after: AlbumNames | None) -> tuple[str, ...]:
+    """The names that do not name the same as before, those that are new among them."""
+    old, new = before.entries, {} if after is None else after.entries
+    return tuple(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

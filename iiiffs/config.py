@@ -36,7 +36,7 @@ from iiiffs.config_values import (
     ViewerBase,
 )
 from iiiffs.errors import ConfigError
-from iiiffs.model.gallery import AccountName
+from iiiffs.model.gallery import AccountName, AccountNames
 from iiiffs.providers.registry import provider_kinds
 
 RESERVED_NAMES = frozenset(
@@ -112,6 +112,8 @@ class AccountKeys(Struct, frozen=True, kw_only=True):
     provider: Annotated[str, Meta(description='the name of a provider, such as "folder"')]
     access: Annotated[Literal["read", "add", "edit"], Meta(description='"read", "add" or "edit"')] = "add"
     list_timeout: DurationKey = Seconds(30)
+    slug: Annotated[str, Meta(description='a name such as "pictures", or "" for the name of the section')] = ""
+    aliases: Annotated[tuple[str, ...], Meta(description='a list of names such as ["old-name"]')] = ()
 
 
 class FolderKeys(Struct, frozen=True, kw_only=True):
@@ -126,14 +128,22 @@ PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys}
 
 class Account(Struct, frozen=True, kw_only=True):
     """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded; `paths`: those of
-    them that name local folders. `access` is what the file says, while this version mounts everything read-only."""
+    them that name local folders. `access` is what the file says, while this version mounts everything read-only.
+    `slug`, `aliases`: rule: model.gallery.AccountNames."""
 
     name: AccountName
+    slug: AccountName
+    aliases: tuple[AccountName, ...]
     provider: str
     access: Literal["read", "add", "edit"]
     list_timeout_s: float
     options: Mapping[str, object]
     paths: Mapping[str, Path]
+
+    @property
+    def names(self) -> AccountNames:
+        """All that it is called."""
+        return AccountNames(self.name, self.slug, self.aliases)
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -229,7 +239,7 @@ def notices(config: Config) -> tuple[str, ...]:
 
 
 def fingerprint(config: Config) -> str:
-    """32 hex digits over what changes the bytes of documents: base_url, [iiif], [tell], the accounts' names.
+    """32 hex digits over what changes the bytes of documents: base_url, [iiif], [tell], the accounts' names and slugs.
 
     Equal for two files that differ only in other keys, in the order of accounts or in spelling.
     """
@@ -237,9 +247,14 @@ def fingerprint(config: Config) -> str:
         "base_url": config.base_url,
         "iiif": {name: getattr(config.iiif, name) for name in Iiif.__struct_fields__},
         "tell": {name: getattr(config.tell, name) for name in Tell.__struct_fields__},
-        "accounts": sorted(account.name for account in config.accounts),
+        "accounts": sorted(_in_uris(account) for account in config.accounts),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _in_uris(account: Account) -> str:
+    """Name and slug, as one: the ids in URIs come of the name, the URIs begin with the slug."""
+    return account.name if account.slug == account.name else f"{account.name} {account.slug}"
 
 
 S = TypeVar("S", bound=Struct)
@@ -312,31 +327,51 @@ class _Reader:
         if not sections:
             self.problems.append('account: expected at least one [account.NAME] with provider = "folder" and a path')
         read = [self._account(name, dict(section)) for name, section in sections.items()]
-        return tuple(account for account in read if account is not None)
+        accounts = tuple(account for account in read if account is not None)
+        self._refuse_shared_names(accounts)
+        return accounts
 
     def _account(self, name: str, section: dict[str, Any]) -> Account | None:
         key = f"account.{name}" if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f"account.{json.dumps(name)}"
         if problem := account_name_problem(name):
-            self.problems.append(f"{key}: {problem}")
-        self._take_later_keys(key, name, section)
+            self.problems.append(f"{key}: {problem}; rename the section")
+        self._take_later_keys(key, section)
         common = AccountKeys.__struct_fields__
         keys = self._struct(key, {k: v for k, v in section.items() if k in common}, AccountKeys)
         own = {k: v for k, v in section.items() if k not in common}
         settings = self._settings(key, keys.provider, own) if keys else None
         if keys is None or settings is None:
             return None
+        for each, called in (("slug", keys.slug or name), *(("aliases", alias) for alias in keys.aliases)):
+            if called != name and (problem := account_name_problem(called)):
+                self.problems.append(f"{key}.{each}: {problem}, found {_shown(called)}")
         paths = {key: value for key, value in settings.items() if isinstance(value, Path)}
         plain = {key: str(value) if key in paths else value for key, value in settings.items()}
         return Account(
-            name=AccountName(name), provider=keys.provider, access=keys.access, list_timeout_s=float(keys.list_timeout),
+            name=AccountName(name), slug=AccountName(keys.slug or name), aliases=tuple(map(AccountName, keys.aliases)),
+            provider=keys.provider, access=keys.access, list_timeout_s=float(keys.list_timeout),
             options=plain, paths=paths,
         )  # fmt: skip
 
-    def _take_later_keys(self, key: str, name: str, section: dict[str, Any]) -> None:
+    def _refuse_shared_names(self, accounts: Sequence[Account]) -> None:
+        """Nothing is called what another account is called, or twice the same: else an old URI might lead elsewhere."""
+        holders = {account.name: account.name for account in accounts}
+        for account in accounts:
+            own = {account.slug}
+            for alias in account.aliases:
+                if alias in own:
+                    self.problems.append(f"account.{account.name}.aliases: {_shown(alias)} is named twice; remove one")
+                own.add(alias)
+            for name in sorted(own):
+                holder = holders.setdefault(name, account.name)
+                if holder != account.name:
+                    key = f"account.{account.name}.{'slug' if name == account.slug else 'aliases'}"
+                    self.problems.append(f"{key}: {_shown(name)} is a name of account.{holder}; choose another one")
+
+    def _take_later_keys(self, key: str, section: dict[str, Any]) -> None:
         """Keys of later versions leave `section`: their default means what this version does, all else is refused."""
-        for later, default in (("slug", name), ("aliases", []), ("mode", "hybrid")):
-            if later in section and section.pop(later) != default:
-                self.problems.append(f"{key}.{later}: not available in this version; remove it")
+        if section.pop("mode", "hybrid") != "hybrid":
+            self.problems.append(f"{key}.mode: not available in this version; remove it")
         for later in LATER_ACCOUNT_KEYS:
             if section.pop(later, None) is not None:
                 self.problems.append(f"{key}.{later}: not available in this version; remove it")
@@ -377,9 +412,9 @@ class _Reader:
 def account_name_problem(name: str) -> str | None:
     """Why `name` cannot be a directory of the mount and a part of every URI; None if it can. Rule: DESIGN §2.7."""
     if not re.fullmatch(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}", name):
-        return 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."; rename the section'
+        return 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."'
     if name in RESERVED_NAMES:
-        return "this name is the mount's own; rename the section"
+        return "this name is the mount's own"
     return None
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -43,13 +43,14 @@ from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import WAITING_MAX, Deadlines, Gallery
+from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.renditions import RenderRoom, Renditions
 from iiiffs.vfs.services import Services
-from iiiffs.vfs.watcher import run_watcher
+from iiiffs.vfs.waiting import WAITING_MAX
+from iiiffs.vfs.watcher import run_account
 from iiiffs.web.page import page
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ CLOSE_S = 3.0
 """How long providers may take to put away what they hold: stopping never needs a network."""
 GREET_S = 5.0
 RESTART_S = 30.0
+HURRIED_READ_S = 5.0
+"""How long a read may wait where the kernel sends 12 background requests at once: others wait behind it."""
 BODY_BYTES = 64 << 20
 """Documents and renditions kept in memory between the lookup that made them and the open that reads them."""
 RENDER_PIXELS = 96_000_000
@@ -114,12 +117,9 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(daemon.lag.run)
         invalidator = Invalidator(operations.inodes)
         for gallery in daemon.galleries.values():
-            if gallery.library is not None:
-                nursery.start_soon(_supervised, gallery.account, gallery.library.run)
-            if gallery.capabilities.watches:
-                nursery.start_soon(_supervised, gallery.account, partial(run_watcher, gallery, invalidator.tell))
+            nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell))
         try:
-            await _serve(operations, options, len(providers))
+            await _serve(operations, options, daemon.galleries.values())
         finally:
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
                 for provider in providers.values():
@@ -139,14 +139,19 @@ async def _supervised(account: AccountName, service: Callable[[], Awaitable[None
             return
 
 
-async def _serve(operations: Operations, options: MountOptions, accounts: int) -> None:
+async def _serve(operations: Operations, options: MountOptions, galleries: Collection[Gallery]) -> None:
     """Mounted until told to stop: then whatever waits is cancelled, and the mount is gone when this returns."""
-    waiting_max = WAITING_MAX * max(1, accounts)
+    waiting_max = WAITING_MAX * max(1, len(galleries))
+
+    def hurry() -> None:
+        for gallery in galleries:
+            gallery.deadlines = replace(gallery.deadlines, read_s=HURRIED_READ_S)
+
     wanted = session.SessionOptions(options.mountpoint, options.allow_other, waiting_max)
     with session.stop_signals() as received, session.mounted(operations, wanted):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(session.wait_stop_signal, received, nursery.cancel_scope)
-            await session.serve(wanted)
+            await session.serve(wanted, hurry)
             nursery.cancel_scope.cancel()
 
 
@@ -219,10 +224,15 @@ class Daemon:
         for account in config.accounts:
             deadlines = Deadlines(list_s=account.list_timeout_s)
             provider = providers[account.name]
-            daemon.galleries[account.name] = Gallery(
-                account.name, provider, catalogue, flights, deadlines, short(facts_fingerprint())
+            daemon.galleries[account.slug] = Gallery(
+                account.names,
+                provider,
+                catalogue,
+                flights,
+                deadlines,
+                Reading(short(facts_fingerprint()), rules.privacy),
             )
-        documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights))
+        documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights), flights)
         room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
         daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
         rendered_by = f"renditions {daemon.renderer.fingerprint} {made_by}"
@@ -252,12 +262,14 @@ class Daemon:
             "accounts": [
                 {
                     "name": account.name,
+                    "slug": account.slug,
                     "provider": account.provider,
                     "access": "read",
-                    "online": self.galleries[account.name].unreachable is None,
-                    "reason": self.galleries[account.name].unreachable,
-                    "waiting": self.galleries[account.name].waiting,
-                    "library": self._library(account.name),
+                    "online": self.galleries[account.slug].unreachable is None,
+                    "reason": self.galleries[account.slug].unreachable,
+                    "waiting": self.galleries[account.slug].questions.waiting
+                    + self.galleries[account.slug].reads.waiting,
+                    "library": self._library(account.slug),
                 }
                 for account in self._config.accounts
             ],
@@ -298,6 +310,7 @@ class Daemon:
             "cache.stats": self._cache_stats,
             "cache.verify": self._cache_verify,
             "cache.clear": self._cache_clear,
+            "state.export": self._state_export,
         }
 
     async def _status(self, args: Mapping[str, object]) -> object:
@@ -308,6 +321,11 @@ class Daemon:
 
     async def _cache_verify(self, args: Mapping[str, object]) -> object:
         return asdict(await self._stores.cache.renditions.verify())
+
+    async def _state_export(self, args: Mapping[str, object]) -> object:
+        """Into the state's own folder, as the daemon may be allowed to write nowhere else."""
+        target = await trio.to_thread.run_sync(self._stores.state.export_beside)
+        return {"file": target.name}
 
     async def _cache_clear(self, args: Mapping[str, object]) -> object:
         before = self._stores.cache.stats()

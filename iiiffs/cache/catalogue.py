@@ -28,8 +28,8 @@ from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Facts, Listing, 
 if TYPE_CHECKING:
     import lmdb
 
-DOCUMENT_BODY_BYTES_MAX = 16 * 1024 * 1024
-"""Of a body before compression; larger ones are not kept, their rows are."""
+DOCUMENT_BODY_BYTES_MAX = 30 * 1024 * 1024
+"""Of a body before compression; larger ones are not kept, their rows are. A manifest has 2 kB a canvas."""
 ID_BYTES_MAX = 200
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from iiiffs import __version__
-from iiiffs.cli import cache, config_file, demo, doctor, mount, status, viewer, webserver
+from iiiffs.cli import cache, config_file, demo, doctor, mount, state, status, viewer, webserver
 from iiiffs.cli.mount_helper import translate_argv
 from iiiffs.errors import AlreadyRunning, IiiffsError, StartError, StoreLocked
 
@@ -50,12 +50,13 @@ app.command("umount")(mount.umount)
 app.command("status")(status.status)
 app.add_typer(config_file.app, name="config")
 app.add_typer(cache.app, name="cache")
+app.add_typer(state.app, name="state")
 app.add_typer(webserver.app, name="webserver")
 app.add_typer(viewer.app, name="viewer")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
-COMMANDS = frozenset({"mount", "umount", "status", "config", "cache", "webserver", "viewer", "doctor", "demo"})
+COMMANDS = frozenset({"mount", "umount", "status", "config", "cache", "state", "webserver", "viewer", "doctor", "demo"})
 
 
 def exit_code_of(error: IiiffsError) -> int:

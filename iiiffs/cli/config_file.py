@@ -48,6 +48,8 @@ provider = "folder"
 path = "~/Pictures"
 access = "read"                           # this version mounts everything read-only
 #list_timeout = "30 s"                    # a first listing that takes longer is an error, and goes on behind
+#slug = ""                                # another name in the mount and in URIs; "" = the section's name
+#aliases = []                             # earlier slugs: still found, so that old addresses go on working
 """
 
 
@@ -82,6 +84,7 @@ def check(config: ConfigFile = None) -> None:
     typer.echo(f"{read.file} is valid; served at {read.base_url}")
     for account in read.accounts:
         keys = ", ".join(f"{key} = {value}" for key, value in account.options.items())
-        typer.echo(f"account {account.name}: {account.provider} ({keys}), read-only")
+        shown = f", shown as {account.slug}" if account.slug != account.name else ""
+        typer.echo(f"account {account.name}: {account.provider} ({keys}), read-only{shown}")
     for notice in notices(read):
         typer.echo(f"notice: {notice}")

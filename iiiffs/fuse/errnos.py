@@ -65,7 +65,8 @@ def fenced(handler: F) -> F:
                 log.debug("%s: %s", handler.__name__, error)
             else:
                 self.faults.errors += 1
-                log.info("%s: %s", handler.__name__, error)
+                level = logging.WARNING if isinstance(error, errors.StoreError) else logging.INFO
+                log.log(level, "%s: %s", handler.__name__, error)
             raise pyfuse3.FUSEError(errno_of(error)) from error
         except Exception as bug:
             self.faults.bugs += 1

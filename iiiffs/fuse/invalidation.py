@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyfuse3
 import trio
@@ -44,10 +44,10 @@ class Invalidator:
                 await self._run(pyfuse3.invalidate_entry, inode.number, os.fsencode(name))
             await self._run(pyfuse3.invalidate_inode, inode.number, True)
 
-    async def _run(self, notify: object, *args: object) -> None:
+    async def _run(self, notify: Callable[..., None], *args: object) -> None:
         self.told += 1
         try:
-            await trio.to_thread.run_sync(notify, *args, limiter=self._threads, abandon_on_cancel=True)  # type: ignore[arg-type]
+            await trio.to_thread.run_sync(notify, *args, limiter=self._threads, abandon_on_cancel=True)
         except OSError as error:
             log.debug("the kernel need not be told %s: %s", args, error)
 

@@ -24,9 +24,10 @@ from pyfuse3 import (
     ReaddirToken,
     RequestContext,
     StatvfsData,
+    XAttrNameT,
 )
 
-from iiiffs.errors import ReadOnly
+from iiiffs.errors import IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.tree.attributes import FileKind
@@ -35,12 +36,14 @@ from iiiffs.tree.nodes import AliasLink, Directory, File, Root
 from iiiffs.vfs.entries import Absent, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.handles import Handle
+from iiiffs.vfs.xattrs import PREFIX
 
 log = logging.getLogger(__name__)
 
 LARGE_BYTES = 1 << 50
 STAT_BLOCK_BYTES = 4096
 NAME_BYTES_MAX = 255
+XATTR_PREFIX = os.fsencode(PREFIX)
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_TRUNC | os.O_APPEND
 
 
@@ -68,7 +71,7 @@ class Operations(pyfuse3.Operations):
         self._filesystem = filesystem
         self._owner = owner
         self._ready = ready
-        self._files: dict[int, Handle] = {}
+        self._files: dict[int, tuple[File, Handle]] = {}
         self._directories: dict[int, OpenDirectory] = {}
         self._next_handle = 1
         self.inodes.remember(Root(), filesystem.root_attributes)
@@ -147,21 +150,41 @@ class Operations(pyfuse3.Operations):
             raise ReadOnly("this version of iiiffs mounts read-only")
         if held.attributes.kind is not FileKind.FILE:
             raise FUSEError(errno.EISDIR)
-        opened = await self._filesystem.open(cast(File, held.node))
+        node = cast(File, held.node)
+        opened = await self._filesystem.open(node)
         handle = self._numbered()
-        self._files[handle] = opened
+        self._files[handle] = node, opened
         snapshot = opened.is_snapshot
         return FileInfo(fh=FileHandleT(handle), direct_io=snapshot, keep_cache=not snapshot)
 
     @fenced
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        return await self._files[fh].read(off, size)
+        node, opened = self._files[fh]
+        try:
+            return await opened.read(off, size)
+        except IiiffsError as error:
+            self._filesystem.reasons.failed(node, "open", error)
+            raise
 
     @fenced
     async def release(self, fh: FileHandleT) -> None:
-        handle = self._files.pop(fh, None)
-        if handle is not None:
-            await handle.aclose()
+        closed = self._files.pop(fh, None)
+        if closed is not None:
+            await closed[1].aclose()
+
+    @fenced
+    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
+        """Names of others are absent, never unsupported: after one ENOSYS the kernel would ask for none again."""
+        value = None
+        if name.startswith(XATTR_PREFIX):
+            value = await self._filesystem.xattrs.value(self._inode(inode).node, os.fsdecode(name))
+        if value is None:
+            raise FUSEError(pyfuse3.ENOATTR)
+        return value
+
+    @fenced
+    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> list[XAttrNameT]:
+        return [XAttrNameT(os.fsencode(name)) for name in self._filesystem.xattrs.names(self._inode(inode).node)]
 
     @fenced
     async def statfs(self, ctx: RequestContext) -> StatvfsData:

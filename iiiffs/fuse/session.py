@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,12 +63,14 @@ def mounted(operations: Operations, options: SessionOptions) -> Iterator[None]:
         pyfuse3.close(unmount=True)
 
 
-async def serve(options: SessionOptions, tick_s: float = TICK_S) -> None:
+async def serve(options: SessionOptions, refused: Callable[[], None], tick_s: float = TICK_S) -> None:
     """Requests are answered until somebody unmounts or `stop` is called. To be run inside `mounted`.
 
+    `refused` is called if the kernel goes on sending few background requests at once: then reads must not wait long.
     `tick_s`: as for `ticking`.
     """
-    raise_background_limit(options.mountpoint)
+    if not raise_background_limit(options.mountpoint):
+        refused()
     with ticking(tick_s):
         await pyfuse3.main(max_tasks=options.waiting_max + HANDLERS_RESERVED)
 
@@ -104,7 +106,7 @@ def raise_background_limit(mountpoint: Path) -> bool:
     try:
         limit.write_text(str(BACKGROUND_MAX))
     except OSError as error:
-        log.info("%s: %s; reads of one slow account may hold up others", limit, error.strerror)
+        log.warning("%s: %s; reads of one slow account may hold up others", limit, error.strerror)
         return False
     return True
 

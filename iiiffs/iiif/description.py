@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import escape
 from typing import Literal
 
@@ -34,6 +35,11 @@ class Privacy:
     cameras: bool = True
     creators: bool = True
     place_mentions: bool = False
+
+    @property
+    def hides_names(self) -> bool:
+        """True if a keyword, title or caption may be left out for a name in it."""
+        return not (self.people and self.cameras and self.creators and (self.places or self.place_mentions))
 
 
 PRIVATE = Privacy(place_mentions=True)
@@ -209,7 +215,7 @@ def _statement(description: Description, said: Said) -> dict[str, object] | None
 
 def _pairs(description: Description, captured: str | None) -> list[dict[str, object]]:
     rating = description.rating or 0
-    parts: tuple[tuple[str, Sequence[str]], ...] = (
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("Creator", description.creators),
         ("Date", (captured.replace("T", " "),) if captured else ()),
         ("Place", (", ".join(description.place),) if description.place else ()),
@@ -218,11 +224,13 @@ def _pairs(description: Description, captured: str | None) -> list[dict[str, obj
         ("Rating", ("rejected" if rating < 0 else f"{rating} of 5",) if rating else ()),
         ("Camera", (description.camera,) if description.camera else ()),
     )
-    return [
-        {"label": {"en": [label]}, "value": {"none": [plain(text) for text in values]}}
-        for label, values in parts
-        if values
-    ]
+    return [_pair(label, values) for label, values in parts if values]
+
+
+@lru_cache(maxsize=4096)
+def _pair(label: str, values: tuple[str, ...]) -> dict[str, object]:
+    """One object for equal pairs, which nobody may change: the pictures of an album say much the same."""
+    return {"label": {"en": [label]}, "value": {"none": [plain(text) for text in values]}}
 
 
 def _owner_pairs(pairs: Iterable[Pair]) -> list[dict[str, object]]:

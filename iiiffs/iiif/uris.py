@@ -72,6 +72,13 @@ class Uris:
         """The Collection of one album that has albums below it."""
         return f"{self.album(account, album)}/collection.json"
 
+    def rendition(self, account: AccountName, asset: AssetId, canonical: str) -> str:
+        """One image of the service in version 3; `canonical` is REGION/SIZE/ROTATION/QUALITY.FORMAT.
+
+        Rule: Image API 3.0 §9: only a caret is encoded of what its parameters are made of.
+        """
+        return f"{self.service(account, asset)}/{quote(canonical, safe='/,!:')}"
+
     def canvas(self, account: AccountName, album: AlbumId, asset: AssetId) -> str:
         """The Canvas of one asset in one album: by its id, never by its place."""
         return f"{self.album(account, album)}/canvas/{encoded(asset)}"

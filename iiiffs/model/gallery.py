@@ -9,7 +9,7 @@ from iiiffs.model.description import NOTHING_SAID, Description
 from iiiffs.model.image import Extent
 
 AccountName = NewType("AccountName", str)
-"""The name of an [account.NAME] section: the directory below the mount and the first part of every URI."""
+"""One name of an account. `AccountNames` says which: nodes and URIs hold the slug, state and cache the name."""
 
 AlbumId = NewType("AlbumId", str)
 """Stable for life; only A-Z a-z 0-9 - . _ ~ (DESIGN §2.7)."""
@@ -19,6 +19,20 @@ AssetId = NewType("AssetId", str)
 
 Version = NewType("Version", str)
 """Names one version of an asset's bytes; ASCII, opaque, compared for equality only."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNames:
+    """What one account is called (DESIGN §2.7).
+
+    `name`: of its [account.NAME] section: the key of what state and cache know of it, and a part of what new ids are
+    made from. `slug`: the directory below the mount and the first part of every URI. `aliases`: further names under
+    which that directory is found, and not listed.
+    """
+
+    name: AccountName
+    slug: AccountName
+    aliases: tuple[AccountName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ open, not on network file systems. Here every transaction begins and ends inside
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
+from iiiffs.cache.environment import FULL
 from iiiffs.errors import StoreCorrupt, StoreError, StoreFull
 
 Result = TypeVar("Result")
@@ -109,16 +109,13 @@ class Environment:
         except CORRUPT as error:
             raise StoreCorrupt(f"{self._path} is damaged: {error}; restore it from a backup") from error
         except lmdb.Error as error:
-            if any(text in str(error) for text in NO_SPACE):
+            if error.code in FULL:
                 raise StoreFull(f"no space left for {self._path}; free some on that disk") from error
             raise StoreError(f"{self._path}: {error}") from error
 
 
 class _MapTooSmall(StoreFull):
     """The map is full, not the disk."""
-
-
-NO_SPACE = ("No space left on device", "Disk quota exceeded", f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EDQUOT}]")
 
 
 class Reading:
@@ -131,6 +128,11 @@ class Reading:
     def get(self, database: str, key: bytes) -> bytes | None:
         """The value of `key`, None if there is none."""
         return self._transaction.get(key, db=self._databases[database])
+
+    def is_empty(self, database: str) -> bool:
+        """True if nothing is in it."""
+        with self._transaction.cursor(self._databases[database]) as cursor:
+            return not cursor.first()
 
     def below(self, database: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """All (key, value) whose key begins with `prefix`, in order of keys."""

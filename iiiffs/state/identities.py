@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 import msgspec
@@ -20,7 +21,7 @@ import trio
 from iiiffs.errors import StoreCorrupt
 from iiiffs.model.gallery import AccountName
 from iiiffs.state.environment import Environment, Reading, Writing
-from iiiffs.sync.identity import Row
+from iiiffs.sync.identity import ELSEWHERE, Row
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -89,6 +90,34 @@ class AccountLedger:
         async with self._writer:
             await trio.to_thread.run_sync(self._environment.write, job)
 
+    def take_in(self, writing: Writing, rows: Sequence[Row]) -> int:
+        """Those rows of another host are recorded whose ids and paths are unknown here; how many that are.
+
+        What is below a folder that has another id here is below that one. Devices and inodes are this host's own, so
+        those of the other are forgotten: see `iiiffs.sync.identity.evolve`.
+        """
+        below: dict[str, list[Row]] = {}
+        for row in rows:
+            below.setdefault(row.folder, []).append(row)
+        ids = {row.id for row in rows}
+        waiting = [(folder, folder) for folder in below if folder not in ids]
+        added = 0
+        while waiting:
+            theirs, ours = waiting.pop()
+            for row in below.pop(theirs, ()):
+                moved = replace(row, folder=ours, device=ELSEWHERE, inode=ELSEWHERE)
+                known = self._row(writing, row.id) or self._row_at(writing, moved)
+                if known is None:
+                    self._insert(writing, moved)
+                    added += 1
+                if row.is_folder:
+                    waiting.append((row.id, row.id if known is None else known.id))
+        return added
+
+    def _row_at(self, reading: Reading, row: Row) -> Row | None:
+        value = reading.get("rows", self._row_key(row))
+        return None if value is None else _decoded(value)
+
     def _row(self, reading: Reading, id: str) -> Row | None:
         key = reading.get("ids", self._id_key(id))
         if key is None:
@@ -142,6 +171,14 @@ class AccountLedger:
         if row.digest:
             keys.append(("sizes", self._prefix + _unsigned(row.size) + id))
         return keys
+
+
+def rows_by_account(reading: Reading) -> dict[AccountName, list[Row]]:
+    """All rows of all accounts."""
+    found: dict[AccountName, list[Row]] = {}
+    for key, value in reading.below("rows", b""):
+        found.setdefault(AccountName(key.partition(b"\0")[0].decode()), []).append(_decoded(value))
+    return found
 
 
 def _decoded(value: bytes) -> Row:

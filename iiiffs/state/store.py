@@ -14,18 +14,22 @@ from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
 from iiiffs.state.identities import AccountLedger
 from iiiffs.state.times import DocumentTimes
+from iiiffs.state.transfer import INODE_KEY, Exported, TakenIn, encoded, exported, take_in, write_private
 
 SCHEMA = 1
 """Raised when older code would misread what newer code writes."""
 
 INODE_KEY_BYTES = 16
+EXPORT_PREFIX = "export-"
+"""Of files in the state's folder that wait to be fetched by `iiiffs state export`."""
 
 
 class State:
     """The one state of one daemon. Made by `State.open`; reads are synchronous and short, writes are on disk when
     they return. No lock is held between calls, so state is whole between two awaits."""
 
-    def __init__(self, environment: Environment, lock: int, inode_key: bytes) -> None:
+    def __init__(self, path: Path, environment: Environment, lock: int, inode_key: bytes) -> None:
+        self._path = path
         self._environment = environment
         self._lock = lock
         self._writer = trio.Lock()
@@ -42,6 +46,8 @@ class State:
         prepare_folder(path)
         lock = lock_folder(path)
         try:
+            for left in path.glob(f"{EXPORT_PREFIX}*"):  # of a command that was killed
+                left.unlink(missing_ok=True)
             environment = Environment(path / "db", map_bytes)
             try:
                 inode_key = environment.write(lambda writing: _begin(path, writing))
@@ -51,7 +57,7 @@ class State:
         except BaseException:
             os.close(lock)
             raise
-        return cls(environment, lock, inode_key)
+        return cls(path, environment, lock, inode_key)
 
     def close(self) -> None:
         """Closed and unlocked; a second call does nothing."""
@@ -73,6 +79,30 @@ class State:
     def times(self) -> DocumentTimes:
         """The times of documents that must outlive the cache."""
         return DocumentTimes(self._environment, self._writer)
+
+    def export(self, target: Path) -> None:
+        """All of it is in the new file `target`, for `import_from` on another host. Blocking; from any thread.
+
+        Errors: ConfigError if `target` is there already or cannot be made, StoreError if it cannot be filled.
+        """
+        write_private(target, encoded(self._environment.read(exported)))
+
+    def export_beside(self) -> Path:
+        """As `export`, into a new file in the state's own folder; whoever fetches it removes it."""
+        target = self._path / f"{EXPORT_PREFIX}{secrets.token_hex(8)}"
+        self.export(target)
+        return target
+
+    def import_from(self, held: Exported, *, merge: bool = False) -> TakenIn:
+        """What another host exported is in this state. With `merge`, what is known here stays as it is.
+
+        Blocking, before anything else uses this state. Errors: StoreError if it knows files and `merge` was not asked
+        for, StoreFull; then nothing has changed.
+        """
+        ledgers = {account: self.ledger(account) for account in held.rows}
+        taken = self._environment.write(lambda writing: take_in(writing, held, ledgers, merge=merge))
+        self._inode_key = self._environment.read(lambda reading: reading.get("meta", INODE_KEY)) or self._inode_key
+        return taken
 
     async def first_seen_ns(self, fingerprint: str, now_ns: int) -> int:
         """When `fingerprint` was first asked about: `now_ns` if that is now, and the same for ever after."""
@@ -107,8 +137,8 @@ def _begin(path: Path, writing: Writing) -> bytes:
         raise StoreError(
             f"state was written by a newer iiiffs: {path} has schema {int(schema)}, this one knows {SCHEMA}; upgrade"
         )
-    inode_key = writing.get("meta", b"inode_key")
+    inode_key = writing.get("meta", INODE_KEY)
     if inode_key is None:
         inode_key = secrets.token_bytes(INODE_KEY_BYTES)
-        writing.put("meta", b"inode_key", inode_key)
+        writing.put("meta", INODE_KEY, inode_key)
     return inode_key

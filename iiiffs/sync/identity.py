@@ -27,6 +27,9 @@ FOLDER = "folder"
 LINK = "link:"
 """Prefix of the kind of what is reached through a symlink, so that a link never takes the id of the real thing."""
 
+ELSEWHERE = 0
+"""Device and inode of a row that came from another host, where nobody has seen the file here yet. No file has them."""
+
 SECOND_NS = 1_000_000_000
 SHOWN_MAX = 16
 """How many earlier shown times of one file are remembered. A file that was replaced more often than that, and then by
@@ -150,6 +153,7 @@ def moved_key(entry: Observed | Row) -> tuple[object, ...]:
 def evolve(row: Row, seen: Observed, now_ns: int) -> Row:
     """`row` after `seen` was found at its path; `row` itself when nothing differs. Rule: DESIGN §2.4.
 
+    A file of another host that has kept size and mtime is the version that it was there: it shows the same time.
     A new version shows the file's mtime, or the next later time that is at least 1 s from what earlier ones showed;
     and has begun at the file's mtime or now, whichever is later, and at least 1 s after the one before.
     """
@@ -158,7 +162,8 @@ def evolve(row: Row, seen: Observed, now_ns: int) -> Row:
         if (row.kind, row.device, row.inode, row.mtime_ns, row.gone) == now:
             return row
         return replace(row, kind=seen.kind, device=seen.device, inode=seen.inode, mtime_ns=seen.mtime_ns, gone=False)
-    if row.version == version_of(seen.mtime_ns, seen.size, seen.inode):
+    brought = row.inode == ELSEWHERE and (row.mtime_ns, row.size) == (seen.mtime_ns, seen.size)
+    if brought or row.version == version_of(seen.mtime_ns, seen.size, seen.inode):
         if (row.kind, row.device, row.inode, row.gone) == (seen.kind, seen.device, seen.inode, False):
             return row
         return replace(row, kind=seen.kind, device=seen.device, inode=seen.inode, gone=False)

@@ -7,7 +7,7 @@ the smallest id. Order in every view: `taken`, then name, then id.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -31,7 +31,7 @@ class _Shelf:
 
     by_album: dict[AlbumId, tuple[IndexEntry, ...]]
     etag: str | None = None
-    changed_ns: int = 0
+    changed_ns: int | None = None
 
 
 class LibraryIndex:
@@ -135,9 +135,26 @@ class LibraryIndex:
 
         Errors: NotOffered for a term smart:, which only a provider can answer.
         """
-        found: Iterable[IndexEntry] = chain.from_iterable(self._shown.values())
+        return self.merged(self.found_in(query, chain.from_iterable(self._shown.values())))
+
+    def parts(self, size: int) -> Iterator[Sequence[IndexEntry]]:
+        """All pictures, videos and sounds as they are now, `size` at a time, whatever changes between two of them."""
+        for entries in tuple(self._shown.values()):
+            for start in range(0, len(entries), size):
+                yield entries[start : start + size]
+
+    def found_in(self, query: Query, entries: Iterable[IndexEntry]) -> list[IndexEntry]:
+        """Those of `entries` that match every term. `merged` of what is found in all `parts` is `search`.
+
+        Errors: as `search`.
+        """
+        found = list(entries)
         for term in query.terms:
             found = matching(term, found)
+        return found
+
+    def merged(self, found: Iterable[IndexEntry]) -> list[IndexEntry]:
+        """Each asset once, in the order of views. For any thread."""
         return self._merged([found])
 
     def view_of_id(self, album: AlbumId) -> View | None:
@@ -169,13 +186,23 @@ class LibraryIndex:
         """Changes when, and only when, the assets or views that are in `view` or their order do; over restarts too."""
         if view.holds_views:
             return _digest(view_id(inner) for inner in self.views(view))
-        return self._summed(view)[0]
+        shelf = self._shelves[view.kind].get(view.name)
+        if shelf is None:
+            return etag_of(())
+        if shelf.etag is None:
+            shelf.etag = etag_of(self._merged(shelf.by_album.values()))
+        return shelf.etag
 
     def changed_ns(self, view: View) -> int:
         """The latest `Asset.changed_ns` in `view` and below it; 0 where nothing is."""
         if view.holds_views:
             return max((self.changed_ns(inner) for inner in self.views(view)), default=0)
-        return self._summed(view)[1]
+        shelf = self._shelves[view.kind].get(view.name)
+        if shelf is None:
+            return 0
+        if shelf.changed_ns is None:
+            shelf.changed_ns = max(entry.asset.changed_ns for entry in chain.from_iterable(shelf.by_album.values()))
+        return shelf.changed_ns
 
     def _on(self, kind: ViewKind, name: str) -> list[IndexEntry]:
         shelf = self._shelves[kind].get(name)
@@ -193,21 +220,12 @@ class LibraryIndex:
             found = first.values()
         return _ordered(found)
 
-    def _summed(self, view: View) -> tuple[str, int]:
-        shelf = self._shelves[view.kind].get(view.name)
-        if shelf is None:
-            return etag_of(()), 0
-        if shelf.etag is None:
-            found = self._merged(shelf.by_album.values())
-            shelf.etag, shelf.changed_ns = etag_of(found), max(entry.asset.changed_ns for entry in found)
-        return shelf.etag, shelf.changed_ns
-
     def _shelve(self, album: AlbumId, kind: ViewKind, name: str, entries: tuple[IndexEntry, ...]) -> None:
         shelves = self._shelves[kind]
         shelf = shelves.setdefault(name, _Shelf({}))
         if entries == shelf.by_album.get(album, ()):
             return
-        shelf.etag = None
+        shelf.etag = shelf.changed_ns = None
         _keep(shelf.by_album, album, entries)
         if not shelf.by_album:
             del shelves[name]

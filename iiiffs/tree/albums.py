@@ -5,6 +5,7 @@ from __future__ import annotations
 from iiiffs.model.gallery import Album, Asset, Listing
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.names import assign_names
+from iiiffs.tree.thumbnails import thumbnail_names
 
 INDEX = "index.html"
 MANIFEST = "manifest.json"
@@ -20,10 +21,11 @@ class AlbumNames:
     Titles of other providers are made legal and unique. Rule: DESIGN §2.8.
     """
 
-    __slots__ = ("_by_id", "_entries", "_listing")
+    __slots__ = ("_by_id", "_by_thumbnail", "_entries", "_listing")
 
     def __init__(self, listing: Listing, *, real_names: bool) -> None:
         self._listing = listing
+        self._by_thumbnail: dict[str, str] | None = None
         found: list[Album | Asset] = [*listing.albums, *listing.assets]
         if real_names:
             self._entries = {_title(entry): entry for entry in found if not is_junk(_title(entry))}
@@ -54,6 +56,16 @@ class AlbumNames:
     def name_of(self, entry: str) -> str | None:
         """The name of the asset or sub-album of id `entry` here; None if it has none."""
         return self._by_id.get(entry)
+
+    def named_by_thumbnail(self, thumbnail: str) -> str | None:
+        """The name of the file here that a name in a shared thumbnail repository stands for; computed when first asked.
+
+        O(files) once; of files that might be pictures only.
+        """
+        if self._by_thumbnail is None:
+            media = (name for name, entry in self._entries.items() if isinstance(entry, Asset) and entry.is_media)
+            self._by_thumbnail = {thumbnail: name for name in media for thumbnail in thumbnail_names(name)}
+        return self._by_thumbnail.get(thumbnail)
 
 
 def _title(entry: Album | Asset) -> str:

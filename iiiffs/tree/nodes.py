@@ -82,9 +82,13 @@ class AliasDir:
 
 @dataclass(frozen=True, slots=True)
 class AliasLink:
-    """ALBUM/iiif/NAME -> the image service. `depth` is that of the album."""
+    """ALBUM/iiif/NAME -> the image service. `depth` is that of the album.
+
+    One an album, so that each has one link: tar takes two symlinks of one inode for hard links.
+    """
 
     account: AccountName
+    album: AlbumId
     asset: AssetId
     depth: int
 
@@ -166,6 +170,35 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class ThumbnailDir:
+    """ALBUM/.sh_thumbnails/"""
+
+    account: AccountName
+    album: AlbumId
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailSizeDir:
+    """ALBUM/.sh_thumbnails/SIZE/: thumbnails that fit in a square of `box_px` a side."""
+
+    account: AccountName
+    album: AlbumId
+    box_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """The thumbnail of one version under one name, with words in it; its bytes have `digest`."""
+
+    account: AccountName
+    asset: AssetId
+    version: Version
+    name: str
+    box_px: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """index.html: one inode a kind, wherever it is listed."""
 
@@ -184,8 +217,10 @@ Directory: TypeAlias = (
     | PresentationDir
     | ServiceDir
     | ParameterDir
+    | ThumbnailDir
+    | ThumbnailSizeDir
 )
-File: TypeAlias = ControlFile | Rendition | Original | Document | Page
+File: TypeAlias = ControlFile | Rendition | Original | Document | Page | Thumbnail
 Node: TypeAlias = Directory | File | AliasLink
 
 

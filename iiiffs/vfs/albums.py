@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable
 
 from iiiffs.errors import DeadlinePassed, IiiffsError, NoSuchName
 from iiiffs.iiif.ranges import part_of_file
@@ -12,7 +11,7 @@ from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir, ThumbnailDir
 from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
@@ -52,6 +51,9 @@ class Albums:
                 return found_document(await self._documents.manifest(gallery, directory.album, part))
             case "iiif" if _has_images(names := await gallery.names(directory.album)):
                 return _alias_dir(directory, names.listing.album)
+            case ".sh_thumbnails" if self._visibility.originals:
+                album = await gallery.album(directory.album)
+                return Found(ThumbnailDir(directory.account, directory.album), attrs.directory(album.mtime_ns))
         return Absent(attrs.ABSENT_S)
 
     async def entries(self, directory: AlbumDir) -> Snapshot:
@@ -59,7 +61,7 @@ class Albums:
         gallery = self._galleries[directory.account]
         names = await gallery.names(directory.album)
         ours = [entry for entry in await self._ours(gallery, directory, names) if names.offers(entry[0])]
-        real = [(name, entry) for name, entry in names.entries.items() if self._shown(directory, entry)]
+        real = [(name, entry) for name, entry in names.entries.items() if self._is_shown(directory, entry)]
 
         def describe(index: int) -> Found:
             if index < len(ours):
@@ -80,29 +82,33 @@ class Albums:
     def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
         """A real entry as this mount shows it; None if it does not, or cannot size it yet."""
         account = directory.account
-        if isinstance(entry, Album):
-            if not self._visibility.shows_album(account, entry.id):
-                return None
-            return Found(AlbumDir(account, entry.id, directory.depth + 1), attrs.directory(entry.mtime_ns))
-        if not self._visibility.originals or entry.size_bytes is None:
+        if not self._is_shown(directory, entry):
             return None
+        if isinstance(entry, Album):
+            return Found(AlbumDir(account, entry.id, directory.depth + 1), attrs.directory(entry.mtime_ns))
+        assert entry.size_bytes is not None, "only entries of known size are shown"
         links = self._galleries[account].links(entry.id)
         return Found(
             Original(account, entry.id, entry.version), attrs.file(entry.size_bytes, entry.mtime_ns, links=links)
         )
 
+    def _is_shown(self, directory: AlbumDir, entry: Album | Asset) -> bool:
+        if isinstance(entry, Album):
+            return self._visibility.shows_album(directory.account, entry.id)
+        return self._visibility.originals and entry.size_bytes is not None
+
     async def _ours(self, gallery: Gallery, directory: AlbumDir, names: AlbumNames) -> list[tuple[str, Found]]:
-        listing, key = names.listing, (directory.account, directory.album)
+        listing = names.listing
         ours = [(INDEX, self._page(names))]
         if _has_images(names):
             ours.append((ALIASES, _alias_dir(directory, listing.album)))
-            made = await self._documents.known_manifest(gallery, listing) or await self._soon(
-                ("manifest", *key), partial(self._documents.manifest, gallery, directory.album), gallery
+            made = await self._documents.known_manifest(gallery, listing) or await soon(
+                self._documents.manifest(gallery, directory.album, wait_s=gallery.deadlines.patience_s)
             )
             ours += [(MANIFEST, found_document(made))] if made else []
         if listing.albums or self._documents.is_long(listing):
-            made = await self._documents.known_collection(gallery, listing) or await self._soon(
-                ("collection", *key), partial(self._documents.collection, gallery, directory.album), gallery
+            made = await self._documents.known_collection(gallery, listing) or await soon(
+                self._documents.collection(gallery, directory.album, wait_s=gallery.deadlines.patience_s)
             )
             ours += [(COLLECTION, found_document(made))] if made else []
         return ours
@@ -110,10 +116,6 @@ class Albums:
     def _page(self, names: AlbumNames) -> Found:
         has_collection = names.listing.albums or self._documents.is_long(names.listing)
         return self._pages.found(PageKind.COLLECTION if has_collection else PageKind.ALBUM)
-
-    async def _soon(self, key: tuple[str, ...], build: Callable[[], Awaitable[Made]], gallery: Gallery) -> Made | None:
-        """The document if it is made within a moment; else it goes on being made, and a lookup will wait for it."""
-        return await soon(self._flights, key, build, gallery.deadlines.patience_s)
 
 
 class Aliases:
@@ -126,8 +128,11 @@ class Aliases:
         """The link of a picture; a file that is none has no service."""
         gallery = self._galleries[directory.account]
         entry = await gallery.find(directory.album, name)
-        if not isinstance(entry, Asset) or not _is_picture(await gallery.facts(entry)):
+        if not isinstance(entry, Asset):
             return Absent(attrs.ABSENT_S)
+        facts = await gallery.facts(entry)
+        if not _is_picture(facts):
+            return Absent(attrs.ABSENT_S, facts.error)
         return _alias(directory, entry)
 
     async def entries(self, directory: AliasDir) -> Snapshot:
@@ -171,13 +176,12 @@ class Presentations:
         """Those that are made, or are made within a moment."""
         gallery = self._galleries[directory.account]
         found = []
-        for name, build in ((MANIFEST, self._documents.manifest), (COLLECTION, self._documents.collection)):
-            made = await soon(
-                self._flights,
-                (name, directory.account, directory.album),
-                partial(build, gallery, directory.album),
-                gallery.deadlines.patience_s,
-            )
+        patience_s = gallery.deadlines.patience_s
+        for name, building in (
+            (MANIFEST, self._documents.manifest(gallery, directory.album, wait_s=patience_s)),
+            (COLLECTION, self._documents.collection(gallery, directory.album, wait_s=patience_s)),
+        ):
+            made = await soon(building)
             found += [(name, found_document(made))] if made else []
         return fixed_snapshot(found)
 
@@ -191,16 +195,14 @@ def found_document(made: Made) -> Found:
     return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns))
 
 
-async def soon(
-    flights: Flights, key: tuple[str, ...], build: Callable[[], Awaitable[Made]], patience_s: float
-) -> Made | None:
-    """The document if it is made within `patience_s`, else None: a listing does without it, a lookup says why."""
+async def soon(building: Awaitable[Made]) -> Made | None:
+    """The document if it is made in time, else None: a listing does without it, a lookup says why."""
     try:
-        return await flights.join(key, build, patience_s)
+        return await building
     except (NoSuchName, DeadlinePassed):
         return None
     except IiiffsError as error:
-        log.debug("%s is not listed: %s", key, error)
+        log.debug("a document is not listed: %s", error)
         return None
 
 
@@ -222,5 +224,5 @@ def _alias_dir(directory: AlbumDir, album: Album) -> Found:
 
 
 def _alias(directory: AliasDir, asset: Asset) -> Found:
-    node = AliasLink(directory.account, asset.id, directory.depth)
+    node = AliasLink(directory.account, directory.album, asset.id, directory.depth)
     return Found(node, attrs.link(node.target, asset.changed_ns))

@@ -7,7 +7,8 @@ waits but the writing of times, which runs behind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -53,25 +54,31 @@ class DocumentRecords:
             return None
         return Made(Document(*name, record.digest.hex()), record.size_bytes, record.mtime_ns)
 
-    def keep(self, name: Name, inputs: bytes, body: dict[str, object], began_ns: int) -> Made:
-        """`body` encoded and recorded. Same bytes as before keep their time; others are at least 1 s younger."""
-        made, encoded = self.hold(name, body, began_ns)
+    def keep(self, name: Name, inputs: bytes, body: bytes, began_ns: int) -> Made:
+        """`body` recorded. Same bytes as before keep their time; others are at least 1 s younger."""
+        made = self.hold(name, body, began_ns)
         key, digest, mtime_ns = record_key(*name), bytes.fromhex(made.node.digest), began_ns
         before = self._last_time(key)
         if before is not None:
             mtime_ns = before[1] if before[0] == digest else max(began_ns, before[1] + SECOND_NS)
         if mtime_ns != began_ns:
             self._flights.begin(("time", key, digest), partial(self._times.put, key, digest, mtime_ns))
-        self._catalogue.put_document(key, DocumentRecord(inputs, digest, len(encoded), mtime_ns, encoded))
+        self._catalogue.put_document(key, DocumentRecord(inputs, digest, len(body), mtime_ns, body))
         self._lost.discard(key)
         return Made(made.node, made.size_bytes, mtime_ns)
 
-    def hold(self, name: Name, body: dict[str, object], mtime_ns: int) -> tuple[Made, bytes]:
-        """`body` encoded and held in memory, without a record: for documents that are cheaper to build than to find."""
-        encoded = msgspec.json.encode(body)
-        node = Document(*name, digest_of(encoded))
-        self._bodies.put(node, encoded)
-        return Made(node, len(encoded), mtime_ns), encoded
+    def outdate(self, name: Name) -> None:
+        """What was built under `name` is not current any more; its time is remembered, so that the next is younger."""
+        key = record_key(*name)
+        record = self._catalogue.document(key)
+        if record is not None:
+            self._catalogue.put_document(key, replace(record, inputs=b""))
+
+    def hold(self, name: Name, body: bytes, mtime_ns: int) -> Made:
+        """`body` held in memory, without a record: for documents that are cheaper to build than to find."""
+        node = Document(*name, digest_of(body))
+        self._bodies.put(node, body)
+        return Made(node, len(body), mtime_ns)
 
     def body(self, node: Document) -> bytes | None:
         """The bytes of exactly this document, if they are still to be had without building."""
@@ -92,6 +99,11 @@ class DocumentRecords:
         """Digest and time of the bytes that had this name last, as far as anybody remembers."""
         record = self._catalogue.peek_document(key)
         return self._times.get(key) if record is None else (record.digest, record.mtime_ns)
+
+
+def encoded(body: Mapping[str, object]) -> bytes:
+    """A document's bytes. For any thread."""
+    return msgspec.json.encode(body)
 
 
 def digest_of(body: bytes) -> str:

@@ -8,9 +8,12 @@ of one name are at least 1 s apart (DESIGN §2.4).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
+
+import trio
 
 from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
 from iiiffs.iiif import presentation
@@ -18,22 +21,25 @@ from iiiffs.iiif.canvases import CanvasItem, Thumbnail
 from iiiffs.iiif.description import NOTHING_MORE, Privacy
 from iiiffs.iiif.info import image_info
 from iiiffs.iiif.info2 import image_info_2
+from iiiffs.iiif.overrides import Overrides
 from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.iiif.presentation import AlbumHeading, CollectionItem
 from iiiffs.iiif.ranges import MonthPart, month_parts, ordered
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
-from iiiffs.model.gallery import AccountName, AlbumId, Listing
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Listing
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
 from iiiffs.vfs.contents import OVERRIDES, Contents, ContentsReader
-from iiiffs.vfs.document_records import DocumentRecords, Made, Name
+from iiiffs.vfs.document_records import DocumentRecords, Made, Name, encoded
+from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pictures import Picture
 
 log = logging.getLogger(__name__)
 
 INPUTS_KEPT = 1024
+READS_MAX = 3
 ROOT = AccountName("")
 
 
@@ -67,41 +73,67 @@ class Heading:
 class Documents:
     """Builds documents once and finds them again."""
 
-    def __init__(self, rules: Rules, records: DocumentRecords) -> None:
+    def __init__(self, rules: Rules, records: DocumentRecords, flights: Flights) -> None:
         self.rules = rules
         self._records = records
+        self._flights = flights
         self._contents = ContentsReader(rules.uris, rules.visibility)
         self._inputs_of: dict[tuple[AccountName, AlbumId], tuple[tuple[object, ...], bytes]] = {}
 
     # ---- manifests ------------------------------------------------------------------------------------------
 
-    async def manifest(self, gallery: Gallery, album: AlbumId, part: str | None = None) -> Made:
-        """The album's manifest, or that of a part of it, current. Errors: NoSuchName if nothing in it can be shown."""
+    async def manifest(
+        self, gallery: Gallery, album: AlbumId, part: str | None = None, wait_s: float | None = None
+    ) -> Made:
+        """The album's manifest, or that of a part of it, current; built once, whoever asks how often.
+
+        Errors: NoSuchName if nothing in it can be shown; DeadlinePassed after `wait_s` (the account's list_timeout,
+        unless said), the building going on.
+        """
         owner = owner_of(album, part)
         made = await self._known(gallery, await gallery.listing(album), owner)
         if made is not None:
             return made
-        contents = await self._contents.read(gallery, album)
+        build = partial(self._build_manifest, gallery, album, part)
+        return await self._built((gallery.account, DocumentKind.MANIFEST, owner), gallery, build, wait_s)
+
+    async def _build_manifest(self, gallery: Gallery, album: AlbumId, part: str | None) -> Made:
+        owner = owner_of(album, part)
+        contents, path, inputs = await self._settled(gallery, album)
         listing = contents.names.listing
-        path = await gallery.path(listing.album)
         heading = self._heading(gallery, listing, path)
         items: Sequence[CanvasItem] = contents.items
         if part is not None:
-            items = self._part(contents, part)
+            items = await trio.to_thread.run_sync(self._part, contents, part)
             heading = replace(heading, part=part, part_of=self.rules.uris.collection(gallery.account, album))
-        body = presentation.manifest(
-            self.rules.uris, heading, items, self.rules.limits, overrides=contents.overrides, privacy=self.rules.privacy
-        )
+        body = await trio.to_thread.run_sync(self._manifest_body, heading, items, contents.overrides)
         began = max([listing.album.mtime_ns, *(asset.changed_ns for asset in listing.assets)])
-        inputs = self._manifest_inputs(gallery, listing, path)
         return self._keep((gallery.account, DocumentKind.MANIFEST, owner), inputs, body, began)
+
+    def _manifest_body(self, heading: AlbumHeading, items: Sequence[CanvasItem], overrides: Overrides) -> bytes:
+        """For any thread: of 10,000 canvases it takes half a second."""
+        rules = self.rules
+        return encoded(
+            presentation.manifest(rules.uris, heading, items, rules.limits, overrides=overrides, privacy=rules.privacy)
+        )
+
+    async def _settled(self, gallery: Gallery, album: AlbumId) -> tuple[Contents, tuple[str, ...], bytes]:
+        """Contents, path and the inputs that stand for them: read again if facts became others meanwhile."""
+        for _ in range(READS_MAX):
+            serial = gallery.facts_reader.serial
+            contents = await self._contents.read(gallery, album)
+            path = await gallery.path(contents.names.listing.album)
+            inputs = await self._manifest_inputs(gallery, contents.names.listing, path)
+            if gallery.facts_reader.serial == serial:
+                break
+        return contents, path, inputs
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""
         return await self._known(gallery, listing, listing.album.id)
 
     async def _known(self, gallery: Gallery, listing: Listing, owner: str) -> Made | None:
-        inputs = self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
+        inputs = await self._manifest_inputs(gallery, listing, await gallery.path(listing.album))
         return self._records.find((gallery.account, DocumentKind.MANIFEST, owner), inputs)
 
     def _heading(self, gallery: Gallery, listing: Listing, path: Sequence[str]) -> AlbumHeading:
@@ -130,28 +162,32 @@ class Documents:
             return uris.collection(gallery.account, album.parent)
         return uris.account_collection(gallery.account)
 
-    def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
-        """Computed once for a listing object, and again when a file of the account turned out to be no picture."""
-        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.facts_reader.serial, path)
+    async def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
+        """Computed once for a listing object, and again when a file of the account turned out to be no picture, or a
+        folder has got another name or place."""
+        moves = 0 if gallery.library is None else gallery.library.moves
+        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.facts_reader.serial, path, moves)
         known = self._inputs_of.get(key)
         if known is None or known[0] != state:
-            known = self._inputs_of[key] = (state, self._computed_inputs(gallery, listing, path))
+            known = self._inputs_of[key] = (state, await self._computed_inputs(gallery, listing, path))
             while len(self._inputs_of) > INPUTS_KEPT:
                 self._inputs_of.pop(next(iter(self._inputs_of)))
         return known[1]
 
-    def _computed_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
+    async def _computed_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
         album = listing.album
         parts = ["manifest", album.title, *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
-        parts += [f"{asset.id}\0{asset.version}\0{asset.name}" for asset in listing.assets]
-        parts += ["unfit", *sorted(gallery.facts_reader.unfit_in(listing))]
+        parts += [f"{asset.id}\0{asset.version}\0{asset.name}\0{asset.album}" for asset in listing.assets]
+        for home in sorted({asset.album for asset in listing.assets} - {album.id}):
+            parts += ["in", home, *await gallery.path(await gallery.album(home))]
+        parts += ["unfit", *sorted(await gallery.facts_reader.unfit_in(listing))]
         parts += ["beside", *gallery.facts_reader.said_beside(listing)]
         return self._inputs(parts)
 
     # ---- collections ----------------------------------------------------------------------------------------
 
-    async def collection(self, gallery: Gallery, album: AlbumId) -> Made:
-        """The collection of an album that has sub-albums. Errors: NoSuchName if it has none."""
+    async def collection(self, gallery: Gallery, album: AlbumId, wait_s: float | None = None) -> Made:
+        """The collection of an album with sub-albums or parts. Errors: NoSuchName if it has none; as `manifest`."""
         listing = await gallery.listing(album)
         if not listing.albums and not self.is_long(listing):
             raise NoSuchName("neither sub-albums nor parts, so no collection.json")
@@ -162,20 +198,22 @@ class Documents:
             label=gallery.label(listing.album),
             part_of=uris.collection(gallery.account, parent) if parent else uris.account_collection(gallery.account),
         )
-        return await self._collection(gallery, listing, heading)
+        return await self._collection(gallery, listing, heading, wait_s)
 
     async def known_collection(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The collection if it was built from this very listing."""
         uri = self.rules.uris.collection(gallery.account, listing.album.id)
-        inputs = self._collection_inputs(listing, uri, await gallery.path(listing.album))
+        inputs = self._collection_inputs(gallery, listing, uri, await gallery.path(listing.album))
         return self._records.find((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
 
-    async def account_collection(self, gallery: Gallery) -> Made:
-        """The collection of one account: what `files/` holds."""
+    async def account_collection(self, gallery: Gallery, wait_s: float | None = None) -> Made:
+        """The collection of one account: what `files/` holds. Errors: as `manifest`."""
         listing = await gallery.listing((await gallery.root()).id)
         uris = self.rules.uris
         uri = uris.account_collection(gallery.account)
-        return await self._collection(gallery, listing, Heading(uri, "", gallery.account, uris.root_collection()))
+        return await self._collection(
+            gallery, listing, Heading(uri, "", gallery.account, uris.root_collection()), wait_s
+        )
 
     def root_collection(self, accounts: Sequence[AccountName]) -> Made:
         """The collection of all accounts."""
@@ -191,15 +229,20 @@ class Documents:
             for account in accounts
         ]
         body = presentation.collection(uris.root_collection(), "iiiffs", items, self.rules.limits, part_of=None)
-        return self._keep((ROOT, DocumentKind.COLLECTION, ""), inputs, body, 0)
+        return self._keep((ROOT, DocumentKind.COLLECTION, ""), inputs, encoded(body), 0)
 
-    async def _collection(self, gallery: Gallery, listing: Listing, heading: Heading) -> Made:
-        path = await gallery.path(listing.album)
-        inputs = self._collection_inputs(listing, heading.uri, path)
+    async def _collection(self, gallery: Gallery, listing: Listing, heading: Heading, wait_s: float | None) -> Made:
+        inputs = self._collection_inputs(gallery, listing, heading.uri, await gallery.path(listing.album))
         name = (gallery.account, DocumentKind.COLLECTION, heading.owner)
         known = self._records.find(name, inputs)
         if known is not None:
             return known
+        return await self._built(name, gallery, partial(self._build_collection, gallery, listing, heading), wait_s)
+
+    async def _build_collection(self, gallery: Gallery, listing: Listing, heading: Heading) -> Made:
+        path = await gallery.path(listing.album)
+        inputs = self._collection_inputs(gallery, listing, heading.uri, path)
+        name = (gallery.account, DocumentKind.COLLECTION, heading.owner)
         items = await self._references(gallery, listing, path)
         said = NOTHING_MORE
         if heading.owner:
@@ -207,7 +250,7 @@ class Documents:
         limits = self.rules.limits
         body = presentation.collection(heading.uri, heading.label, items, limits, part_of=heading.part_of, said=said)
         began = max([listing.album.mtime_ns, *(album.mtime_ns for album in listing.albums)])
-        return self._keep(name, inputs, body, began)
+        return self._keep(name, inputs, encoded(body), began)
 
     async def _references(self, gallery: Gallery, listing: Listing, path: Sequence[str]) -> list[CollectionItem]:
         """The album's own manifest first, then what each sub-album has; what has nothing is left out."""
@@ -216,7 +259,8 @@ class Documents:
         if self.is_long(listing):
             contents = await self._contents.read(gallery, listing.album.id)
             heading = self._heading(gallery, listing, path)
-            items += presentation.part_references(self.rules.uris, heading, self._parts(contents))
+            parts = await trio.to_thread.run_sync(self._parts, contents)
+            items += presentation.part_references(self.rules.uris, heading, parts)
         for album in listing.albums:
             if not self.rules.visibility.shows_album(gallery.account, album.id):
                 continue
@@ -224,7 +268,7 @@ class Documents:
                 below = await gallery.listing(album.id)
                 item = await self._reference(gallery, below, await gallery.path(below.album), below=True)
             except (AssetGone, AccessDenied) as error:
-                log.debug("%s: %s is left out of its collection: %s", gallery.account, album.title, error)
+                log.debug("%s: %s is left out of its collection: %s", gallery.name, album.title, error)
                 continue
             items += [item] if item is not None else []
         return items
@@ -238,7 +282,7 @@ class Documents:
         homepage = self._homepage(gallery, path)
         if below and listing.albums:
             return CollectionItem(uris.collection(account, album.id), "Collection", album.title, cover, homepage)
-        if cover is None:
+        if cover is None and not await self._is_heard(gallery, listing):
             return None
         label = gallery.label(album)
         return CollectionItem(uris.manifest(account, album.id), "Manifest", label, cover, homepage)
@@ -258,10 +302,21 @@ class Documents:
                     return Thumbnail(self.rules.uris.service(gallery.account, asset.id), facts.extent)
         return None
 
-    def _collection_inputs(self, listing: Listing, uri: str, path: Sequence[str]) -> bytes:
+    async def _is_heard(self, gallery: Gallery, listing: Listing) -> bool:
+        """True if an album without any picture has sound, so that it has a manifest all the same."""
+        if not self.rules.visibility.originals:
+            return False
+        for asset in listing.assets:
+            if asset.is_media and (await gallery.facts(asset)).duration_s:
+                return True
+        return False
+
+    def _collection_inputs(self, gallery: Gallery, listing: Listing, uri: str, path: Sequence[str]) -> bytes:
         album = listing.album
         parts = ["collection", uri, album.title, *path, str(album.mtime_ns)]
         parts += [f"{below.id}\0{below.title}\0{below.mtime_ns}" for below in listing.albums]
+        if gallery.library is not None:
+            parts += [gallery.library.etag(below.id) for below in listing.albums]
         parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_media][:1]
         parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.name == OVERRIDES]
         if self.is_long(listing):
@@ -279,7 +334,7 @@ class Documents:
             kind, uri, write = DocumentKind.INFO, uris.service(account, picture.service), image_info
         body = write(uri, picture.extent, limits, side, monochrome=picture.facts.monochrome)
         mtime_ns = max(picture.asset.changed_ns, self.rules.began_ns)
-        return self._records.hold((account, kind, picture.service), body, mtime_ns)[0]
+        return self._records.hold((account, kind, picture.service), encoded(body), mtime_ns)
 
     # ---- all of them ----------------------------------------------------------------------------------------
 
@@ -287,7 +342,21 @@ class Documents:
         """The bytes of exactly this document, if they are still to be had without building."""
         return self._records.body(node)
 
-    def _keep(self, name: Name, inputs: bytes, body: dict[str, object], began_ns: int) -> Made:
+    async def _built(
+        self, name: Name, gallery: Gallery, build: Callable[[], Awaitable[Made]], wait_s: float | None
+    ) -> Made:
+        """What `build` makes, in one flight a name."""
+        with gallery.questions.place():
+            return await self._flights.join(
+                ("document", *name), build, gallery.deadlines.list_s if wait_s is None else wait_s
+            )
+
+    def outdate_collections(self, gallery: Gallery, album: Album) -> None:
+        """Collections that may show a picture of `album`, or that it has any, are built anew when asked for."""
+        for owner in {"", album.id, album.parent or ""}:
+            self._records.outdate((gallery.account, DocumentKind.COLLECTION, owner))
+
+    def _keep(self, name: Name, inputs: bytes, body: bytes, began_ns: int) -> Made:
         """Never older than this configuration."""
         return self._records.keep(name, inputs, body, max(began_ns, self.rules.began_ns))
 

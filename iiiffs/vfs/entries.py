@@ -20,9 +20,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """A name that names nothing, and for how long the kernel may keep that."""
+    """A name that names nothing, and for how long the kernel may keep that.
+
+    `reason`: one line for a person where it was refused, or might have been there; None where there simply is nothing.
+    """
 
     keep_s: float
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

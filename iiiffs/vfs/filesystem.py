@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from iiiffs.errors import NoSuchName, RequestError, VersionChanged
-from iiiffs.model.gallery import AlbumId
+from iiiffs.errors import IiiffsError, NoSuchName, RequestError, VersionChanged
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.junk import is_junk
@@ -33,6 +33,9 @@ from iiiffs.tree.nodes import (
     Root,
     SearchDir,
     ServiceDir,
+    Thumbnail,
+    ThumbnailDir,
+    ThumbnailSizeDir,
 )
 from iiiffs.vfs.albums import Albums, Aliases, Galleries, Presentations
 from iiiffs.vfs.control_files import ControlFiles
@@ -41,8 +44,11 @@ from iiiffs.vfs.entries import Absent, DirectoryKind, Found, Snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.handles import BodyHandle, Handle, OriginalHandle
 from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.reasons import Reasons
 from iiiffs.vfs.services import Services
+from iiiffs.vfs.thumbnails import Thumbnails
 from iiiffs.vfs.top import AccountDirs, ApiDirs, RootDir, SearchDirs
+from iiiffs.vfs.xattrs import ExtendedAttributes
 
 
 class Filesystem:
@@ -63,6 +69,9 @@ class Filesystem:
         self._services = services
         self._control = control
         self._root = RootDir(galleries, documents, pages)
+        self._thumbnails = Thumbnails(galleries, services)
+        self.reasons = Reasons()
+        self.xattrs = ExtendedAttributes(galleries, documents, self.reasons)
         self._kinds: dict[type[Node], DirectoryKind[Any]] = {
             Root: self._root,
             AccountDir: AccountDirs(galleries, documents, pages, flights),
@@ -73,6 +82,8 @@ class Filesystem:
             PresentationDir: Presentations(galleries, documents, flights),
             ServiceDir: services,
             ParameterDir: services,
+            ThumbnailDir: self._thumbnails,
+            ThumbnailSizeDir: self._thumbnails,
             ControlDir: control,
         }
 
@@ -88,14 +99,31 @@ class Filesystem:
             raise NoSuchName(f"{name!r} is looked up below something that is no directory")
         if is_junk(name):
             return Absent(attrs.REFUSED_S)
+        deed = f"lookup {name}"
         try:
-            return await kind.lookup(parent, name)
-        except RequestError:
+            found = await kind.lookup(parent, name)
+        except NoSuchName:
             return Absent(attrs.ABSENT_S)
+        except RequestError as error:
+            found = Absent(attrs.ABSENT_S, str(error))
+        except IiiffsError as error:
+            self.reasons.failed(parent, deed, error)
+            raise
+        if isinstance(found, Found):
+            self.reasons.worked(parent, deed)
+        elif found.reason is not None:
+            self.reasons.failed(parent, deed, found.reason)
+        return found
 
     async def entries(self, directory: Directory) -> Snapshot:
         """All that is listed in `directory`."""
-        return await self._kinds[type(directory)].entries(directory)
+        try:
+            snapshot = await self._kinds[type(directory)].entries(directory)
+        except IiiffsError as error:
+            self.reasons.failed(directory, "list", error)
+            raise
+        self.reasons.worked(directory, "list")
+        return snapshot
 
     async def attributes(self, node: Node, last: Attributes) -> Attributes:
         """What stat answers now. An inode that names bytes never changes; a directory is asked."""
@@ -106,21 +134,43 @@ class Filesystem:
 
     async def open(self, node: File) -> Handle:
         """The bytes of exactly this node. Errors: VersionChanged if they cannot be had any more."""
+        try:
+            handle = await self._opened(node)
+        except IiiffsError as error:
+            self.reasons.failed(node, "open", error)
+            raise
+        self.reasons.worked(node, "open")
+        return handle
+
+    async def _opened(self, node: File) -> Handle:
         match node:
             case Original(account, asset_id, version):
-                gallery = self._galleries[account]
-                asset = await gallery.asset(asset_id)
-                if asset.version != version:
-                    raise VersionChanged(f"{asset.name} has changed since it was looked up")
-                return OriginalHandle(await gallery.open(asset), gallery.deadlines.read_s)
+                return await self._opened_original(account, asset_id, version)
             case Rendition():
                 return BodyHandle(await self._services.rendition_body(node))
             case Document():
                 return BodyHandle(await self._document_body(node))
             case Page():
                 return BodyHandle(self._pages.body(node))
+            case Thumbnail():
+                return BodyHandle(await self._thumbnails.body(node))
             case ControlFile():
                 return BodyHandle(self._control.body(node), is_snapshot=True)
+
+    async def _opened_original(self, account: AccountName, asset_id: AssetId, version: Version) -> Handle:
+        """The original in this version. One that has another is listed anew, so that the kernel's retry finds that."""
+        gallery = self._galleries[account]
+        asset = await gallery.asset(asset_id)
+        if asset.version != version:
+            gallery.expire(asset.album)
+            raise VersionChanged(f"{asset.name} has changed since it was looked up")
+        try:
+            with gallery.questions.place():
+                original = await gallery.open(asset)
+        except VersionChanged:
+            gallery.expire(asset.album)
+            raise
+        return OriginalHandle(original, gallery.deadlines.read_s, gallery.reads)
 
     async def _document_body(self, node: Document) -> bytes:
         """The bytes of exactly this document, built again if they were dropped meanwhile."""

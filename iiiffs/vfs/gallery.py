@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
+from iiiffs.iiif.description import PRIVATE, Privacy
+from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.sync.losses import confirmed, needs_confirmation
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.library import Library, Source
+from iiiffs.vfs.waiting import QUESTIONS_MAX, READS_MAX, WaitingRoom
 
 log = logging.getLogger(__name__)
 
 LISTINGS_KEPT = 512
+ALBUMS_KEPT = 4096
 RELISTS = 3
 CONFIRM_S = 0.5
 """How long a folder that lost much is given to settle before it is asked again."""
@@ -48,8 +49,18 @@ class Deadlines:
     patience_s: float = 1.0
 
 
-WAITING_MAX = 256
-"""Handlers of one account that may wait for its provider at once; the rest are refused at once (DESIGN §6)."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read. `read_by`: what facts depend on besides the bytes, such as the codecs that are installed.
+
+    `privacy`: what tags may be named after.
+    """
+
+    read_by: str = ""
+    privacy: Privacy = PRIVATE
+
+
+READING = Reading()
 
 
 @dataclass(slots=True)
@@ -63,27 +74,34 @@ class Gallery:
 
     def __init__(
         self,
-        account: AccountName,
+        names: AccountNames,
         provider: Provider,
         catalogue: Catalogue,
         flights: Flights,
         deadlines: Deadlines,
-        read_by: str = "",
+        reading: Reading = READING,
     ) -> None:
-        """`read_by`: what facts depend on besides the bytes, such as the codecs that are installed."""
-        self.account = account
+        self.account = names.slug
+        """What nodes and URIs call it."""
+        self.name = names.name
+        """What stores and people call it: a new slug changes nothing of what is kept."""
+        self.aliases = names.aliases
         self.deadlines = deadlines
-        self.waiting = 0
+        self.questions = WaitingRoom(names.name, QUESTIONS_MAX)
+        self.reads = WaitingRoom(names.name, READS_MAX)
         self.unreachable: str | None = None
-        self.facts_reader = FactsReader(account, provider, catalogue, flights, deadlines.list_s, read_by)
+        self.facts_reader = FactsReader(names.name, provider, catalogue, flights, deadlines.list_s, reading.read_by)
         self.library: Library | None = None
         """What is known of all its folders; None for a provider without any."""
         self._provider = provider
         self._flights = flights
         self._kept: OrderedDict[AlbumId, _Kept] = OrderedDict()
+        self._albums: OrderedDict[AlbumId, tuple[Album, float]] = OrderedDict()
         if provider.capabilities.folders:
-            source = Source(self.root, self.album, self.listing, self.with_facts, self.facts_reader.known_of)
-            self.library = Library(account, catalogue, source, deadlines.list_s)
+            source = Source(
+                self.root, self._present_album, self.listing, self.with_facts, self.facts_reader.known_of, privacy
+            )
+            self.library = Library(names.name, catalogue, source, deadlines.list_s)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -99,7 +117,7 @@ class Gallery:
 
     async def root(self) -> Album:
         """The folder shown as `files/`."""
-        async with self._waits():
+        with self.questions.place():
             return await self._flights.join(("root", self.account), self._provider.root, self.deadlines.lookup_s)
 
     async def album(self, album: AlbumId) -> Album:
@@ -109,15 +127,28 @@ class Gallery:
         kept = self._kept.get(album)
         if kept is not None and self._is_fresh(kept):
             return kept.names.listing.album
+        told = self._albums.get(album)
+        if told is not None and trio.current_time() - told[1] < self.capabilities.fresh_s:
+            return told[0]
         try:
-            async with self._waits():
-                return await self._flights.join(
+            with self.questions.place():
+                found = await self._flights.join(
                     ("album", self.account, album), partial(self._provider.album, album), self.deadlines.lookup_s
                 )
         except ProviderUnreachable:
             if kept is None:
                 raise
             return kept.names.listing.album
+        self._albums[album] = (found, trio.current_time())
+        self._albums.move_to_end(album)
+        while len(self._albums) > ALBUMS_KEPT:
+            self._albums.popitem(last=False)
+        return found
+
+    async def _present_album(self, album: AlbumId) -> Album:
+        """As `album`, asked now: whether it is there, and how old it is, decides what the library keeps."""
+        self.expire(album)
+        return await self.album(album)
 
     async def names(self, album: AlbumId) -> AlbumNames:
         """The album's listing with its names, not older than the provider's `fresh_s`.
@@ -129,7 +160,7 @@ class Gallery:
         kept = self._kept.get(album)
         if kept is not None and self._is_fresh(kept):
             return kept.names
-        async with self._waits():
+        with self.questions.place():
             return await self._flights.join(
                 ("listing", self.account, album), partial(self._list, album), self.deadlines.list_s
             )
@@ -178,6 +209,10 @@ class Gallery:
         """What is kept of the album (of all, for None) is asked again before it is told again."""
         for kept in self._kept.values() if album is None else filter(None, [self._kept.get(album)]):
             kept.asked_s = float("-inf")
+        if album is None:
+            self._albums.clear()
+        else:
+            self._albums.pop(album, None)
 
     # ---- assets -----------------------------------------------------------------------------------------------
 
@@ -199,7 +234,7 @@ class Gallery:
 
     async def asset(self, asset: AssetId) -> Asset:
         """The asset's present version. Errors: AssetGone, ProviderUnreachable, DeadlinePassed."""
-        async with self._waits():
+        with self.questions.place():
             return await self._flights.join(
                 ("asset", self.account, asset), partial(self._provider.asset, asset), self.deadlines.lookup_s
             )
@@ -209,12 +244,14 @@ class Gallery:
         known = self.facts_reader.known(asset)
         if known is not None:
             return known
-        async with self._waits():
+        with self.questions.place():
             return await self.facts_reader.read(asset)
 
     async def open(self, asset: Asset) -> Original:
-        """The bytes of exactly this version. Errors: VersionChanged, AssetGone."""
-        return await self._provider.open(asset)
+        """The bytes of exactly this version. Errors: VersionChanged, AssetGone, DeadlinePassed."""
+        with trio.move_on_after(self.deadlines.lookup_s):
+            return await self._provider.open(asset)
+        raise DeadlinePassed(f"{self.name}: {asset.name} could not be opened within {self.deadlines.lookup_s:g} s")
 
     async def with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:
         """A listing and the facts of its pictures that belong together, though files change meanwhile."""
@@ -225,7 +262,7 @@ class Gallery:
             except (VersionChanged, AssetGone):
                 self.expire(album)
                 await self._look_again(names.listing)
-        raise VersionChanged(f"{self.account}: a folder changes faster than it can be read; try again later")
+        raise VersionChanged(f"{self.name}: a folder changes faster than it can be read; try again later")
 
     async def _current(self, asset: Asset) -> Asset | None:
         try:
@@ -256,14 +293,15 @@ class Gallery:
             self._kept.pop(album, None)
             raise
         if self.unreachable is not None:
-            log.info("%s: can be reached again", self.account)
+            log.info("%s: can be reached again", self.name)
             self.unreachable = None
         if kept is not None and kept.names.listing.etag == listing.etag:
             names = kept.names
         else:
             names = AlbumNames(listing, real_names=self.capabilities.real_names)
-            if kept is not None and self.library is not None and self.library.is_whole:
-                self._flights.begin(("index", self.account, album), partial(self.library.album_seen, album))
+            library = self.library
+            if library is not None and library.is_whole and (kept is not None or not library.knows(listing)):
+                self._flights.begin(("index", self.account, album), partial(library.album_seen, album))
         self._kept[album] = _Kept(names, trio.current_time())
         self._kept.move_to_end(album)
         while len(self._kept) > LISTINGS_KEPT:
@@ -283,19 +321,8 @@ class Gallery:
 
     def _went_away(self, error: ProviderUnreachable) -> None:
         if self.unreachable is None:
-            log.warning("%s: %s; showing what is known", self.account, error)
+            log.warning("%s: %s; showing what is known", self.name, error)
         self.unreachable = str(error)
 
     def _is_fresh(self, kept: _Kept) -> bool:
         return trio.current_time() - kept.asked_s < self.capabilities.fresh_s
-
-    @asynccontextmanager
-    async def _waits(self) -> AsyncIterator[None]:
-        """Inside, a handler waits for the provider; refused when too many of this account do already."""
-        if self.waiting >= WAITING_MAX:
-            raise ProviderUnreachable(f"{self.account}: {self.waiting} requests wait for it already")
-        self.waiting += 1
-        try:
-            yield
-        finally:
-            self.waiting -= 1

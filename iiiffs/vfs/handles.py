@@ -8,6 +8,7 @@ import trio
 
 from iiiffs.errors import DeadlinePassed
 from iiiffs.providers.base import Original
+from iiiffs.vfs.waiting import WaitingRoom
 
 
 class Handle(Protocol):
@@ -47,13 +48,14 @@ class OriginalHandle:
 
     is_snapshot = False
 
-    def __init__(self, original: Original, read_s: float) -> None:
+    def __init__(self, original: Original, read_s: float, room: WaitingRoom) -> None:
         self._original = original
         self._read_s = read_s
+        self._room = room
 
     async def read(self, offset: int, length: int) -> bytes:
         """Those bytes of that version. Errors: VersionChanged; DeadlinePassed after `read_s`."""
-        with trio.move_on_after(self._read_s):
+        with self._room.place(), trio.move_on_after(self._read_s):
             return await self._original.read(offset, length)
         raise DeadlinePassed(f"no bytes within {self._read_s:g} s")
 

@@ -10,15 +10,17 @@ piece, between two awaits; what is asked in between sees all of an album's chang
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
 from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, IiiffsError
+from iiiffs.iiif.description import PRIVATE, Privacy, shown
 from iiiffs.model.gallery import AccountName, Album, AlbumId, AssetId, Facts, Listing
 from iiiffs.sync.entries import IndexEntry, entry_of
 from iiiffs.sync.index import LibraryIndex, etag_of
@@ -29,6 +31,12 @@ from iiiffs.tree.views import FAVORITES, TAGS, TIMELINE, View, ViewKind, view_id
 log = logging.getLogger(__name__)
 
 VIEWS_KEPT = 256
+ANSWERS_KEPT = 16
+SLICE = 500
+"""Assets that are taken up, or looked through, before the loop may do something else: some 10 ms."""
+SETTLED = 5000
+"""So many new entries, and what is known by now is taken out of the garbage collector's rounds: it holds no cycles,
+and each round over 100,000 of them would hold the loop for 0.1 s."""
 SEARCH = "search"
 TITLES = {ViewKind.TIMELINE: "Timeline", ViewKind.FAVORITES: "Favorites", ViewKind.TAGS: "Tags"}
 TOP_VIEWS = {"timeline": TIMELINE, "favorites": FAVORITES, "tags": TAGS}
@@ -43,7 +51,24 @@ class Source:
     album: Callable[[AlbumId], Awaitable[Album]]
     listing: Callable[[AlbumId], Awaitable[Listing]]
     with_facts: Callable[[AlbumId], Awaitable[tuple[AlbumNames, dict[AssetId, Facts]]]]
-    known_facts: Callable[[Listing], dict[AssetId, Facts]]
+    known_facts: Callable[[Listing], Awaitable[dict[AssetId, Facts]]]
+    privacy: Privacy = PRIVATE
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A folder as the catalogue had it, all its headers read."""
+
+    mtime_ns: int
+    below: tuple[AlbumId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a search found while the index was in one generation."""
+
+    generation: int
+    names: AlbumNames
 
 
 class Library:
@@ -52,12 +77,17 @@ class Library:
     def __init__(self, account: AccountName, catalogue: Catalogue, source: Source, list_s: float) -> None:
         self.index = LibraryIndex()
         self.albums_read = 0
+        self.moves = 0
+        """Raised whenever folders came, went, or got other names or places: paths may be others now."""
         self._account = account
         self._catalogue = catalogue
         self._source = source
         self._list_s = list_s
         self._whole = trio.Event()
         self._names: OrderedDict[tuple[AlbumId, str], AlbumNames] = OrderedDict()
+        self._answers: OrderedDict[AlbumId, _Answer] = OrderedDict()
+        self._taken: dict[AlbumId, _Taken] = {}
+        self._settled = 0
 
     @property
     def is_whole(self) -> bool:
@@ -84,16 +114,19 @@ class Library:
         found = query_of_album_id(album) or self.index.view_of_id(album)
         if found is None:
             raise AssetGone(f"{album}: nothing is in that view")
+        if isinstance(found, Query):
+            await self._look_through(found, album)
         return found
 
     def names(self, view: View | Query, album: AlbumId) -> AlbumNames:
         """The view's listing, under unique names; made again only when what is in it has changed."""
-        entries = self.index.search(view) if isinstance(view, Query) else self.index.entries(view)
-        etag = etag_of(entries) if isinstance(view, Query) else self.index.etag(view)
+        if isinstance(view, Query):
+            return self._answer(view, album).names
+        etag = self.index.etag(view)
         known = self._names.get((album, etag))
         if known is None:
-            albums = () if isinstance(view, Query) else tuple(map(self._album_of, self.index.views(view)))
-            listing = Listing(self.album(view, album), tuple(entry.asset for entry in entries), albums, etag)
+            albums, entries = tuple(map(self._album_of, self.index.views(view))), self.index.entries(view)
+            listing = Listing(self._album_of(view), tuple(entry.asset for entry in entries), albums, etag)
             known = self._names[album, etag] = AlbumNames(listing, real_names=False)
         self._names.move_to_end((album, etag))
         while len(self._names) > VIEWS_KEPT:
@@ -104,8 +137,12 @@ class Library:
         """The view as an album; its time is that of the youngest thing in it."""
         if isinstance(view, View):
             return self._album_of(view)
-        found = self.index.search(view)
-        return Album(album, canonical(view), None, max((entry.asset.changed_ns for entry in found), default=0))
+        return self._answer(view, album).names.listing.album
+
+    def etag(self, album: AlbumId) -> str:
+        """Changes whenever what is in a view does; "" for what is no view, or a view of views."""
+        view = self.index.view_of_id(album) if self.is_view(album) else None
+        return "" if view is None or view.holds_views else self.index.etag(view)
 
     def path(self, view: View | Query) -> tuple[str, ...]:
         """The names of the directories below the account's that lead to the view."""
@@ -120,6 +157,34 @@ class Library:
                 name = self.names(TAGS, view_id(TAGS)).name_of(view_id(view))
                 return "tags", name if name is not None else view.name
         return (view.kind.value,)
+
+    async def _look_through(self, query: Query, album: AlbumId) -> None:
+        """`_answer` is what the query finds now or found since this began, and the loop was not held for it.
+
+        What was in the index at the start is looked through in slices, whatever changes meanwhile.
+        """
+        generation, known = self.index.generation, self._answers.get(album)
+        if known is not None and known.generation == generation:
+            return
+        found = self.index.found_in(query, ())
+        for part in self.index.parts(SLICE):
+            found += self.index.found_in(query, part)
+            await trio.lowlevel.checkpoint()
+        names = await trio.to_thread.run_sync(lambda: _answer_names(query, album, self.index.merged(found)))
+        self._keep_answer(album, _Answer(generation, names))
+
+    def _answer(self, query: Query, album: AlbumId) -> _Answer:
+        """What `_look_through` found a moment ago."""
+        if album not in self._answers:
+            names = _answer_names(query, album, self.index.search(query))
+            self._keep_answer(album, _Answer(self.index.generation, names))
+        return self._answers[album]
+
+    def _keep_answer(self, album: AlbumId, answer: _Answer) -> None:
+        self._answers[album] = answer
+        self._answers.move_to_end(album)
+        while len(self._answers) > ANSWERS_KEPT:
+            self._answers.popitem(last=False)
 
     def _album_of(self, view: View) -> Album:
         parent: View | None = None
@@ -146,9 +211,15 @@ class Library:
         seconds = trio.current_time() - began_s
         log.info("%s: %d files in %d folders; took %.1f s", self._account, len(self.index), self.albums_read, seconds)
 
-    async def crawl_again(self) -> None:
-        """Every folder was looked at again, as after a start. Errors: ProviderUnreachable …"""
-        await self._crawl([(await self._source.root()).id], everything=True)
+    async def crawl_again(self, *, trusting: bool = True) -> None:
+        """Every folder was looked at again, as after a start; with `trusting`, one that has kept its time is taken as
+        it was, though files may have been written in place. Errors: ProviderUnreachable …"""
+        await self._crawl([(await self._source.root()).id], everything=True, trusting=trusting)
+
+    def knows(self, listing: Listing) -> bool:
+        """True if the index was made from this very listing of the album."""
+        known = self._catalogue.listing(self._account, listing.album.id)
+        return known is not None and known.etag == listing.etag
 
     async def album_seen(self, album: AlbumId) -> None:
         """The index holds what is in the album now, with folders that are new or gone below it."""
@@ -158,7 +229,7 @@ class Library:
         except AssetGone:
             self.forget(album)
             return
-        self._take(names.listing, facts)
+        await self._take(names.listing, facts)
         old = {below.id for below in before.albums} if before is not None else set[AlbumId]()
         new = {below.id for below in names.listing.albums}
         for gone in old - new:
@@ -171,23 +242,58 @@ class Library:
     def forget(self, album: AlbumId) -> None:
         """The album is gone, with all that was known below it."""
         known = self._catalogue.listing(self._account, album)
-        self.index.remove_album(album)
-        self._catalogue.drop_listing(self._account, album)
+        self._drop(album)
         for below in known.albums if known is not None else ():
             self.forget(below.id)
 
-    def _take(self, listing: Listing, facts: dict[AssetId, Facts]) -> None:
-        self.index.replace_album(listing.album.id, _entries(listing, facts))
+    async def _take(self, listing: Listing, facts: dict[AssetId, Facts]) -> None:
+        self._taken.pop(listing.album.id, None)
+        entries = await self._entries(listing, facts)
+        self.index.replace_album(listing.album.id, entries)
+        known = self._catalogue.listing(self._account, listing.album.id)
+        if known is None or _places(known) != _places(listing):
+            self.moves += 1
         self._catalogue.put_listing(self._account, listing)
+        self._settle()
+
+    def _drop(self, album: AlbumId) -> None:
+        self._taken.pop(album, None)
+        self.index.remove_album(album)
+        self._catalogue.drop_listing(self._account, album)
+
+    def _settle(self) -> None:
+        if abs(len(self.index) - self._settled) >= SETTLED:
+            self._settled = len(self.index)
+            gc.freeze()
+
+    async def _entries(self, listing: Listing, facts: dict[AssetId, Facts]) -> list[IndexEntry]:
+        entries = list[IndexEntry]()
+        for start in range(0, len(listing.assets), SLICE):
+            part = listing.assets[start : start + SLICE]
+            entries += [entry_of(asset, self._told(facts.get(asset.id))) for asset in part]
+            await trio.lowlevel.checkpoint()
+        return entries
+
+    def _told(self, facts: Facts | None) -> Facts | None:
+        """`facts` without the keywords that documents do not tell, for tags are named after them."""
+        if facts is None or not self._source.privacy.hides_names:
+            return facts
+        keywords = shown(facts.description, self._source.privacy).keywords
+        return replace(facts, description=replace(facts.description, keywords=keywords))
 
     async def _load(self) -> None:
-        """What the catalogue knows is in the index; the loop runs on between two albums."""
-        for listing in list(self._catalogue.listings(self._account)):
-            self.index.replace_album(listing.album.id, _entries(listing, self._source.known_facts(listing)))
+        """What the catalogue knows is in the index; the loop runs on between two slices of an album."""
+        for listing in self._catalogue.listings(self._account):
             await trio.lowlevel.checkpoint()
+            facts = await self._source.known_facts(listing)
+            self.index.replace_album(listing.album.id, await self._entries(listing, facts))
+            if _is_complete(listing, facts):
+                below = tuple(album.id for album in listing.albums)
+                self._taken[listing.album.id] = _Taken(listing.album.mtime_ns, below)
+            self._settle()
 
-    async def _crawl(self, waiting: list[AlbumId], *, everything: bool) -> None:
-        """The folders and all below them were looked at: one that has kept its time is taken as it was.
+    async def _crawl(self, waiting: list[AlbumId], *, everything: bool, trusting: bool = True) -> None:
+        """The folders and all below them were looked at: if `trusting`, one that has kept its time is taken as it was.
 
         With `everything`, what was not met is not there any more.
         """
@@ -196,29 +302,45 @@ class Library:
             album = waiting.pop()
             seen.add(album)
             try:
-                listing = await self._unchanged(album)
-                if listing is None:
+                inside = await self._unchanged(album) if trusting else None
+                if inside is None:
                     names, facts = await self._source.with_facts(album)
-                    listing = names.listing
-                    self._take(listing, facts)
+                    await self._take(names.listing, facts)
+                    inside = [below.id for below in names.listing.albums]
             except (AssetGone, AccessDenied) as error:
                 log.debug("%s: %s is left out: %s", self._account, album, error)
                 continue
             self.albums_read += 1
-            waiting += [below.id for below in listing.albums if below.id not in seen]
+            waiting += [below for below in inside if below not in seen]
         for known in self.index.albums() if everything else ():
             if known not in seen:
-                self.index.remove_album(known)
-                self._catalogue.drop_listing(self._account, known)
+                self._drop(known)
 
-    async def _unchanged(self, album: AlbumId) -> Listing | None:
-        """The listing that the catalogue has, if the folder is as old as it was and no header is missing."""
+    async def _unchanged(self, album: AlbumId) -> Collection[AlbumId] | None:
+        """What is below it, by the listing that is known, if the folder has kept its time and no header is missing."""
+        taken = self._taken.get(album)
+        if taken is not None:
+            return taken.below if (await self._source.album(album)).mtime_ns == taken.mtime_ns else None
         known = self._catalogue.listing(self._account, album)
         if known is None or (await self._source.album(album)).mtime_ns != known.album.mtime_ns:
             return None
-        media = sum(asset.is_media for asset in known.assets)
-        return known if len(self._source.known_facts(known)) == media else None
+        if not _is_complete(known, await self._source.known_facts(known)):
+            return None
+        return [below.id for below in known.albums]
 
 
-def _entries(listing: Listing, facts: dict[AssetId, Facts]) -> list[IndexEntry]:
-    return [entry_of(asset, facts.get(asset.id)) for asset in listing.assets]
+def _is_complete(listing: Listing, facts: dict[AssetId, Facts]) -> bool:
+    return len(facts) == sum(asset.is_media for asset in listing.assets)
+
+
+def _places(listing: Listing) -> object:
+    """What of a listing the paths below it depend on."""
+    return listing.album.title, listing.album.parent, [(album.id, album.title) for album in listing.albums]
+
+
+def _answer_names(query: Query, album: AlbumId, entries: Sequence[IndexEntry]) -> AlbumNames:
+    """What a search found, as an album; its time is that of the youngest thing in it. For any thread."""
+    changed_ns = max((entry.asset.changed_ns for entry in entries), default=0)
+    found = Album(album, canonical(query), None, changed_ns)
+    listing = Listing(found, tuple(entry.asset for entry in entries), (), etag_of(entries))
+    return AlbumNames(listing, real_names=False)

@@ -1,8 +1,8 @@
 """Renditions: found in the cache, or rendered once, whoever asks how often.
 
 Everything is decided and done before a lookup answers, so that a failure is a missing file and never a cut answer.
-A key is (account, asset, version, canonical request, renderer's fingerprint): what is cached never changes what is
-rendered (DESIGN §2.5). A picture that is too large for this machine is remembered until it changes.
+A key is (account's name, asset, version, canonical request, renderer's fingerprint): what is cached never changes what
+is rendered (DESIGN §2.5). A picture that is too large for this machine is remembered until it changes.
 """
 
 from __future__ import annotations
@@ -81,40 +81,43 @@ class Renditions:
         """The rendition, there to be read. Errors: RenderError, VersionChanged, DeadlinePassed, ProviderError."""
         picture = wanted.picture
         label = "/".join(canonical(wanted.request, picture.extent))
-        key = self._key(gallery.account, picture.service, picture.asset.version, label)
+        key = self._key(gallery.name, picture.service, picture.asset.version, label)
         stored = self._store.peek(key)
         if stored is not None:
             return self._as_node(gallery.account, picture, label, stored.digest.hex(), stored.size_bytes)
-        failure = self._failures.get((gallery.account, picture.asset.id, picture.asset.version))
+        failure = self._failures.get((gallery.name, picture.asset.id, picture.asset.version))
         if failure is not None:
             raise failure.with_traceback(None)
-        body = await self._flights.join(
-            ("rendition", key), partial(self._render, gallery, wanted, label, key), gallery.deadlines.render_s
-        )
+        with gallery.questions.place():
+            body = await self._flights.join(
+                ("rendition", key), partial(self._render, gallery, wanted, label, key), gallery.deadlines.render_s
+            )
         return self._as_node(gallery.account, picture, label, digest_of(body), len(body))
 
     async def body(self, gallery: Gallery, node: Rendition, wanted: Wanted) -> bytes:
         """The bytes of exactly this node. Errors: VersionChanged if a new render differs (never served under it)."""
         body = self._bodies.get(node)
         if body is None:
-            key = self._key(node.account, node.asset, node.version, node.canonical)
+            key = self._key(gallery.name, node.asset, node.version, node.canonical)
             body = self._store.get(key)
             if body is None:
-                body = await self._flights.join(
-                    ("rendition", key),
-                    partial(self._render, gallery, wanted, node.canonical, key),
-                    gallery.deadlines.render_s,
-                )
+                with gallery.questions.place():
+                    body = await self._flights.join(
+                        ("rendition", key),
+                        partial(self._render, gallery, wanted, node.canonical, key),
+                        gallery.deadlines.render_s,
+                    )
             if digest_of(body) != node.digest:
                 raise VersionChanged(f"{node.canonical} of {node.asset} was rendered anew and differs")
             self._bodies.put(node, body)
         return body
 
-    def existing(self, account: AccountName, asset: AssetId, version: Version) -> list[tuple[str, Rendered]]:
+    def existing(self, gallery: Gallery, asset: AssetId, version: Version) -> list[tuple[str, Rendered]]:
         """The canonical paths of one asset version that are rendered already, for listings."""
+        account = gallery.account
         return [
             (label, Rendered(Rendition(account, asset, version, label, self.fingerprint, digest.hex()), size_bytes))
-            for label, size_bytes, digest in self._store.labels(self._group(account, asset, version))
+            for label, size_bytes, digest in self._store.labels(self._group(gallery.name, asset, version))
         ]
 
     async def _render(self, gallery: Gallery, wanted: Wanted, label: str, key: bytes) -> bytes:
@@ -136,13 +139,13 @@ class Renditions:
                     abandon_on_cancel=True,
                 )
         except TooLarge as error:
-            self._remember_failure((gallery.account, asset.id, asset.version), asset.name, error)
+            self._remember_failure((gallery.name, asset.id, asset.version), asset.name, error)
             raise
         finally:
             with trio.CancelScope(shield=True):
                 await original.aclose()
         self.rendered += 1
-        self._store.put_nowait(key, self._group(gallery.account, picture.service, asset.version), label, body)
+        self._store.put_nowait(key, self._group(gallery.name, picture.service, asset.version), label, body)
         node = self._as_node(gallery.account, picture, label, digest_of(body), len(body)).node
         self._bodies.put(node, body)
         return body

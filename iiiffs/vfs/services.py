@@ -54,7 +54,7 @@ class Services:
         if self._remember(account, picture_of(asset, service, await gallery.facts(asset))) is None:
             return Absent(attrs.ABSENT_S)
         node = ServiceDir(account, service, asset.version, api)
-        return Found(node, attrs.directory(self._mtime_ns(asset), attr_s=attrs.IMMUTABLE_S))
+        return Found(node, attrs.directory(self.made_ns(asset), attr_s=attrs.IMMUTABLE_S))
 
     async def lookup(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
         """One more component of a request, or info.json."""
@@ -69,24 +69,23 @@ class Services:
                 wanted = self._wanted(picture, parts, directory.api)
             else:
                 check(parts, picture.extent, self._documents.rules.limits, directory.api)
-        except RequestError:
-            return Absent(attrs.REFUSED_S)
+        except RequestError as error:
+            return Absent(attrs.REFUSED_S, str(error))
         if len(parts) < PARTS:
             node = ParameterDir(directory.account, directory.asset, directory.version, directory.api, parts)
-            return Found(node, attrs.fixed_directory(self._mtime_ns(picture.asset)))
+            return Found(node, attrs.fixed_directory(self.made_ns(picture.asset)))
         try:
-            rendered = await self._renditions.rendition(gallery, wanted)
+            rendered = await self._rendered(gallery, wanted)
         except Undecodable as error:
-            self._withdraw(gallery, picture, str(error))
-            return Absent(attrs.REFUSED_S)
+            return Absent(attrs.REFUSED_S, str(error))
         return self._found_rendition(rendered, picture.asset)
 
     async def entries(self, directory: ServiceDir | ParameterDir) -> Snapshot:
         """info.json, and of the endless rest what is rendered already, in canonical spelling."""
         picture = await self._picture(directory.account, directory.asset, directory.version)
-        asset, spelled = picture.asset, _spelled(directory)
+        gallery, asset, spelled = self._galleries[directory.account], picture.asset, _spelled(directory)
         found: dict[str, Found] = {} if spelled else {INFO: self._found_info(directory, picture)}
-        for label, rendered in self._renditions.existing(directory.account, picture.service, asset.version):
+        for label, rendered in self._renditions.existing(gallery, picture.service, asset.version):
             parts = self._listed_as(picture, label, directory.api)
             if parts is None or parts[: len(spelled)] != spelled:
                 continue
@@ -95,7 +94,7 @@ class Services:
                 found[name] = self._found_rendition(rendered, asset)
             elif name not in found:
                 node = replace(_parameters(directory), spelled=(*spelled, name))
-                found[name] = Found(node, attrs.fixed_directory(self._mtime_ns(asset)))
+                found[name] = Found(node, attrs.fixed_directory(self.made_ns(asset)))
         return fixed_snapshot(list(found.items()))
 
     async def attributes(self, directory: ServiceDir | ParameterDir, last: Attributes) -> Attributes:
@@ -121,6 +120,25 @@ class Services:
         wanted = self._wanted(picture, tuple(node.canonical.split("/")), 3)
         return await self._renditions.body(self._galleries[node.account], node, wanted)
 
+    async def boxed(self, account: AccountName, asset: AssetId, version: Version, box_px: int) -> tuple[Picture, bytes]:
+        """The first page of a picture, and it as a PNG that fits in a square of `box_px` a side; never enlarged.
+
+        Errors: NoSuchName if it is no picture; Undecodable, VersionChanged, ProviderError.
+        """
+        gallery = self._galleries[account]
+        picture = await self._picture(account, asset, version)
+        wanted = self._wanted(picture, ("full", f"!{box_px},{box_px}", "0", "default.png"), 3)
+        rendered = await self._rendered(gallery, wanted)
+        return picture, await self._renditions.body(gallery, rendered.node, wanted)
+
+    async def _rendered(self, gallery: Gallery, wanted: Wanted) -> Rendered:
+        """The rendition, there to be read; a picture that turns out to be none is withdrawn before Undecodable."""
+        try:
+            return await self._renditions.rendition(gallery, wanted)
+        except Undecodable as error:
+            await self._withdraw(gallery, wanted.picture, str(error))
+            raise
+
     async def _picture(self, account: AccountName, service: AssetId, version: Version) -> Picture:
         """The picture in this version; the provider is asked only if it was not lately.
 
@@ -137,10 +155,11 @@ class Services:
                 raise NoSuchName(f"{service} is no picture")
         return picture
 
-    def _withdraw(self, gallery: Gallery, picture: Picture, reason: str) -> None:
+    async def _withdraw(self, gallery: Gallery, picture: Picture, reason: str) -> None:
         """The file has no service and no canvas any more: its pixels are damaged, though its header was not."""
         gallery.facts_reader.withdraw(picture.asset, reason)
         self._pictures.pop((gallery.account, picture.service, picture.asset.version), None)
+        self._documents.outdate_collections(gallery, await gallery.album(picture.asset.album))
 
     def _remember(self, account: AccountName, picture: Picture | None) -> Picture | None:
         if picture is not None:
@@ -172,10 +191,10 @@ class Services:
         return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns, entry_s=attrs.IMMUTABLE_S))
 
     def _found_rendition(self, rendered: Rendered, asset: Asset) -> Found:
-        attributes = attrs.file(rendered.size_bytes, self._mtime_ns(asset), entry_s=attrs.IMMUTABLE_S)
+        attributes = attrs.file(rendered.size_bytes, self.made_ns(asset), entry_s=attrs.IMMUTABLE_S)
         return Found(rendered.node, attributes)
 
-    def _mtime_ns(self, asset: Asset) -> int:
+    def made_ns(self, asset: Asset) -> int:
         """What is made from a version begins with it, or with the renderer and configuration that make it."""
         return max(asset.changed_ns, self._began_ns)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 
 from iiiffs.errors import AssetGone, NotOffered
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
@@ -37,6 +36,7 @@ class RootDir:
         self._galleries = galleries
         self._documents = documents
         self._pages = pages
+        self._slugs = {alias: slug for slug, gallery in galleries.items() for alias in gallery.aliases}
 
     @property
     def attributes_now(self) -> Attributes:
@@ -50,7 +50,8 @@ class RootDir:
         return [account for account in self._galleries if visibility.shows_account(account)]
 
     async def lookup(self, directory: Root, name: str) -> Found | Absent:
-        """One of a fixed set."""
+        """One of a fixed set; by an alias of an account, that account's one directory."""
+        name = self._slugs.get(AccountName(name), name)
         return dict(self._found()).get(name) or Absent(attrs.REFUSED_S)
 
     async def entries(self, directory: Root) -> Snapshot:
@@ -113,8 +114,7 @@ class AccountDirs:
             found += [(name, self._view(directory, gallery, name)) for name in TOP_VIEWS]
             search = Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
             found.append((SEARCH, search))
-        build = partial(self._documents.account_collection, gallery)
-        made = await soon(self._flights, ("account", directory.account), build, gallery.deadlines.patience_s)
+        made = await soon(self._documents.account_collection(gallery, wait_s=gallery.deadlines.patience_s))
         found += [(COLLECTION, found_document(made))] if made else []
         return fixed_snapshot(found)
 

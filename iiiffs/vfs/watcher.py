@@ -32,11 +32,24 @@ class AlbumChange:
 Told = Callable[[AlbumChange], Awaitable[None]]
 
 
-async def run_watcher(gallery: Gallery, told: Told) -> None:
+async def run_account(gallery: Gallery, told: Told) -> None:
+    """The account's library is known, and kept so: its provider watches before its folders are read, so that no change
+    falls between the two. Until cancelled, or at once where there is nothing to watch."""
+    async with trio.open_nursery() as nursery:
+        if gallery.capabilities.watches:
+            await nursery.start(run_watcher, gallery, told)
+        if gallery.library is not None:
+            await gallery.library.run()
+
+
+async def run_watcher(
+    gallery: Gallery, told: Told, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Every change that the provider reports is looked at, and `told` to the kernel's side; until cancelled."""
     watcher = Watcher(gallery, told)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(gallery.provider.watch, watcher.report)
+        await nursery.start(gallery.provider.watch, watcher.report)
+        task_status.started()
         await watcher.run()
 
 
@@ -66,16 +79,16 @@ class Watcher:
         gallery, library = self._gallery, self._gallery.library
         albums = set(changes.albums)
         if changes.everything:
-            log.info("%s: all folders are looked at again", gallery.account)
+            log.info("%s: all folders are looked at again", gallery.name)
             albums |= gallery.albums_kept()
             gallery.expire(None)
             if library is not None and library.is_whole:
-                await library.crawl_again()
+                await library.crawl_again(trusting=False)
         for album in albums:
             try:
                 await self._look_at(album)
             except IiiffsError as error:
-                log.debug("%s: %s changed, and could not be looked at: %s", gallery.account, album, error)
+                log.debug("%s: %s changed, and could not be looked at: %s", gallery.name, album, error)
 
     async def _look_at(self, album: AlbumId) -> None:
         gallery, library = self._gallery, self._gallery.library

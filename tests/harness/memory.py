@@ -47,7 +47,7 @@ class MemoryProvider:
         version = Version(f"v{now_ns // SECOND_NS}")
         self.contents[AssetId(asset)] = content
         self.assets[AssetId(asset)] = Asset(
-            AssetId(asset), album, name, version, len(content), now_ns, now_ns, "image/jpeg"
+            AssetId(asset), album, name, version, len(content), now_ns, now_ns, _media_type(name)
         )
         self.albums[album] = replace(self.albums[album], mtime_ns=now_ns)
         self._report(album)
@@ -130,6 +130,10 @@ class MemoryProvider:
     def _tick(self) -> int:
         self._clock += 1
         return self._clock * SECOND_NS
+
+
+def _media_type(name: str) -> str:
+    return "application/octet-stream" if name.endswith((".xmp", ".toml", ".txt")) else "image/jpeg"
 
 
 class MemoryOriginal:

@@ -15,7 +15,7 @@ from iiiffs.cache.store import Cache, open_cache
 from iiiffs.iiif.description import PRIVATE as PRIVACY
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
-from iiiffs.model.gallery import AccountName
+from iiiffs.model.gallery import AccountName, AccountNames
 from iiiffs.providers.base import Provider
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
@@ -91,6 +91,11 @@ class Tree:
         return body
 
 
+def names_of(name: str) -> AccountNames:
+    """Those of an account that has one name only."""
+    return AccountNames(AccountName(name), AccountName(name))
+
+
 @asynccontextmanager
 async def tree_of(
     folder: Path,
@@ -99,8 +104,12 @@ async def tree_of(
     visibility: Visibility = PRIVATE,
     deadlines: Deadlines | None = None,
     manifest_max: int = 5000,
+    names: Mapping[str, AccountNames] | None = None,
 ) -> AsyncIterator[Tree]:
-    """A tree with these accounts, its cache in `folder`; opened again on the same folder it finds its cache again."""
+    """A tree with these accounts, its cache in `folder`; opened again on the same folder it finds its cache again.
+
+    `providers` go by slug; `names` has the names of those that have others too.
+    """
     cache, state = open_cache(folder / "cache", 64 << 20), State.open(folder / "state")
     try:
         async with trio.open_nursery() as nursery:
@@ -108,14 +117,18 @@ async def tree_of(
             flights, bodies = Flights(nursery), Bodies(1 << 20)
             galleries = {
                 AccountName(name): Gallery(
-                    AccountName(name), provider, cache.catalogue, flights, deadlines or Deadlines()
+                    (names or {}).get(name) or AccountNames(AccountName(name), AccountName(name)),
+                    provider,
+                    cache.catalogue,
+                    flights,
+                    deadlines or Deadlines(),
                 )
                 for name, provider in providers.items()
             }
             rules = Rules(
                 Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, PRIVACY, manifest_max, "fingerprint", 10**9
             )
-            documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights))
+            documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights), flights)
             renditions = Renditions(
                 cache.renditions, Renderer(RenderLimits()), flights, bodies, RenderRoom(threads=2, pixels=10**8)
             )

@@ -62,7 +62,7 @@ def sample_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture(photos / "b.png", 2, (100, 75), "RGBA")
     picture(photos / "gray.jpg", 3, (80, 60), "L")
     (photos / "notes.txt").write_text("no picture\n")
-    (photos / "film.mp4").write_bytes(os.urandom(3 << 20))
+    (photos / "film.bin").write_bytes(os.urandom(3 << 20))
     odd = photos / "Üñï 100% & #1?"
     picture(odd / "d e.webp", 4, (128, 256))
     picture(odd / "deeper" / "cmyk.jpg", 5, (64, 64), "CMYK")

@@ -16,10 +16,10 @@ def hanging_photos(photos: Path) -> Path:
     """A good picture and a good film, HUNG of each whose bytes never come, and HUNG folders that are never listed."""
     for number in range(HUNG):
         picture(photos / f"hang-{number:02}.jpg", number)
-        (photos / f"slow-{number:02}.mp4").write_bytes(bytes(1 << 20))
+        (photos / f"slow-{number:02}.bin").write_bytes(bytes(1 << 20))
         picture(photos / f"hang-folder-{number:02}" / "x.jpg", number)
     picture(photos / "good.jpg", 1, (320, 240))
-    (photos / "film.mp4").write_bytes(bytes(range(256)) * 4096)
+    (photos / "film.bin").write_bytes(bytes(range(256)) * 4096)
     return photos
 
 
@@ -42,4 +42,4 @@ def hung_lookups(mount: Mount) -> list[Path]:
 
 def hung_reads(mount: Mount) -> list[Path]:
     """HUNG files that open, and whose bytes never come. Their reads are the kernel's background requests."""
-    return [mount.files / f"slow-{number:02}.mp4" for number in range(HUNG)]
+    return [mount.files / f"slow-{number:02}.bin" for number in range(HUNG)]

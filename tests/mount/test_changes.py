@@ -149,12 +149,12 @@ def test_renaming_a_folder_keeps_all_ids(album: tuple[Path, Path]) -> None:
 def test_an_open_handle_keeps_what_a_rename_replaced(album: tuple[Path, Path]) -> None:
     real, shown = album
     old, new = os.urandom(FILM_BYTES), os.urandom(FILM_BYTES)
-    (real / "film.mp4").write_bytes(old)
-    eventually((shown / "film.mp4").exists)
-    with (shown / "film.mp4").open("rb", buffering=0) as held:
+    (real / "film.bin").write_bytes(old)
+    eventually((shown / "film.bin").exists)
+    with (shown / "film.bin").open("rb", buffering=0) as held:
         assert held.read(4096) == old[:4096]
-        replace_as_gimp(real / "film.mp4", new)
-        eventually(lambda: (shown / "film.mp4").read_bytes() == new)
+        replace_as_gimp(real / "film.bin", new)
+        eventually(lambda: (shown / "film.bin").read_bytes() == new)
         held.seek(0)
         assert held.read(FILM_BYTES) == old
 
@@ -162,17 +162,17 @@ def test_an_open_handle_keeps_what_a_rename_replaced(album: tuple[Path, Path]) -
 def test_an_open_handle_never_mixes_what_was_written_in_place(album: tuple[Path, Path]) -> None:
     real, shown = album
     old, new = b"o" * FILM_BYTES, b"n" * FILM_BYTES
-    (real / "film.mp4").write_bytes(old)
-    eventually((shown / "film.mp4").exists)
-    with (shown / "film.mp4").open("rb", buffering=0) as held:
+    (real / "film.bin").write_bytes(old)
+    eventually((shown / "film.bin").exists)
+    with (shown / "film.bin").open("rb", buffering=0) as held:
         assert held.read(4096) == old[:4096]
-        replace_in_place(real / "film.mp4", new)
+        replace_in_place(real / "film.bin", new)
         with pytest.raises(OSError, match=r"Errno (5|116)") as failed:
             os.pread(held.fileno(), 4096, FILM_BYTES - 4096)
         assert failed.value.errno in (errno.EIO, errno.ESTALE)
         held.seek(0)
         assert set(held.read(4096)) <= {ord("o")}  # what the kernel had is still the old version's
-    eventually(lambda: (shown / "film.mp4").read_bytes() == new)
+    eventually(lambda: (shown / "film.bin").read_bytes() == new)
 
 
 def test_a_manifest_with_other_bytes_is_another_inode_and_a_second_younger(album: tuple[Path, Path]) -> None:

@@ -70,7 +70,7 @@ def test_the_provider_came_by_its_entry_point(stuck: Mount) -> None:
 
 
 def test_a_cached_original_is_read(stuck: Mount) -> None:
-    film = stuck.files / "film.mp4"
+    film = stuck.files / "film.bin"
     wanted = film.read_bytes()
     assert median_s("original", lambda: film.read_bytes() == wanted or pytest.fail("bytes"), drop_pages) < ANSWER_S
 

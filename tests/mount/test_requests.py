@@ -59,8 +59,8 @@ REFUSED = (
     "full/max/0!", "full/max/nan", "full/max/1e1", "full/max/90.", "full/max/.5", "full/max/٩٠", "full/max/090",
     # quality and format
     "full/max/0/default", "full/max/0/default.", "full/max/0/.jpg", "full/max/0/default.jpeg", "full/max/0/default.JPG",
-    "full/max/0/Default.jpg", "full/max/0/native.jpg", "full/max/0/default.tif", "full/max/0/default.gif",
-    "full/max/0/default.pdf", "full/max/0/default.jpg.jpg", "full/max/0/default.jpg ", "full/max/0/default.jpg%00",
+    "full/max/0/Default.jpg", "full/max/0/native.jpg", "full/max/0/default.tiff", "full/max/0/default.bmp",
+    "full/max/0/default.svg", "full/max/0/default.jpg.jpg", "full/max/0/default.jpg ", "full/max/0/default.jpg%00",
     "full/max/0/default.jp\u0261", "full/max/0/info.json", "full/max/0/default.jpg/more",
     # beside them
     "info.JSON", "info", "manifest.json", ".htaccess", "Thumbs.db",

@@ -63,7 +63,7 @@ def test_a_signal_while_files_are_open_and_a_shell_is_inside(tmp_path: Path, sam
     with taken_down(start(tmp_path, sample_photos)) as mount:
         shell = subprocess.Popen(["sleep", "60"], cwd=mount.files)
         try:
-            held = os.open(mount.files / "film.mp4", os.O_RDONLY)
+            held = os.open(mount.files / "film.bin", os.O_RDONLY)
             assert os.pread(held, 10, 0)
             ends_well(mount, number)
             assert errno_of(lambda: os.pread(held, 10, 2 << 20)) in (errno.ENOTCONN, errno.ECONNABORTED)

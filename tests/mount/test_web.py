@@ -80,6 +80,26 @@ def service_of(mount: Mount, path: str, port: int) -> str:
     return str(info["id"]).removeprefix(f"http://127.0.0.1:{port}")
 
 
+def validate(mount: Mount, port: int, photos: Path, version: str) -> tuple[str, str]:
+    """What the official validator says of its own test picture at level 2; and the path of the picture's service."""
+    picture = photos / "validator.png"
+    if not picture.exists():
+        paint_validator_picture(picture)
+    deadline = time.monotonic() + SEEN_S
+    while not (mount.files / "iiif" / picture.name).exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    service = service_of(mount, picture.name, port)
+    if version == "2.0":
+        service = service.replace("/iiif/3/", "/iiif/2/")
+    prefix, _, asset = service.strip("/").rpartition("/")
+    command = [
+        str(VALIDATOR / "python"), str(VALIDATOR / "iiif-validate.py"), "-s", f"127.0.0.1:{port}", "-p", prefix,
+        "-i", asset, "--version", version, "--level", "2", "-v",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr, service
+
+
 def test_the_official_validator(mount: Mount, port: int, photos: Path) -> None:
     """iiif-validator 1.0.5, Image API 3.0 level 2, on its own test picture: 33 tests.
 
@@ -87,19 +107,7 @@ def test_the_official_validator(mount: Mount, port: int, photos: Path) -> None:
     that the answer "MUST be as large as possible but not larger than the extracted region" (§4.2, `!w,h`). Its other
     four steps are asked here.
     """
-    picture = photos / "validator.png"
-    paint_validator_picture(picture)
-    deadline = time.monotonic() + SEEN_S
-    while not (mount.files / "iiif" / picture.name).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    service = service_of(mount, picture.name, port)
-    prefix, _, asset = service.strip("/").rpartition("/")
-    command = [
-        str(VALIDATOR / "python"), str(VALIDATOR / "iiif-validate.py"), "-s", f"127.0.0.1:{port}", "-p", prefix,
-        "-i", asset, "--version", "3.0", "--level", "2", "-v",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    said = done.stdout + done.stderr
+    said, service = validate(mount, port, photos, "3.0")
     assert re.findall(r"test (\w+) FAIL", said) == ["size_noup"], said
     assert "checkSize(result, '!2000,3000')" in said, "size_noup fails at another step"
     assert len(re.findall(r"test \w+ PASS", said)) == 32
@@ -107,6 +115,13 @@ def test_the_official_validator(mount: Mount, port: int, photos: Path) -> None:
         assert get(port, f"{service}/full/{size}/0/default.jpg").status == 400, size
     fitted = get(port, f"{service}/full/!2000,3000/0/default.png")
     assert Image.open(io.BytesIO(fitted.body)).size == (1000, 1000)
+
+
+def test_the_official_validator_of_version_2(mount: Mount, port: int, photos: Path) -> None:
+    """The same validator's tests of Image API 2.x at level 2, on iiif/2: all of them pass."""
+    said, _ = validate(mount, port, photos, "2.0")
+    assert re.findall(r"test (\w+) FAIL", said) == [], said
+    assert len(re.findall(r"test \w+ PASS", said)) >= 25, said
 
 
 def paint_validator_picture(path: Path) -> None:

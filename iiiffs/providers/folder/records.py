@@ -151,23 +151,24 @@ class Records:
     ) -> tuple[list[Row], dict[bytes, bytes]]:
         """`absent` with the rows that may match by content, and the digests of the entries that may match them.
 
-        Only entries that no inode explains are read, and only where a vanished file had their size and kind.
+        Only entries that no inode explains are read, and only where another file has or had their size and kind.
         """
         moved = {moved_key(row) for row in (*absent, *vanished)}
         puzzling = [seen for seen in fresh if not seen.is_folder and seen.size and moved_key(seen) not in moved]
         known = {row.id for row in absent}
         wanted = {(seen.kind, seen.size) for seen in puzzling}
         rows = [
-            row for row in self._ledger.rows_of_sizes({size for _, size in wanted}) if (row.kind, row.size) in wanted
+            row
+            for row in self._ledger.rows_of_sizes({size for _, size in wanted})
+            if (row.kind, row.size) in wanted and row.folder != here.row.id and row.id not in known
         ]
-        elsewhere = [
-            row for row in rows if row.folder != here.row.id and row.id not in known and self._is_absent(row, left)
-        ]
-        offered = {(row.kind, row.size) for row in (*elsewhere, *absent, *vanished) if row.digest}
+        offered = {(row.kind, row.size) for row in (*rows, *absent, *vanished) if row.digest}
         digests = {}
         for seen in puzzling:
             if (seen.kind, seen.size) in offered and (digest := self._digest(here, seen)):
                 digests[seen.name] = digest
+        found = set(digests.values())  # before anything is asked of the disk: of uncompressed files all have one size
+        elsewhere = [row for row in rows if row.digest in found and self._is_absent(row, left)]
         return [*absent, *elsewhere], digests
 
     def _digest(self, here: Located, seen: Observed) -> bytes | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 from iiiffs import __version__
 from iiiffs.cli import COMMANDS, exit_code_of
 from iiiffs.config import examine_config
 from iiiffs.errors import AlreadyRunning, ConfigError, MountRefused, NoDaemon, NoSuchName, StartError, StoreLocked
+from iiiffs.model.gallery import AccountName
+from iiiffs.state import State
+from iiiffs.sync.identity import FOLDER, Row
 
 needs_fuse = pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="/dev/fuse cannot be opened")
 
@@ -61,6 +66,7 @@ def test_help_names_every_command_and_every_command_takes_config(tmp_path: Path)
     groups = {
         "config": ("init", "check"),
         "cache": ("stats", "verify", "clear"),
+        "state": ("export", "import"),
         "webserver": ("nginx",),
         "viewer": ("install",),
     }
@@ -169,6 +175,45 @@ def test_cache_without_a_daemon(tmp_path: Path, config: Path) -> None:
     assert json.loads(verified.stdout) == {"checked": 0, "corrupt": 0}
     cleared = iiiffs(tmp_path, "cache", "clear", "--json", "--config", config)
     assert json.loads(cleared.stdout) == {"path": f"{tmp_path}/cache", "renditions": 0}
+
+
+def test_config_check_shows_slugs(tmp_path: Path, config: Path) -> None:
+    config.write_text(config.read_text() + 'slug = "shown"\n')
+    checked = iiiffs(tmp_path, "config", "check", "--config", str(config))
+    assert "account a: folder (path = " in checked.stdout
+    assert checked.stdout.count("read-only, shown as shown\n") == 1
+
+
+def test_state_without_a_daemon(tmp_path: Path, config: Path) -> None:
+    def state(verb: str, *arguments: str) -> tuple[int, str]:
+        done = iiiffs(tmp_path, "state", verb, str(tmp_path / "moved"), "--config", str(config), *arguments)
+        return done.returncode, done.stdout + done.stderr
+
+    assert state("export") == (
+        1,
+        f"iiiffs: {tmp_path}/state: there is no state; it begins with the first `iiiffs mount`\n",
+    )
+    assert not (tmp_path / "state").exists()
+    assert state("import") == (2, f"iiiffs: {tmp_path}/moved: cannot be read: No such file or directory\n")
+    held = State.open(tmp_path / "state")
+    for account in ("a", "b"):
+        row = Row(f"id of {account}", "", b"", FOLDER, 1, 2, 0, 0, 0, 0)
+        trio.run(held.ledger(AccountName(account)).commit, [row])
+    in_use = (4, f"iiiffs: {tmp_path}/state is in use by process {os.getpid()}; stop that one first (iiiffs umount)\n")
+    assert state("export") == in_use
+    held.close()
+    assert state("export") == (0, f"{tmp_path}/moved: 2 files and folders of a, b\n")
+    assert state("export") == (
+        2,
+        f"iiiffs: {tmp_path}/moved: is there already, and is left as it is; name a new file\n",
+    )
+    refused = (1, "iiiffs: the state knows files already; `--merge` keeps what it knows and adds the rest\n")
+    assert state("import") == refused
+    notice = f"notice: account b is not in {config}; ids belong to the account's name\n"
+    known = "account a: 0 files and folders, 1 known already\naccount b: 0 files and folders, 1 known already\n"
+    assert state("import", "--merge") == (0, known + notice)
+    shutil.rmtree(tmp_path / "state")
+    assert state("import") == (0, "account a: 1 files and folders\naccount b: 1 files and folders\n" + notice)
 
 
 def test_webserver_prints_the_whole_configuration(tmp_path: Path, config: Path) -> None:

@@ -22,6 +22,7 @@ from iiiffs.config import (
 )
 from iiiffs.config_values import ByteSize, parse_duration, parse_size, parse_web_url
 from iiiffs.errors import ConfigError
+from iiiffs.model.gallery import AccountName, AccountNames
 
 FOLDER = '[account.pictures]\nprovider = "folder"\npath = "/srv/photos"\naccess = "read"\n'
 
@@ -88,8 +89,8 @@ max_width = 800
 provider = "folder"
 path = "~/Pictures"
 list_timeout = "2 min"
-slug = "b"
-aliases = []
+slug = "shown"
+aliases = ["b", "older"]
 mode = "hybrid"
 [account."a.~"]
 provider = "folder"
@@ -109,7 +110,10 @@ access = "edit"
         True,
         800,
     )
-    assert [account.name for account in config.accounts] == ["b", "a.~"]
+    assert [account.names for account in config.accounts] == [
+        AccountNames(AccountName("b"), AccountName("shown"), (AccountName("b"), AccountName("older"))),
+        AccountNames(AccountName("a.~"), AccountName("a.~")),
+    ]
     assert config.accounts[0].paths == {"path": Path("/home/ada/Pictures")}
     assert config.accounts[0].list_timeout_s == 120
     assert notices(config) == (
@@ -120,7 +124,9 @@ access = "edit"
 
 
 BASE = 'an http or https URL without user, query and fragment, such as "https://photos.example.org/iiif"'
-NAME = 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."; rename the section'
+PART = 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."'
+NAME = PART + "; rename the section"
+ACCOUNT_A, ACCOUNT_B = (f'[account.{name}]\nprovider = "folder"\npath = "/{name}"\n' for name in "ab")
 BAD = {
     "unknown section": ('[cahce]\nsize = 1\n', 'cahce: unknown key; did you mean "cache"?'),
     "unknown key": ("[cache]\nsiez = 1\n", 'cache.siez: unknown key; did you mean "size"?'),
@@ -157,7 +163,19 @@ BAD = {
     "no path": ('[account.a]\nprovider = "folder"\n', 'account.a.path: missing; expected an absolute path or one that begins with "~"'),
     "folder key": ('[account.a]\nprovider = "folder"\npath = "/a"\npaht = "/b"\n', 'account.a.paht: unknown key; did you mean "path"?'),
     "access": ('[account.a]\nprovider = "folder"\npath = "/a"\naccess = "write"\n', 'account.a.access: expected "read", "add" or "edit", found "write"'),
-    "slug": ('[account.a]\nprovider = "folder"\npath = "/a"\nslug = "b"\n', "account.a.slug: not available in this version; remove it"),
+    "slug type": (ACCOUNT_A + "slug = 3\n", 'account.a.slug: expected a name such as "pictures", or "" for the name of the section, found 3'),
+    "slug": (ACCOUNT_A + 'slug = "b c"\n', f'account.a.slug: {PART}, found "b c"'),
+    "slug reserved": (ACCOUNT_A + 'slug = "index.html"\n', "account.a.slug: this name is the mount's own, found \"index.html\""),
+    "slug of another": (ACCOUNT_A + 'slug = "b"\n' + ACCOUNT_B, 'account.a.slug: "b" is a name of account.b; choose another one'),
+    "slugs swapped": (ACCOUNT_B + 'slug = "c"\n' + ACCOUNT_A + 'slug = "b"\n', 'account.a.slug: "b" is a name of account.b; choose another one'),
+    "same slug": (ACCOUNT_A + 'slug = "c"\n' + ACCOUNT_B + 'slug = "c"\n', 'account.b.slug: "c" is a name of account.a; choose another one'),
+    "aliases type": (ACCOUNT_A + 'aliases = "b"\n', 'account.a.aliases: expected a list of names such as ["old-name"], found "b"'),
+    "alias": (ACCOUNT_A + 'aliases = ["b", ".c"]\n', f'account.a.aliases: {PART}, found ".c"'),
+    "alias empty": (ACCOUNT_A + 'aliases = [""]\n', f'account.a.aliases: {PART}, found ""'),
+    "alias of another": (ACCOUNT_A + 'aliases = ["b"]\n' + ACCOUNT_B, 'account.a.aliases: "b" is a name of account.b; choose another one'),
+    "alias that is a slug": (ACCOUNT_A + 'slug = "c"\n' + ACCOUNT_B + 'aliases = ["c"]\n', 'account.b.aliases: "c" is a name of account.a; choose another one'),
+    "alias that is the name": (ACCOUNT_A + 'aliases = ["a"]\n', 'account.a.aliases: "a" is named twice; remove one'),
+    "alias twice": (ACCOUNT_A + 'aliases = ["c", "c"]\n', 'account.a.aliases: "c" is named twice; remove one'),
     "mode": ('[account.a]\nprovider = "folder"\npath = "/a"\nmode = "proxy"\n', "account.a.mode: not available in this version; remove it"),
     "poll": ('[account.a]\nprovider = "folder"\npath = "/a"\npoll = "5 s"\n', "account.a.poll: not available in this version; remove it"),
     "duration": ('[account.a]\nprovider = "folder"\npath = "/a"\nlist_timeout = "soon"\n', 'account.a.list_timeout: expected a duration such as "30 s" or a number of seconds, found "soon"'),
@@ -233,6 +251,9 @@ CHANGES_DOCUMENTS = {
     "iiif": ("[iiif]\ntile_size = 256\n" + FOLDER, True),
     "account": (FOLDER.replace("pictures", "photos"), True),
     "cache size": ('[cache]\nsize = "1 GiB"\n' + FOLDER, False),
+    "slug": (FOLDER + 'slug = "photos"\n', True),
+    "slug that is the name": (FOLDER + 'slug = "pictures"\n', False),
+    "aliases": (FOLDER + 'aliases = ["photos"]\n', False),
     "path of photos": (FOLDER.replace("/srv/photos", "/mnt/photos"), False),
     "slash": ('base_url = "http://127.0.0.1:8080/"\n' + FOLDER, False),
 }

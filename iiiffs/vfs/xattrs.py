@@ -1,0 +1,198 @@
+"""Extended attributes: what a file or directory is in IIIF, for programs that only know paths. Read-only.
+
+Names are told from memory: no provider is asked, so that `ls -l` and copying programs cost nothing. A value may take
+what reading the thing itself would. Names of others (`security.*`, `user.xdg.*`) are absent at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from iiiffs.errors import VersionChanged
+from iiiffs.iiif.parameters import OFFERED, Format
+from iiiffs.iiif.uris import Uris
+from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
+from iiiffs.sync.entries import IndexEntry, pairs
+from iiiffs.tree.nodes import (
+    AccountDir,
+    AlbumDir,
+    Document,
+    DocumentKind,
+    Node,
+    Original,
+    Page,
+    PresentationDir,
+    Rendition,
+    Root,
+    ServiceDir,
+    Thumbnail,
+)
+from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.documents import ROOT, Documents, album_of
+from iiiffs.vfs.reasons import Reasons
+
+PREFIX = "user."
+MIME_TYPE = "user.mime_type"
+ID = "user.iiiffs.id"
+URI = "user.iiiffs.uri"
+VERSION = "user.iiiffs.version"
+ETAG = "user.iiiffs.etag"
+STATE = "user.iiiffs.state"
+LIVE = "user.iiiffs.live"
+ERROR = "user.iiiffs.error"
+
+NAMES: Mapping[type[Node], tuple[str, ...]] = {
+    Root: (URI,),
+    AccountDir: (URI,),
+    AlbumDir: (ID, URI),
+    PresentationDir: (ID, URI),
+    ServiceDir: (ID, URI),
+    Original: (MIME_TYPE, ID, URI, VERSION, ETAG, STATE),
+    Rendition: (MIME_TYPE, URI),
+    Document: (MIME_TYPE, URI),
+    Page: (MIME_TYPE,),
+    Thumbnail: (MIME_TYPE,),
+}
+"""What each kind of node always has; LIVE and ERROR come and go."""
+
+JSON_LD = "application/ld+json"
+HTML = "text/html"
+ALBUMS_PAIRED = 64
+
+
+class ExtendedAttributes:
+    """Names and values of one mount's nodes."""
+
+    def __init__(self, galleries: Galleries, documents: Documents, reasons: Reasons) -> None:
+        self._galleries = galleries
+        self._uris: Uris = documents.rules.uris
+        self._reasons: Reasons | None = reasons if documents.rules.visibility.control else None
+        self._paired: OrderedDict[
+            tuple[AccountName, AlbumId], tuple[tuple[IndexEntry, ...], dict[AssetId, AssetId]]
+        ] = OrderedDict()
+
+    def names(self, node: Node) -> tuple[str, ...]:
+        """Exactly the names that `value` answers now; nobody is asked."""
+        names = NAMES.get(type(node), ())
+        if isinstance(node, Original) and self._live(node) is not None:
+            names = (*names, LIVE)
+        return (*names, ERROR) if self._error(node) is not None else names
+
+    async def value(self, node: Node, name: str) -> bytes | None:
+        """The value as UTF-8; None if `node` has no attribute of that name.
+
+        Errors: VersionChanged, AssetGone, ProviderUnreachable … for a `user.iiiffs.uri` that takes a question.
+        """
+        if not name.startswith(PREFIX) or name not in self.names(node):
+            return None
+        text = self._error(node) if name == ERROR else await self._text(node, name)
+        return None if text is None else text.encode("utf-8", "replace")
+
+    async def _text(self, node: Node, name: str) -> str | None:
+        match node:
+            case Original():
+                return await self._of_original(node, name)
+            case AlbumDir(account, album) | PresentationDir(account, album):
+                return album if name == ID else await self._album_uri(account, album)
+            case ServiceDir(account, asset, _, api):
+                uri = self._uris.service_2(account, asset) if api == 2 else self._uris.service(account, asset)
+                return asset if name == ID else uri
+            case Rendition(account, asset, _, canonical):
+                if name == URI:
+                    return self._uris.rendition(account, asset, canonical)
+                return OFFERED[Format(canonical.rpartition(".")[2])]
+            case Document():
+                return JSON_LD if name == MIME_TYPE else self._document_uri(node)
+            case Page():
+                return HTML
+            case Thumbnail():
+                return OFFERED[Format.PNG]
+            case Root():
+                return self._uris.root_collection()
+            case AccountDir(account):
+                return self._uris.account_collection(account)
+        return None
+
+    # ---- originals ------------------------------------------------------------------------------------------
+
+    async def _of_original(self, node: Original, name: str) -> str | None:
+        match name:
+            case "user.iiiffs.id":
+                return node.asset
+            case "user.iiiffs.version" | "user.iiiffs.etag":
+                return node.version
+            case "user.iiiffs.state":
+                return "local" if self._galleries[node.account].capabilities.local else "remote"
+            case "user.iiiffs.live":
+                return self._live(node)
+        asset = await self._asset(node)
+        if name == URI:
+            return await self._original_uri(node.account, asset)
+        known = self._galleries[node.account].facts_reader.known(asset)
+        return asset.media_type if known is None else known.media_type
+
+    async def _asset(self, node: Original) -> Asset:
+        """The asset in the node's version; from the index if it is there. Errors: VersionChanged, AssetGone."""
+        gallery = self._galleries[node.account]
+        known = None if gallery.library is None else gallery.library.index.entry(node.asset)
+        if known is not None and known.asset.version == node.version:
+            return known.asset
+        asset = await gallery.asset(node.asset)
+        if asset.version != node.version:
+            raise VersionChanged(f"{asset.name} has changed since it was looked up")
+        return asset
+
+    async def _original_uri(self, account: AccountName, asset: Asset) -> str:
+        """The image service of what has one, else where the file itself is."""
+        gallery = self._galleries[account]
+        if (await gallery.facts(asset)).extent is not None:
+            return self._uris.service(account, asset.id)
+        path = await gallery.path(await gallery.album(asset.album))
+        name: str | None = asset.name
+        if not gallery.capabilities.real_names:
+            name = (await gallery.names(asset.album)).name_of(asset.id)
+        return self._uris.place(account, (*path, asset.name if name is None else name))
+
+    def _live(self, node: Original) -> str | None:
+        """The id of the video that a still moves in; from the index, an album's pairs once a change of it."""
+        library = self._galleries[node.account].library
+        known = None if library is None else library.index.entry(node.asset)
+        if library is None or known is None or not known.asset.is_image:
+            return None
+        key, entries = (node.account, known.asset.album), library.index.album_entries(known.asset.album)
+        kept = self._paired.get(key)
+        if kept is None or kept[0] is not entries:
+            kept = self._paired[key] = (entries, pairs(entries))
+            while len(self._paired) > ALBUMS_PAIRED:
+                self._paired.popitem(last=False)
+        return kept[1].get(node.asset)
+
+    # ---- albums and documents -------------------------------------------------------------------------------
+
+    async def _album_uri(self, account: AccountName, album: AlbumId) -> str:
+        """The manifest; the collection of an album that only holds albums."""
+        listing = await self._galleries[account].listing(album)
+        if listing.albums and not any(asset.is_media for asset in listing.assets):
+            return self._uris.collection(account, album)
+        return self._uris.manifest(account, album)
+
+    def _document_uri(self, node: Document) -> str:
+        match node.kind:
+            case DocumentKind.MANIFEST:
+                album, part = album_of(node.owner)
+                if part is not None:
+                    return self._uris.part_manifest(node.account, album, part)
+                return self._uris.manifest(node.account, album)
+            case DocumentKind.INFO:
+                return f"{self._uris.service(node.account, AssetId(node.owner))}/info.json"
+            case DocumentKind.INFO_2:
+                return f"{self._uris.service_2(node.account, AssetId(node.owner))}/info.json"
+        if node.account == ROOT:
+            return self._uris.root_collection()
+        if not node.owner:
+            return self._uris.account_collection(node.account)
+        return self._uris.collection(node.account, AlbumId(node.owner))
+
+    def _error(self, node: Node) -> str | None:
+        return None if self._reasons is None else self._reasons.of(node)

@@ -39,6 +39,8 @@ from iiiffs.vfs.pictures import Picture
 log = logging.getLogger(__name__)
 
 INPUTS_KEPT = 1024
+MOVED_S = 1.5
+"""So long after a folder was moved an answer about its old place may still be kept; a little more than `fresh_s`."""
 READS_MAX = 3
 ROOT = AccountName("")
 
@@ -164,9 +166,11 @@ class Documents:
 
     async def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
         """Computed once for a listing object, and again when a file of the account turned out to be no picture, or a
-        folder has got another name or place."""
-        moves = 0 if gallery.library is None else gallery.library.moves
-        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.facts_reader.serial, path, moves)
+        folder has got another name or place: then once more a little later, for an answer of before may still arrive."""
+        moves = (0, True)
+        if gallery.library is not None:
+            moves = gallery.library.moves, trio.current_time() - gallery.library.moved_s > MOVED_S
+        key, state = (gallery.account, listing.album.id), (listing.etag, gallery.facts_reader.serial, path, *moves)
         known = self._inputs_of.get(key)
         if known is None or known[0] != state:
             known = self._inputs_of[key] = (state, await self._computed_inputs(gallery, listing, path))

@@ -99,7 +99,13 @@ class Gallery:
         self._albums: OrderedDict[AlbumId, tuple[Album, float]] = OrderedDict()
         if provider.capabilities.folders:
             source = Source(
-                self.root, self._present_album, self.listing, self.with_facts, self.facts_reader.known_of, privacy
+                root=self.root,
+                album=self._present_album,
+                listing=self.listing,
+                with_facts=self.with_facts,
+                known_facts=self.facts_reader.known_of,
+                moved=partial(self.expire, None),
+                privacy=reading.privacy,
             )
             self.library = Library(names.name, catalogue, source, deadlines.list_s)
 

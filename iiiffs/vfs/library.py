@@ -45,13 +45,16 @@ TOP_VIEWS = {"timeline": TIMELINE, "favorites": FAVORITES, "tags": TAGS}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a library comes from: the account's present listings and facts, asked for by the crawler only."""
+    """Where a library comes from: the account's present listings and facts, asked for by the crawler only.
+
+    `moved` is told that folders have got other names or places."""
 
     root: Callable[[], Awaitable[Album]]
     album: Callable[[AlbumId], Awaitable[Album]]
     listing: Callable[[AlbumId], Awaitable[Listing]]
     with_facts: Callable[[AlbumId], Awaitable[tuple[AlbumNames, dict[AssetId, Facts]]]]
     known_facts: Callable[[Listing], Awaitable[dict[AssetId, Facts]]]
+    moved: Callable[[], None]
     privacy: Privacy = PRIVATE
 
 
@@ -78,7 +81,8 @@ class Library:
         self.index = LibraryIndex()
         self.albums_read = 0
         self.moves = 0
-        """Raised whenever folders came, went, or got other names or places: paths may be others now."""
+        """Raised whenever a folder got another name or place, or went: paths may be others now."""
+        self.moved_s = float("-inf")
         self._account = account
         self._catalogue = catalogue
         self._source = source
@@ -251,8 +255,10 @@ class Library:
         entries = await self._entries(listing, facts)
         self.index.replace_album(listing.album.id, entries)
         known = self._catalogue.listing(self._account, listing.album.id)
-        if known is None or _places(known) != _places(listing):
+        if known is not None and _places(known) != _places(listing):
             self.moves += 1
+            self.moved_s = trio.current_time()
+            self._source.moved()
         self._catalogue.put_listing(self._account, listing)
         self._settle()
 

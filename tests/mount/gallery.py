@@ -27,7 +27,7 @@ SECRETS = ("Eve Example", "Ada Maker", "Leica", "M11", "SN-4711", "SN-4712", "SN
 """All that `told_exif` and `told_packet` tell of people, creators, cameras and places."""
 
 
-def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image:
+def quarters(size: tuple[int, int] = (160, 120), mode: str = "RGB") -> Image.Image:
     """Four quarters of four colours, so that a turned picture is told from an upright one."""
     image = Image.new("RGB", size)
     width, height = size[0] // 2, size[1] // 2
@@ -35,6 +35,11 @@ def quarters(size: tuple[int, int] = (64, 48), mode: str = "RGB") -> Image.Image
         left, top = place % 2 * width, place // 2 * height
         ImageDraw.Draw(image).rectangle((left, top, left + width, top + height), fill=colour)
     return image.convert(mode)
+
+
+def deep_ramp(height: int) -> list[int]:
+    """The 16-bit values of the rows of "11 deep.png", from black to white."""
+    return [round(65535 * row / (height - 1)) for row in range(height)]
 
 
 def taken(moment: str, zone: str | None = None) -> Image.Exif:
@@ -71,15 +76,17 @@ def told_packet() -> bytes:
     )
 
 
-def clip(size: tuple[int, int] = (96, 64), frames: int = 10, format_: str = "mp4", **tags: str) -> bytes:
+def clip(
+    size: tuple[int, int] = (96, 64), frames: int = 10, format_: str = "mp4", tags: Mapping[str, str] | None = None
+) -> bytes:
     """A video of ten frames a second."""
     buffer = BytesIO()
     with av.open(buffer, "w", format=format_, options={"movflags": "use_metadata_tags"}) as container:
-        container.metadata.update(tags)
+        container.metadata.update(tags or {})
         stream = container.add_stream("libx264" if format_ == "mp4" else "mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for number in range(frames):
-            frame = av.VideoFrame.from_image(quarters(size))
+            frame = av.VideoFrame.from_image(quarters(size))  # type: ignore[no-untyped-call]
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
@@ -91,6 +98,7 @@ def sound(format_: str, codec: str, seconds: int = 2) -> bytes:
     buffer, rate = BytesIO(), 48_000
     with av.open(buffer, "w", format=format_) as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, av.AudioStream)
         stream.layout = "mono"
         for number in range(seconds * rate // 1000):
             frame = av.AudioFrame(format="fltp", layout="mono", samples=1000)
@@ -119,31 +127,38 @@ class Shown:
 
 
 MIXED: Mapping[str, Shown] = {
-    "01 told.jpg": Shown((64, 48), day="2024-06-01"),
-    "02 turned.jpg": Shown((48, 64), day="2024-06-02"),
-    "03 live.heic": Shown((64, 48), day="2024-06-02"),
-    "04 live.jpg": Shown((64, 48), day="2024-06-02"),
-    "05.avif": Shown((64, 48)),
-    "06 pages.tif": Shown((64, 48), pages=((64, 48), (48, 64), (32, 32))),
-    "07.jp2": Shown((64, 48)),
-    "08.gif": Shown((64, 48)),
-    "09 beside.webp": Shown((64, 48)),
-    "10.bmp": Shown((64, 48)),
-    "11 deep.png": Shown((64, 48)),
-    "12 press.jpg": Shown((64, 48)),
+    "01 told.jpg": Shown((160, 120), day="2024-06-01"),
+    "02 turned.jpg": Shown((120, 160), day="2024-06-02"),
+    "03 live.heic": Shown((160, 120), day="2024-06-02"),
+    "04 live.jpg": Shown((160, 120), day="2024-06-02"),
+    "05.avif": Shown((160, 120)),
+    "06 pages.tif": Shown((160, 120), pages=((160, 120), (120, 160), (96, 96))),
+    "07.jp2": Shown((160, 120)),
+    "08.gif": Shown((160, 120)),
+    "09 beside.webp": Shown((160, 120)),
+    "10.bmp": Shown((160, 120)),
+    "11 deep.png": Shown((160, 120)),
+    "12 press.jpg": Shown((160, 120)),
     "13 clip.mp4": Shown((96, 64), played="Video", seconds=1.0, day="2024-06-04"),
     "14 tune.mp3": Shown(None, played="Sound", seconds=2.0),
     "15 tune.m4a": Shown(None, played="Sound", seconds=2.0),
-    "20 big.tif": Shown((64, 48)),
+    "20 big.tif": Shown((160, 120)),
 }
 """File -> canvas; in natural order, which is that of the album. `day`: as the file itself says."""
 BESIDE = ("03 live.mov", "04 live.MOV", "09 beside.webp.xmp", "notes.txt")
 """Files of the album that have no canvas of their own."""
 UNTOLD_S = 1_717_416_000
 """2024-06-03T12:00:00Z: the mtime of all of them."""
-TURNED = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-          8: Image.Transpose.ROTATE_270}  # fmt: skip
+TURNED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 """EXIF orientation -> how the upright picture is turned before it is stored. Rule: EXIF 2.32 §4.6.4 A."""
 
 OWNED = """label = { en = "Harbour", de = "Hafen" }
@@ -173,7 +188,7 @@ def write_mixed(folder: Path) -> None:
     image.save(folder / "04 live.jpg", exif=taken("2024:06:02 11:00:00"))
     (folder / "04 live.MOV").write_bytes(clip(format_="mov"))
     image.save(folder / "05.avif")
-    pages = [quarters((48, 64)), quarters((32, 32))]
+    pages = [quarters((120, 160)), quarters((96, 96))]
     image.save(folder / "06 pages.tif", save_all=True, append_images=pages)
     image.save(folder / "07.jp2")
     image.convert("P", palette=Image.Palette.ADAPTIVE).save(
@@ -182,9 +197,10 @@ def write_mixed(folder: Path) -> None:
     image.save(folder / "09 beside.webp")
     (folder / "09 beside.webp.xmp").write_bytes(sidecar("harbour", 5))
     image.save(folder / "10.bmp")
-    Image.linear_gradient("L").resize((64, 48)).convert("I;16").save(folder / "11 deep.png")
+    rows = b"".join(value.to_bytes(2, "little") * image.width for value in deep_ramp(image.height))
+    Image.frombytes("I;16", image.size, rows).save(folder / "11 deep.png")
     quarters(mode="CMYK").save(folder / "12 press.jpg", quality=95)
-    (folder / "13 clip.mp4").write_bytes(clip(creation_time="2024-06-04T08:00:00Z"))
+    (folder / "13 clip.mp4").write_bytes(clip(tags={"creation_time": "2024-06-04T08:00:00Z"}))
     (folder / "14 tune.mp3").write_bytes(sound("mp3", "libmp3lame"))
     (folder / "15 tune.m4a").write_bytes(sound("mp4", "aac"))
     image.save(folder / "20 big.tif", big_tiff=True)

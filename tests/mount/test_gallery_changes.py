@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +162,11 @@ def test_a_sidecar_that_comes_changes_and_goes(mount: Mount, photos: Path) -> No
         return read_json(album / "manifest.json")["items"][0]["label"]
 
     for album in (folder, month):
-        eventually(lambda album=album: label(album) == {"none": ["a.jpg"]})
+        eventually(partial(label, album), lambda told: told == {"none": ["a.jpg"]})
     before = [(album / "manifest.json").stat() for album in (folder, month)]
     xmp.write_bytes(sidecar("quay", 5))
     for album in (folder, month):
-        eventually(lambda album=album: label(album) == {"en": ["At the quay"], "fr": ["Au quay"]})
+        eventually(partial(label, album), lambda told: told == {"en": ["At the quay"], "fr": ["Au quay"]})
     after = [(album / "manifest.json").stat() for album in (folder, month)]
     for old, new in zip(before, after, strict=True):
         assert new.st_ino != old.st_ino and new.st_mtime_ns - old.st_mtime_ns >= 10**9
@@ -178,7 +179,7 @@ def test_a_sidecar_that_comes_changes_and_goes(mount: Mount, photos: Path) -> No
     xmp.unlink()
     eventually(lambda: "mole" not in names(tags))
     for album in (folder, month):
-        eventually(lambda album=album: label(album) == {"none": ["a.jpg"]})
+        eventually(partial(label, album), lambda told: told == {"none": ["a.jpg"]})
     eventually(lambda: (folder / "a.jpg").stat().st_nlink == 2)
 
 

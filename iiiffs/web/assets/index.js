@@ -298,10 +298,12 @@
     element.src = url;
     $("stage").replaceChildren(element);
   }
-  function showVideo(image) {
-    const element = make("video", { controls: true, playsInline: true, preload: "metadata" });
+  function showPlayed(image) {
+    const isVideo = image.body.type === "Video";
+    const element = make(isVideo ? "video" : "audio", { controls: true, preload: "metadata" });
+    if (isVideo) element.playsInline = true;
     element.setAttribute("aria-label", image.name);
-    if (image.thumbnail) element.poster = image.thumbnail;
+    if (isVideo && image.thumbnail) element.poster = image.thumbnail;
     element.src = local(image.body.id);
     $("stage").replaceChildren(element);
   }
@@ -348,7 +350,7 @@
     if (!wasOpen) dialog.showModal();
     // A button that has just been disabled would let the focus fall out of the dialog.
     if (!wasOpen || focused?.disabled) $("stage").focus({ preventScroll: true });
-    if (image.body?.type === "Video" && isWeb(image.body.id)) showVideo(image);
+    if (["Video", "Sound"].includes(image.body?.type) && isWeb(image.body.id)) showPlayed(image);
     else if (isWeb(image.service)) showDeep(image, ours);
     else if (isWeb(image.body?.id)) showPlain(image);
     else sayInViewer("There is no picture of this file.");

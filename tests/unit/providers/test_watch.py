@@ -45,7 +45,7 @@ def in_trio(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """It is so. For what no event tells."""
-    while not holds():  # noqa: ASYNC110
+    while not holds():
         await trio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""Views over the index: timeline, tags, favorites and search; sidecars, iiif.toml, live photos, parts; and the watcher."""
+"""Views over the index: timeline, tags, favorites and search; sidecars, iiif.toml, parts; and the watcher."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class Documents:
 
     async def _manifest_inputs(self, gallery: Gallery, listing: Listing, path: tuple[str, ...]) -> bytes:
         """Computed once for a listing object, and again when a file of the account turned out to be no picture, or a
-        folder has got another name or place: then once more a little later, for an answer of before may still arrive."""
+        folder has got another name or place: then once more a little later, for an old answer may come late."""
         moves = (0, True)
         if gallery.library is not None:
             moves = gallery.library.moves, trio.current_time() - gallery.library.moved_s > MOVED_S

@@ -226,22 +226,29 @@ class Library:
         return known is not None and known.etag == listing.etag
 
     async def album_seen(self, album: AlbumId) -> None:
-        """The index holds what is in the album now, with folders that are new or gone below it."""
+        """The index holds what is in the album now, with folders that are new, renamed or gone below it.
+
+        A renamed folder is gone until the folder above it was listed, so it may have been forgotten: it is crawled.
+        """
         before = self._catalogue.listing(self._account, album)
         try:
             names, facts = await self._source.with_facts(album)
         except AssetGone:
-            self.forget(album)
+            await self.forget_gone(album)
             return
         await self._take(names.listing, facts)
-        old = {below.id for below in before.albums} if before is not None else set[AlbumId]()
-        new = {below.id for below in names.listing.albums}
-        for gone in old - new:
-            try:
-                await self._source.album(gone)  # moved: then it is below another folder, and stays known
-            except AssetGone:
-                self.forget(gone)
-        await self._crawl(list(new - old), everything=False)
+        old = {below.id: below.title for below in before.albums} if before is not None else {}
+        new = {below.id: below.title for below in names.listing.albums}
+        for gone in old.keys() - new.keys():
+            await self.forget_gone(gone)
+        await self._crawl([below for below in new if old.get(below) != new[below]], everything=False)
+
+    async def forget_gone(self, album: AlbumId) -> None:
+        """The album is forgotten if it is not there now; one that was moved is below another folder, and stays known."""
+        try:
+            await self._source.album(album)
+        except AssetGone:
+            self.forget(album)
 
     def forget(self, album: AlbumId) -> None:
         """The album is gone, with all that was known below it."""

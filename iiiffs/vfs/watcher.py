@@ -16,6 +16,7 @@ from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.library import Library
 
 log = logging.getLogger(__name__)
 
@@ -83,12 +84,18 @@ class Watcher:
             albums |= gallery.albums_kept()
             gallery.expire(None)
             if library is not None and library.is_whole:
-                await library.crawl_again(trusting=False)
+                await self._crawl_again(library)
         for album in albums:
             try:
                 await self._look_at(album)
             except IiiffsError as error:
                 log.debug("%s: %s changed, and could not be looked at: %s", gallery.name, album, error)
+
+    async def _crawl_again(self, library: Library) -> None:
+        try:
+            await library.crawl_again(trusting=False)
+        except IiiffsError as error:
+            log.info("%s: not all folders could be looked at: %s", self._gallery.name, error)
 
     async def _look_at(self, album: AlbumId) -> None:
         gallery, library = self._gallery, self._gallery.library
@@ -98,7 +105,7 @@ class Watcher:
             after = await gallery.names(album)
         except AssetGone:
             if library is not None:
-                library.forget(album)
+                await library.forget_gone(album)
             after = None
         else:
             if library is not None and library.is_whole:

@@ -108,16 +108,10 @@ MIRADOR_FAULT = "Accessing element.ref was removed in React 19"
 UNIVERSAL_VIEWER_FAULT = "/images/data:image/gif;base64,"
 
 
-@pytest.mark.parametrize(
-    ("viewer", "ready", "fault"),
-    [
-        ("Open in Mirador", ".mirador-viewer canvas", MIRADOR_FAULT),
-        ("Open in Universal Viewer", "#uv canvas", UNIVERSAL_VIEWER_FAULT),
-    ],
-)
-def test_viewers_open_the_manifest(browser_page: BrowserPage, site: Site, viewer: str, ready: str, fault: str) -> None:
-    seen = browser_page(site.url + site.folder, "viewer.mjs", viewer=viewer, ready=ready)
-    assert [trouble for trouble in seen.troubles if fault not in trouble] == []
+def test_mirador_opens_the_manifest(browser_page: BrowserPage, site: Site) -> None:
+    """Universal Viewer asks for iiif/2, which this plain tree has not: test_mount.py opens it on a mount."""
+    seen = browser_page(site.url + site.folder, "viewer.mjs", viewer="Open in Mirador", ready=".mirador-viewer canvas")
+    assert [trouble for trouble in seen.troubles if MIRADOR_FAULT not in trouble] == []
     assert "Alps & lakes" in str(seen.value["text"])
     assert any("/iiif/3/a1/" in url for url in seen.images)
     assert seen.hosts == [site.url.removeprefix("http://")]

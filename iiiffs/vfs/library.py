@@ -244,7 +244,7 @@ class Library:
         await self._crawl([below for below in new if old.get(below) != new[below]], everything=False)
 
     async def forget_gone(self, album: AlbumId) -> None:
-        """The album is forgotten if it is not there now; one that was moved is below another folder, and stays known."""
+        """The album is forgotten if it is not there now; one that was moved is below another one, and stays known."""
         try:
             await self._source.album(album)
         except AssetGone:

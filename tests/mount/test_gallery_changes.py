@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,20 @@ def test_a_moved_folder_in_the_timeline(mount: Mount, photos: Path, base_url: st
     eventually(lambda: downloads(month) == ["Elsewhere/inner/a.jpg", "Elsewhere/b.jpg"])
     assert [(month / name).stat().st_ino for name in ("a.jpg", "b.jpg")] == inodes
     eventually(lambda: answers(base_url, uri_of(month / "manifest.json")), deadline_s=SERVED_S)
+
+
+def test_no_picture_is_lost_from_the_timeline_by_renaming_folders(mount: Mount, photos: Path) -> None:
+    """Whichever of the changed folders is looked at first: one of another name is gone until its parent is listed."""
+    wanted = 12
+    for number in range(wanted // 2):
+        dated(photos / f"Old {number}" / "inner" / f"a{number}.jpg", 2040)
+        dated(photos / f"Old {number}" / f"b{number}.jpg", 2040)
+    month = mount.account / "timeline" / "2040" / "2040-05"
+    eventually(lambda: len(downloads(month)) == wanted)
+    for number in range(wanted // 2):
+        (photos / f"Old {number}").rename(photos / f"New {number}")
+        eventually(lambda: sum(path.startswith("New") for path in downloads(month)), partial(eq, 2 * number + 2))
+        assert len(downloads(month)) == wanted
 
 
 def test_a_deleted_tree_is_gone_from_the_timeline(mount: Mount, photos: Path) -> None:

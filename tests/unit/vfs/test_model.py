@@ -237,9 +237,8 @@ class ChangingFolder(RuleBasedStateMachine):
         assert len(ids) == len(set(ids))
         self.known |= set(ids)
         self.gone = self.known - set(ids)
-        assert sorted(found.timeline) == sorted(
-            str(file.id) for path, file in found.files.items() if path.endswith(".jpg")
-        )
+        pictures = [str(file.id) for path, file in found.files.items() if path.endswith(".jpg")]
+        assert sorted(found.timeline) == sorted(pictures)
         self._remember(found.nodes)
 
     @invariant()

@@ -6,6 +6,7 @@ import getpass
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -14,6 +15,9 @@ from iiiffs.errors import ConfigError
 
 if TYPE_CHECKING:
     from iiiffs.config import Config
+
+DEFAULT_PORT = 8080
+LOOPBACK = ("127.0.0.1", "localhost")
 
 app = typer.Typer(no_args_is_help=True, help="Print a web server's configuration for a mount.")
 
@@ -27,8 +31,13 @@ def _group() -> None:
 def nginx(
     root: Annotated[Path, typer.Option("--root", metavar="MOUNTPOINT", help="The mount to serve.")],
     listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="A loopback address: the mount is private.")
-    ] = "127.0.0.1:8080",
+        str | None,
+        typer.Option(
+            "--listen",
+            metavar="HOST:PORT",
+            help="A loopback address: the mount is private.  [default: base_url's if that is one, else 127.0.0.1:8080]",
+        ),
+    ] = None,
     run_dir: Annotated[
         Path | None,
         typer.Option("--run-dir", metavar="DIR", help="For nginx's pid and temporary files.  [default: STATE/nginx]"),
@@ -51,7 +60,14 @@ def nginx(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--run-dir: {folder} cannot be made: {error.strerror}") from None
-    typer.echo(nginx_text(read, root, listen, folder, user), nl=False)
+    typer.echo(nginx_text(read, root, listen or own_address(read.base_url), folder, user), nl=False)
+
+
+def own_address(base_url: str) -> str:
+    """Where ids that begin with `base_url` are answered on this machine: its own port if it names one of loopback."""
+    parts = urlsplit(base_url)
+    port = parts.port or DEFAULT_PORT
+    return f"127.0.0.1:{port if parts.hostname in LOOPBACK else DEFAULT_PORT}"
 
 
 def nginx_text(config: Config, root: Path, listen: str, run_dir: Path, user: str | None = None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -281,7 +282,7 @@ class Daemon:
             },
             "render": {"rendered": self.renditions.rendered, **asdict(render)},
             "cache": asdict(self._stores.cache.stats()),
-            "memory": {"bodies_bytes": self.bodies.bytes_held},
+            "memory": {"bodies_bytes": self.bodies.bytes_held, "objects": sys.getallocatedblocks()},
             "loop": {
                 "lag_max_s": round(self.lag.max_s, 3),
                 "lag_minute_s": round(self.lag.recent_s(time.monotonic()), 3),

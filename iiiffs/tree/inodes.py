@@ -21,6 +21,8 @@ from iiiffs.tree.nodes import Node, Root, node_key
 ROOT_NUMBER = 1
 RESERVED_MAX = 1024
 """Numbers up to here are never given out: FUSE keeps 1, and small numbers are easy to mistake for others."""
+SLOTS_KEPT = 4096
+"""A table that never held more inodes is not worth making smaller."""
 
 
 class Inode:
@@ -41,6 +43,7 @@ class InodeTable:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._live: dict[int, Inode] = {}
+        self._slots = SLOTS_KEPT
 
     def __len__(self) -> int:
         return len(self._live)
@@ -72,6 +75,7 @@ class InodeTable:
         inode = self._live.get(number)
         if inode is None:
             inode = self._live[number] = Inode(number, node, attributes)
+            self._slots = max(self._slots, len(self._live))
         else:
             inode.attributes = attributes
         inode.lookups += 1
@@ -86,6 +90,14 @@ class InodeTable:
             inode.lookups -= count
             if inode.lookups <= 0 and number != ROOT_NUMBER:
                 del self._live[number]
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Give back the room of a storm that is over: a dict grows with its entries, but never shrinks with them."""
+        held = len(self._live)
+        if self._slots > SLOTS_KEPT and held * 4 < self._slots:
+            self._live = dict(self._live)
+            self._slots = max(held, SLOTS_KEPT)
 
 
 def _hashed(key: bytes, text: bytes) -> int:

@@ -85,17 +85,27 @@ class RenditionStore:
             self._touch(key)
         return found
 
+    def has(self, key: bytes) -> bool:
+        """True if `peek` would find it. No use of it."""
+        decided, entry = self._writer.find(self._table.name, key)
+        return entry is not None if decided else self._read(key, with_data=False)[0] is not None
+
     def get(self, key: bytes) -> bytes | None:
         """Exactly the bytes that were put in; None if absent. Damaged ones are counted, deleted and absent."""
+        found = self.find(key)
+        return None if found is None else found[0]
+
+    def find(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """As `get`: the bytes and their digest."""
         decided, entry = self._writer.find(self._table.name, key)
-        waiting: bytes | None = None if entry is None else entry.data
-        data = waiting if decided else self._checked(key)
-        if data is None:
+        waiting: tuple[bytes, bytes] | None = None if entry is None else (entry.data, entry.digest)
+        found = waiting if decided else self._checked(key)
+        if found is None:
             self._misses += 1
             return None
         self._hits += 1
         self._touch(key)
-        return data
+        return found
 
     async def put(self, key: bytes, group: bytes, label: str, data: bytes) -> StoredRendition:
         """Readers see it from now on; waits while too much waits to be committed. What it was stored as.
@@ -105,11 +115,16 @@ class RenditionStore:
         await self._writer.wait_for_room(len(data))
         return self.put_nowait(key, group, label, data)
 
-    def put_nowait(self, key: bytes, group: bytes, label: str, data: bytes) -> StoredRendition:
-        """As `put`, but where too much waits already it is not kept, which is counted. What it would be stored as."""
+    def put_nowait(
+        self, key: bytes, group: bytes, label: str, data: bytes, digest: bytes | None = None
+    ) -> StoredRendition:
+        """As `put`, but where too much waits already it is not kept, which is counted. What it would be stored as.
+
+        `digest`: `digest_of(data)` by somebody who knows it already.
+        """
         if not 1 <= len(key) <= KEY_BYTES_MAX or len(group) > GROUP_BYTES_MAX:
             raise ValueError(f"key of {len(key)} bytes, group of {len(group)} bytes")
-        digest = digest_of(data)
+        digest = digest or digest_of(data)
         if self._is_too_large(len(data)) or not self._writer.has_room(len(data)):
             self._writer.drop_put()
             if self.peek(key) is not None:
@@ -123,6 +138,12 @@ class RenditionStore:
     def delete(self, key: bytes) -> None:
         """The key is absent."""
         self._writer.delete(self._table.name, key)
+
+    def has_spare(self, size_bytes: int) -> bool:
+        """True if that much more can be kept without an older value going for it, and without anybody waiting."""
+        stats = self.stats()
+        waiting_bytes = self._writer.backlog_bytes
+        return stats.used_bytes + waiting_bytes + size_bytes <= stats.quota_bytes and self._writer.has_room(size_bytes)
 
     def labels(self, group: bytes) -> list[tuple[str, int, bytes]]:
         """(label, size in bytes, digest) of what there is of a group, by label. No use of any of them."""
@@ -200,14 +221,15 @@ class RenditionStore:
             self._writer.wake()
             return None, None
 
-    def _checked(self, key: bytes) -> bytes | None:
+    def _checked(self, key: bytes) -> tuple[bytes, bytes] | None:
         record, stored = self._read(key, with_data=True)
         if record is None and stored is None:
             return None
         data = None if record is None or stored is None else checked(record, stored)
-        if data is None:
+        if record is None or data is None:
             self._forget_corrupt(key)
-        return data
+            return None
+        return data, record.digest
 
     def _forget_corrupt(self, key: bytes) -> None:
         self._corrupt += 1

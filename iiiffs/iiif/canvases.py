@@ -7,6 +7,7 @@ body and its poster as placeholder; sound has a duration alone. What cannot be s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf
 
 from iiiffs.iiif.description import (
@@ -106,7 +107,8 @@ def canvases(rules: CanvasRules, item: CanvasItem) -> list[dict[str, object]]:
     """The Canvases of `item`, with the ids of `canvas_assets`; none for what cannot be shown."""
     if not item.canvas_assets:
         return []
-    said = replace(item, description=shown(item.description, rules.privacy))
+    description = shown(item.description, rules.privacy)
+    said = item if description is item.description else replace(item, description=description)
     if item.is_played and item.original is not None and item.duration_s is not None:
         return [_played(rules, said, item.original, max(0.001, round(item.duration_s, 3)))]
     if item.extent is None:
@@ -223,7 +225,7 @@ def painting_page(canvas: str, body: dict[str, object]) -> dict[str, object]:
 
 def _image(rules: CanvasRules, asset: AssetId, extent: Extent) -> dict[str, object]:
     """The body: as large as the limits let it be, with the services of both Image APIs, for viewers of either age."""
-    service_id, size = rules.uris.service(rules.account, asset), fitted(extent, rules.limits, upscale=False)
+    service_id, size = rules.uris.service(rules.account, asset), _painted(extent, rules.limits)
     older = {"@id": rules.uris.service_2(rules.account, asset), "@type": "ImageService2", "profile": PROFILE_2}
     return {
         "id": f"{service_id}/full/max/0/default.jpg",
@@ -235,6 +237,20 @@ def _image(rules: CanvasRules, asset: AssetId, extent: Extent) -> dict[str, obje
     }
 
 
+@lru_cache(maxsize=256)
+def _painted(extent: Extent, limits: Limits) -> Extent:
+    """How large it is painted. The pictures of an album have few extents."""
+    return fitted(extent, limits, upscale=False)
+
+
+@lru_cache(maxsize=256)
+def _listed(extent: Extent, limits: Limits) -> tuple[Extent, list[dict[str, int]]]:
+    """A thumbnail's size, and all listed ones: one object for equal extents, which nobody may change."""
+    listed = sizes(extent, limits)
+    chosen = next((size for size in listed if max(size.width, size.height) >= THUMBNAIL_SIDE_PX), listed[-1])
+    return chosen, [{"width": size.width, "height": size.height} for size in listed]
+
+
 def service(service_id: str) -> dict[str, object]:
     """The reference to an image service."""
     return {"id": service_id, "type": "ImageService3", "profile": PROFILE}
@@ -242,12 +258,8 @@ def service(service_id: str) -> dict[str, object]:
 
 def thumbnails(thumbnail: Thumbnail, limits: Limits) -> list[dict[str, object]]:
     """The value of `thumbnail`: one Image of a listed size, with its service, so that viewers may choose another."""
-    listed = sizes(thumbnail.extent, limits)
-    chosen = next((size for size in listed if max(size.width, size.height) >= THUMBNAIL_SIDE_PX), listed[-1])
-    offered = {
-        **service(thumbnail.service_id),
-        "sizes": [{"width": size.width, "height": size.height} for size in listed],
-    }
+    chosen, listed = _listed(thumbnail.extent, limits)
+    offered = {**service(thumbnail.service_id), "sizes": listed}
     return [
         {
             "id": f"{thumbnail.service_id}/full/{chosen.width},{chosen.height}/0/default.jpg",

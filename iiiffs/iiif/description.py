@@ -13,7 +13,7 @@ from functools import lru_cache
 from html import escape
 from typing import Literal
 
-from iiiffs.model.description import NOTHING_SAID, Description, Words
+from iiiffs.model.description import Description, Words
 
 Texts = tuple[tuple[str, tuple[str, ...]], ...]
 """Pairs of language ("" for none) and texts, at most one a language."""
@@ -84,7 +84,7 @@ NOTHING_MORE = Said()
 
 def shown(description: Description, privacy: Privacy) -> Description:
     """`description` without what `privacy` does not let out, wherever in it that is written."""
-    if description is NOTHING_SAID:
+    if _is_all_shown(description, privacy):
         return description
     kept = replace(
         description,
@@ -107,6 +107,16 @@ def shown(description: Description, privacy: Privacy) -> Description:
         creators=_names_without(kept.creators, secrets),
         people=_names_without(kept.people, secrets),
         place=_names_without(kept.place, secrets),
+    )
+
+
+def _is_all_shown(description: Description, privacy: Privacy) -> bool:
+    """True if nothing in it is of a kind that is off: the rule, and much quicker than a copy."""
+    return (
+        (privacy.places or not (description.place or description.position))
+        and (privacy.people or not description.people)
+        and (privacy.cameras or not description.camera)
+        and (privacy.creators or not (description.creators or description.statement))
     )
 
 
@@ -215,21 +225,26 @@ def _statement(description: Description, said: Said) -> dict[str, object] | None
 
 def _pairs(description: Description, captured: str | None) -> list[dict[str, object]]:
     rating = description.rating or 0
+    before = [_pair("Creator", description.creators)] if description.creators else []
+    if captured:
+        before.append(_made_pair("Date", (captured.replace("T", " "),)))  # of each picture another one
     parts: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("Creator", description.creators),
-        ("Date", (captured.replace("T", " "),) if captured else ()),
         ("Place", (", ".join(description.place),) if description.place else ()),
         ("People", description.people),
         ("Keywords", description.keywords),
         ("Rating", ("rejected" if rating < 0 else f"{rating} of 5",) if rating else ()),
         ("Camera", (description.camera,) if description.camera else ()),
     )
-    return [_pair(label, values) for label, values in parts if values]
+    return before + [_pair(label, values) for label, values in parts if values]
 
 
 @lru_cache(maxsize=4096)
 def _pair(label: str, values: tuple[str, ...]) -> dict[str, object]:
     """One object for equal pairs, which nobody may change: the pictures of an album say much the same."""
+    return _made_pair(label, values)
+
+
+def _made_pair(label: str, values: tuple[str, ...]) -> dict[str, object]:
     return {"label": {"en": [label]}, "value": {"none": [plain(text) for text in values]}}
 
 
@@ -260,4 +275,4 @@ def _line(text: str) -> str:
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
-_TEXT_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_TEXT_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from math import cos, floor, radians, sin
 from typing import Literal
 
 from iiiffs.errors import BadSyntax, NotOffered, OutOfBounds
@@ -266,6 +267,23 @@ def rotation_text(rotation: Rotation) -> str:
     return f"{mark}{whole}.{places}"
 
 
+def turned_extent(extent: Extent, rotation: Rotation) -> Extent:
+    """The box that holds `extent` once it is turned: |w cos| + |h sin| by |h cos| + |w sin|, to the nearest px.
+
+    Rule: Image API 3.0 §4.3.
+    """
+    if rotation.degrees % 180 == 0:
+        return extent
+    if rotation.degrees % 90 == 0:
+        return extent.turned
+    angle = radians(rotation.degrees)
+    c, s = abs(cos(angle)), abs(sin(angle))
+    return Extent(
+        max(1, floor(extent.width * c + extent.height * s + 0.5)),
+        max(1, floor(extent.height * c + extent.width * s + 0.5)),
+    )
+
+
 # ---- quality and format, §4.4, §4.5 -------------------------------------------------------------------------------
 
 
@@ -302,6 +320,17 @@ OFFERED: dict[Format, str] = {
     Format.PDF: "application/pdf",
 }
 """The formats that are written, and their media types. A new row is offered and listed in info.json at once."""
+
+SIDE_MAX_PX: dict[Format, int] = {
+    Format.JPG: 65_500,
+    Format.PDF: 65_500,
+    Format.GIF: 65_535,
+    Format.WEBP: 16_383,
+    Format.AVIF: 32_768,
+}
+"""The longest side that a file of a format can have: by the format, or by the codecs that write and read it (libjpeg,
+libavif). PDF holds a JPEG. The others have more than `max_width` can be.
+"""
 
 _QUALITIES = {quality.value: quality for quality in Quality}
 _FORMATS = {format_.value: format_ for format_ in Format}

@@ -6,8 +6,8 @@ tests validate with it. Not here: JSON encoding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from iiiffs.errors import NoSuchName
@@ -77,24 +77,40 @@ def manifest(
     Errors: NoSuchName if there is no Canvas (§5.2 wants one): an album without pictures has no manifest.
     """
     rules = CanvasRules(uris, heading.account, heading.album, limits, privacy)
+    return gathered_manifest(rules, heading, items, overrides, list)
+
+
+def gathered_manifest(
+    rules: CanvasRules,
+    heading: AlbumHeading,
+    items: Sequence[CanvasItem],
+    overrides: Overrides,
+    gather: Callable[[Iterable[dict[str, object]]], object],
+) -> dict[str, object]:
+    """As `manifest`, but `items` is what `gather` makes of the Canvases.
+
+    It gets them one by one, so that a long Manifest need not be in memory as objects: 10,000 Canvases are 600,000 of
+    them, and collecting garbage among those took 0.4 s. Errors: as `manifest`, after `gather` was called.
+    """
+    uris, said = rules.uris, overrides.album
     in_order = ordered(items, overrides.order)
-    made = [canvas for item in in_order for canvas in canvases(rules, item)]
-    if not made:
+    passed = _Passed()
+    gathered = gather(passed.through(canvas for item in in_order for canvas in canvases(rules, item)))
+    if not passed.any:
         raise NoSuchName(f"album {heading.album} has nothing that can be shown, so no manifest")
-    said = overrides.album
     return {
-        "@context": _context(made),
+        "@context": passed.context,
         "id": _uri(uris, heading),
         "type": "Manifest",
         "label": _label(heading, said),
         **descriptive(NOTHING_SAID, said, None),
-        **_thumbnail(made),
+        **passed.thumbnail,
         "behavior": list(said.behavior or ("individuals",)),
         **_homepage(heading.homepage, label_map(said.label, heading.label)),
         **_downloads(in_order),
         **_part_of(heading.part_of),
         **_start(rules, in_order, overrides.start),
-        "items": made,
+        "items": gathered,
         **_structures(rules, in_order, overrides),
     }
 
@@ -108,15 +124,20 @@ def collection(
     part_of: str | None,
     said: Said = NOTHING_MORE,
 ) -> dict[str, object]:
-    """The Collection at `uri`: a reference an item, in their order; it may be empty. Linear in `items`."""
+    """The Collection at `uri`: a reference an item, in their order; it may be empty. Linear in `items`.
+
+    Its thumbnail is that of the first item which has one.
+    """
+    references = [_reference(item) for item in items]
     return {
         "@context": CONTEXT,
         "id": uri,
         "type": "Collection",
         "label": label_map(said.label, label),
         **descriptive(NOTHING_SAID, said, None),
+        **_thumbnail(references),
         **_part_of(part_of),
-        "items": [_reference(item) for item in items],
+        "items": references,
     }
 
 
@@ -163,9 +184,26 @@ def _label(heading: AlbumHeading, said: Said) -> dict[str, list[str]]:
     return {language: [f"{text}, {part}" for text in texts] for language, texts in label.items()}
 
 
-def _context(made: Sequence[dict[str, object]]) -> str | list[str]:
-    """An extension's context stands first. Rule: navPlace extension 1.0 §1.3; Presentation API 3.0 §4.6."""
-    return [NAV_PLACE_CONTEXT, CONTEXT] if any("navPlace" in canvas for canvas in made) else CONTEXT
+@dataclass(slots=True)
+class _Passed:
+    """What a Manifest says of the Canvases that went `through`."""
+
+    any: bool = False
+    thumbnail: dict[str, object] = field(default_factory=dict)
+    has_place: bool = False
+
+    def through(self, made: Iterable[dict[str, object]]) -> Iterator[dict[str, object]]:
+        """`made`, looked at on its way."""
+        for canvas in made:
+            self.any = True
+            self.thumbnail = self.thumbnail or _thumbnail([canvas])
+            self.has_place = self.has_place or "navPlace" in canvas
+            yield canvas
+
+    @property
+    def context(self) -> str | list[str]:
+        """An extension's context stands first. Rule: navPlace extension 1.0 §1.3; Presentation API 3.0 §4.6."""
+        return [NAV_PLACE_CONTEXT, CONTEXT] if self.has_place else CONTEXT
 
 
 def _thumbnail(made: Sequence[dict[str, object]]) -> dict[str, object]:

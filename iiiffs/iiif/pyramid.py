@@ -79,3 +79,13 @@ def tiles(image: Extent, side: int, scale: int) -> Iterator[Tile]:
         for left in range(0, image.width, step):
             region = Region(left, top, left + step, top + step).clipped(image)
             yield Tile(region, reduced(region.extent, scale))
+
+
+def tile_scale(region: Region, out: Extent, image: Extent, side: int) -> int | None:
+    """The scale factor at which `out` px of `region` is one of `tiles`; None if it is none of any."""
+    for scale in scale_factors(image, side):
+        step = side * scale
+        whole = Region(region.left, region.top, region.left + step, region.top + step).clipped(image)
+        if not region.left % step and not region.top % step and region == whole and out == reduced(whole.extent, scale):
+            return scale
+    return None

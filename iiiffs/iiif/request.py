@@ -7,8 +7,11 @@ requests with the same pixels and format, and must itself parse to an equal requ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+from iiiffs.errors import OutOfBounds
 from iiiffs.iiif.parameters import (
+    SIDE_MAX_PX,
     SIZE_FORMS,
     ApiVersion,
     Format,
@@ -24,9 +27,28 @@ from iiiffs.iiif.parameters import (
     rotation_text,
     size_text,
     size_text_2,
+    turned_extent,
 )
 from iiiffs.iiif.scaling import Limits
 from iiiffs.model.image import Extent, Region
+
+_REMEMBERED = 512
+_SIDE_NEVER_REFUSED_PX = min(SIDE_MAX_PX.values())
+
+
+@lru_cache(_REMEMBERED)
+def _region(text: str, image: Extent) -> Region:
+    return resolve_region(text, image)
+
+
+@lru_cache(_REMEMBERED)
+def _size(text: str, region: Extent, limits: Limits, version: ApiVersion) -> Size:
+    return resolve_size(text, region, limits, SIZE_FORMS[version])
+
+
+@lru_cache(_REMEMBERED)
+def _rotation(text: str) -> Rotation:
+    return resolve_rotation(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +65,51 @@ class ImageRequest:
     format: Format
 
 
+def resolve_parts(
+    parts: tuple[str, ...], image: Extent, limits: Limits, version: ApiVersion = 3
+) -> tuple[Region, Size | None, Rotation | None]:
+    """What the first one to three components of a request say; None for those that are not there.
+
+    A path is looked up component by component, so each is met up to four times in a row: the last ones are remembered.
+    Errors: as `parse_request`.
+    """
+    region = _region(parts[0], image)
+    size = _size(parts[1], region.extent, limits, version) if len(parts) > 1 else None
+    rotation = _rotation(parts[2]) if len(parts) > 2 else None
+    return region, size, rotation
+
+
 def parse_request(
     image: Extent, parts: tuple[str, str, str, str], limits: Limits, *, monochrome: bool, version: ApiVersion = 3
 ) -> ImageRequest:
     """The request that REGION, SIZE, ROTATION and QUALITY.FORMAT make of an upright `image` in words of `version`.
 
     It does not tell which version asked: where the pixels agree, the requests are equal.
-    Errors: BadSyntax, OutOfBounds, NotOffered, of the first part that is wrong. Rule: Image API 3.0 §4, 2.1 §4.
+    Errors: BadSyntax, OutOfBounds, NotOffered, of the first part that is wrong; OutOfBounds, last, if the turned box
+    has a side that no file of the format can have. Rule: Image API 3.0 §4, 2.1 §4.
     """
-    region = resolve_region(parts[0], image)
-    size = resolve_size(parts[1], region.extent, limits, SIZE_FORMS[version])
-    rotation = resolve_rotation(parts[2])
+    region, size, rotation = resolve_parts(parts[:3], image, limits, version)
+    assert size is not None
+    assert rotation is not None
     quality, format_ = resolve_leaf(parts[3])
+    _check_answer(size.extent, rotation, format_, limits)
     return ImageRequest(region, size, rotation, distinct_quality(quality, monochrome=monochrome), format_)
+
+
+def _check_answer(extent: Extent, rotation: Rotation, format_: Format, limits: Limits) -> None:
+    """Before anything is decoded: what an encoder refuses would look like the fault of the picture.
+
+    And `max_area` binds the box of a picture that is turned by other than quarters: at 45° it has twice the area, and
+    one request for the largest answer would take gigabytes.
+    """
+    if rotation.degrees % 90 == 0 and extent.width + extent.height <= _SIDE_NEVER_REFUSED_PX:
+        return
+    turned = turned_extent(extent, rotation)
+    side_max_px = SIDE_MAX_PX.get(format_)
+    if side_max_px is not None and max(turned.width, turned.height) > side_max_px:
+        raise OutOfBounds(f"{turned} is past the {side_max_px} px a side of {format_.value}")
+    if rotation.degrees % 90 and turned.area_px > limits.max_area:
+        raise OutOfBounds(f"turned, {extent} takes {turned}, past {limits.max_area} px (maxArea)")
 
 
 def canonical(request: ImageRequest, image: Extent) -> tuple[str, str, str, str]:

@@ -28,7 +28,7 @@ class Limits:
     """The largest scaled region that is served: px, px and px². OutOfBounds if one of them leaves no pixel.
 
     They bind the *output*, never the image: every full-resolution tile of an image past them is served.
-    They bind before rotation, as `w,h` do: a turn by 45° can double the area that is held in memory.
+    They bind before rotation, as `w,h` do; only `max_area` binds the box of a turned picture as well.
     Rule: Image API 3.0 §5.2.
     """
 

@@ -7,11 +7,18 @@ sends back. Rule: RFC 3986 §2.3; Image API 3.0 §9.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+
+ENCODED_SLASH = "%2F"
+PLAIN_SLASH = "/"
+
+_UNRESERVED = re.compile("[A-Za-z0-9._~-]*")
+_PAGE = re.compile(r"(?P<name>.+);(?P<page>[1-9][0-9]{0,5})", re.DOTALL)
 
 
 def encoded(name: str) -> str:
@@ -24,14 +31,66 @@ def encoded(name: str) -> str:
     return quote(name.encode("utf-8", "surrogateescape"), safe="")
 
 
-_UNRESERVED = re.compile("[A-Za-z0-9._~-]*")
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """How the path URIs of one account are written: those that an earlier image server gave to files below `files/`.
+
+    `base_2`, `base_3`: what stands before the identifier in version 2 and 3 of the Image API, without a slash at its
+    end. `slash`: "%2F", "/", or the substitute that stands for a slash in identifiers. `suffix`: of file names,
+    left out in identifiers; "" for none. Rule: Image API 3.0 §3 (an identifier is one encoded part of a
+    path), Cantaloupe's `slash_substitute`, `path_suffix` and meta-identifiers (IDENTIFIER;PAGE), IIPImage's
+    FILESYSTEM_SUFFIX.
+    """
+
+    base_2: str
+    base_3: str
+    slash: str = ENCODED_SLASH
+    suffix: str = ""
+
+    def base(self, api: ApiVersion) -> str:
+        """What stands before the identifier in version `api`."""
+        return self.base_2 if api == 2 else self.base_3
+
+    def uri(self, api: ApiVersion, identifier: str) -> str:
+        """The image service whose encoded identifier is `identifier`; never ends in a slash."""
+        return f"{self.base(api)}/{identifier}"
+
+    def spelled(self, path: Sequence[str]) -> str:
+        """The encoded identifier of the names that were looked up one below the other, as os.fsdecode gives them."""
+        joint = PLAIN_SLASH if self.slash == PLAIN_SLASH else ENCODED_SLASH
+        return joint.join(map(encoded, path))
+
+    def readings(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """The paths that one looked-up name may stand for, likeliest first: itself, and with substitutes as slashes.
+
+        Parts that no directory has, such as "" and "..", are in none.
+        """
+        parts = tuple(name.split(self.slash)) if self._has_substitute and self.slash in name else ()
+        if not parts or any(part in {"", ".", ".."} for part in parts):
+            return ((name,),)
+        return (name,), parts
+
+    def names(self, name: str) -> tuple[tuple[str, int], ...]:
+        """(file name, page from 0) that the last part of a path may stand for, likeliest first."""
+        plain = [(name, 0)]
+        if match := _PAGE.fullmatch(name):
+            plain.append((match["name"], int(match["page"]) - 1))
+        return tuple(plain + [(each + self.suffix, page) for each, page in plain if self.suffix])
+
+    @property
+    def _has_substitute(self) -> bool:
+        return self.slash not in {ENCODED_SLASH, PLAIN_SLASH}
 
 
 @dataclass(frozen=True, slots=True)
 class Uris:
-    """The URIs below `base_url`, which keeps no slash at its end."""
+    """The URIs below `base_url`, which keeps no slash at its end.
+
+    `identifiers`: of the accounts whose images answer under paths as well.
+    """
 
     base_url: str
+    identifiers: Mapping[AccountName, Identifiers] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
@@ -51,6 +110,12 @@ class Uris:
     def service_2(self, account: AccountName, asset: AssetId) -> str:
         """The Image API 2.1 service of the same asset; never ends in a slash."""
         return f"{self.base_url}/{encoded(account)}/iiif/2/{encoded(asset)}"
+
+    def image(self, account: AccountName, asset: AssetId, api: ApiVersion, identifier: str = "") -> str:
+        """The image service in version `api`: the stable one, or the one of an encoded path `identifier`."""
+        if identifier:
+            return self.identifiers[account].uri(api, identifier)
+        return self.service_2(account, asset) if api == 2 else self.service(account, asset)
 
     def album(self, account: AccountName, album: AlbumId) -> str:
         """What all of one album's documents and canvases start with; names no document itself."""

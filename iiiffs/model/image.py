@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from iiiffs.errors import OutOfBounds
 
@@ -48,7 +48,7 @@ class Region:
         right, bottom = min(self.right, image.width), min(self.bottom, image.height)
         if not (0 <= self.left < right and 0 <= self.top < bottom):
             raise OutOfBounds(f"{self} lies outside {image}")
-        return replace(self, right=right, bottom=bottom)
+        return Region(self.left, self.top, right, bottom)
 
     @classmethod
     def whole(cls, image: Extent) -> Region:

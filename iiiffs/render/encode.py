@@ -11,6 +11,7 @@ from io import BytesIO
 
 from PIL import Image
 
+from iiiffs.errors import NotOffered, Undecodable
 from iiiffs.iiif.parameters import Format
 from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import on_white
@@ -22,6 +23,7 @@ WEBP_QUALITY = 80
 WEBP_METHOD = 1
 AVIF_QUALITY = 60
 AVIF_SPEED = 8
+AVIF_EXACT_QUALITY = 100
 JP2_DECIBELS = 42
 TIFF_COMPRESSION = "tiff_adobe_deflate"
 PDF_PX_PER_INCH = 150
@@ -32,9 +34,18 @@ GIF_COLOURS = 255
 def encode(image: Image.Image, format_: Format) -> bytes:
     """The file. Alpha is laid on white where the format has none.
 
-    Errors: Undecodable, TooLarge for sides that the format cannot have.
+    Errors: NotOffered if the encoder refuses these pixels, as sides that the format cannot have: that is the fault of
+    the request, never of the picture (Undecodable would take its service and its canvas away); TooLarge.
+    What is black and white (mode "1") is so in every file but a JPEG. Rule: Image API 3.0 §4.4, bitonal.
     """
     image = image if not image.info else _without_info(image)
+    try:
+        return _encoded(image, format_)
+    except Undecodable as error:
+        raise NotOffered(f"{image.width}x{image.height} px cannot be written as {format_.value}: {error}") from error
+
+
+def _encoded(image: Image.Image, format_: Format) -> bytes:
     with speaking_to_codec():
         match format_:
             case Format.JPG:
@@ -42,10 +53,12 @@ def encode(image: Image.Image, format_: Format) -> bytes:
             case Format.PNG:
                 return _encode_to_buffer(image, "PNG", compress_level=PNG_COMPRESS_LEVEL)
             case Format.WEBP:
-                return _encode_to_buffer(_in_colour(image), "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
+                exact = {"lossless": True} if image.mode == "1" else {"quality": WEBP_QUALITY}
+                return _encode_to_buffer(_in_colour(image), "WEBP", method=WEBP_METHOD, **exact)
             case Format.AVIF:
                 # One thread: the others are busy with other renditions, and no encoder promises the same bytes of more.
-                settings = {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "max_threads": 1}
+                quality = AVIF_EXACT_QUALITY if image.mode == "1" else AVIF_QUALITY
+                settings = {"quality": quality, "speed": AVIF_SPEED, "max_threads": 1}
                 return _encode_to_buffer(_in_colour(image), "AVIF", **settings)
             case Format.TIF:
                 return _encode_to_buffer(image, "TIFF", compression=TIFF_COMPRESSION)
@@ -89,7 +102,7 @@ def _encode_gif(image: Image.Image) -> bytes:
 
 def _encode_jp2(image: Image.Image) -> bytes:
     if image.mode == "1":
-        image = image.convert("L")
+        return _encode_to_buffer(image.convert("L"), "JPEG2000", irreversible=False)
     has_colour = int(image.mode in ("RGB", "RGBA"))
     settings = {"quality_mode": "dB", "quality_layers": [JP2_DECIBELS], "irreversible": True, "mct": has_colour}
     return _encode_to_buffer(image, "JPEG2000", **settings)

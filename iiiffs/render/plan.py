@@ -46,10 +46,10 @@ def plan_cut(region: Region, out: Extent, image: Extent, media_type: str) -> Pla
     return Plan(Decode.DRAFT if has_draft and level >= DRAFT_LEVEL else Decode.FULL, level)
 
 
-def is_exact(region: Region, out: Extent, stored: Extent, level: int) -> bool:
+def is_exact(region: Region, out: Extent, level: int) -> bool:
     """True if the answer is pixels of that level as they are, so that nothing is resampled; all as stored."""
-    return _axis_exact(region.left, region.right, stored.width, out.width, level) and _axis_exact(
-        region.top, region.bottom, stored.height, out.height, level
+    return _axis_exact(region.left, region.right, out.width, level) and _axis_exact(
+        region.top, region.bottom, out.height, level
     )
 
 
@@ -65,13 +65,20 @@ def _suffices(region: Region, out: Extent, image: Extent, level: int) -> bool:
 
 
 def _axis_suffices(start: int, stop: int, whole: int, out: int, level: int) -> bool:
-    """True also for an edge tile, whose size is rounded up and whose last pixel is a part of one."""
-    return stop - start >= out << level or _axis_exact(start, stop, whole, out, level)
+    """True also for an edge tile, whose size is rounded up: it has a pixel more than the level, stretched over a few.
+
+    Over an eighth more, which happens to slivers only, a finer level is worth it.
+    """
+    side = stop - start
+    if side >= out << level:
+        return True
+    at_edge = start % (1 << level) == 0 and stop == whole and _ceil_shift(side, level) == out
+    return at_edge and (out << level) - side <= side >> 3
 
 
-def _axis_exact(start: int, stop: int, whole: int, out: int, level: int) -> bool:
-    aligned = start % (1 << level) == 0 and (stop % (1 << level) == 0 or stop == whole)
-    return aligned and _ceil_shift(stop - start, level) == out
+def _axis_exact(start: int, stop: int, out: int, level: int) -> bool:
+    """The level's pixels from `start` on cover just this. At an edge that cuts its last one in part they do not."""
+    return start % (1 << level) == 0 and stop - start == out << level
 
 
 def _ceil_shift(length: int, level: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
 
 from PIL import Image
@@ -16,6 +17,12 @@ from PIL import Image
 from iiiffs.render.colour import Conversion
 from iiiffs.render.plan import Decode
 from iiiffs.render.sheets import Sheet, Sheets
+from iiiffs.render.transform import Box
+
+PART_SHARE_MAX = 8
+"""A part of a level is halved by itself if it is at most one in so many of it."""
+CROP_PX_MAX = 1 << 25
+"""Image.crop warns of a bomb from 89 MP on."""
 
 
 class Pyramid:
@@ -39,9 +46,30 @@ class Pyramid:
         self.memory_bytes = total if first.mapping is None else 0
         """What they take of memory; of one in a file that the kernel holds nothing that it may not give up but 1/64."""
 
-    def level(self, level: int) -> Image.Image:
+    def level(self, level: int) -> PyramidLevel:
         """The picture at 1/2^level, never above the first level. Each pixel is the mean of four."""
-        index = level - self._first_level
+        return PyramidLevel(self, level - self._first_level)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of the level that many below the first."""
+        width, height = self._levels[0].image.size
+        return -(-width >> index), -(-height >> index)
+
+    def crop(self, index: int, box: Box) -> Image.Image:
+        """That part of the level that many below the first.
+
+        A small part of the level next to the first is halved by itself, the same to the pixel: tiles of it, which are
+        all that a deep zoom asks of it, wait for nobody who halves the whole.
+        """
+        if index == 1 and len(self._levels) == 1 and self._levels[0].mapping is None:
+            left, top, right, bottom = box
+            width, height = self.size(1)
+            if (right - left) * (bottom - top) * PART_SHARE_MAX <= width * height:
+                first = self._levels[0].image
+                return first.reduce(2, (2 * left, 2 * top, min(2 * right, first.width), min(2 * bottom, first.height)))
+        return _crop(self._whole(index), box)
+
+    def _whole(self, index: int) -> Image.Image:
         if index >= len(self._levels):
             with self._lock:
                 while index >= len(self._levels):
@@ -52,6 +80,32 @@ class Pyramid:
         """Levels in files are out of this process's memory until they are looked at again."""
         for sheet in tuple(self._levels):
             sheet.let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class PyramidLevel:
+    """transform.Level: one level of a pyramid, halved when it is first needed."""
+
+    pyramid: Pyramid
+    index: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rule: Level.size."""
+        return self.pyramid.size(self.index)
+
+    def crop(self, box: Box) -> Image.Image:
+        """Rule: Level.crop."""
+        return self.pyramid.crop(self.index, box)
+
+
+def _crop(image: Image.Image, box: Box) -> Image.Image:
+    if box == (0, 0, *image.size):
+        return image
+    size = (box[2] - box[0], box[3] - box[1])
+    if size[0] * size[1] <= CROP_PX_MAX:
+        return image.crop(box)
+    return image.transform(size, Image.Transform.EXTENT, box, Image.Resampling.NEAREST)
 
 
 Key = tuple[str, int, Decode]
@@ -89,12 +143,15 @@ class PyramidCache:
         """How often a pyramid was there, or on its way, when it was asked for."""
         return self._hits
 
+    def peek(self, key: Key) -> Pyramid | None:
+        """The pyramid of `key` if it is kept; one that is on its way is not waited for."""
+        with self._lock:
+            return self._used(key)
+
     def get(self, key: Key, decode: Callable[[], Pyramid]) -> Pyramid:
         """The pyramid of `key`, by one call of `decode` however many threads ask. Its error goes to all of them."""
         with self._lock:
-            if (pyramid := self._kept.get(key)) is not None:
-                self._kept.move_to_end(key)
-                self._hits += 1
+            if (pyramid := self._used(key)) is not None:
                 return pyramid
             if (coming := self._coming.get(key)) is not None:
                 self._hits += 1
@@ -103,6 +160,13 @@ class PyramidCache:
         if coming is not None:
             return coming.result()
         return self._fulfil(key, mine, decode)
+
+    def _used(self, key: Key) -> Pyramid | None:
+        pyramid = self._kept.get(key)
+        if pyramid is not None:
+            self._kept.move_to_end(key)
+            self._hits += 1
+        return pyramid
 
     def _fulfil(self, key: Key, coming: Future[Pyramid], decode: Callable[[], Pyramid]) -> Pyramid:
         try:

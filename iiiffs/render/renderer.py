@@ -15,6 +15,7 @@ import pillow_heif
 from PIL import Image, features
 
 from iiiffs.errors import TooLarge, Undecodable
+from iiiffs.iiif.parameters import Format
 from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
@@ -35,10 +36,11 @@ from iiiffs.render.video import av_module
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
-REVISION = 2
+REVISION = 3
 """Raised by whoever changes the bytes that this package makes, other than by a constant named in `_fingerprint`."""
 
 _CODECS = ("libjpeg_turbo", "littlecms2", "webp", "zlib_ng", "zlib", "libtiff", "jpg_2000", "avif")
+_ENCODER_COST = {Format.WEBP: 3, Format.AVIF: 2, Format.GIF: 2, Format.JP2: 4}  # px of memory for each, measured
 _BAND_COST_PX = 32_000_000  # of a picture that goes into a file: a band of it, and what is cut and not yet let go
 
 
@@ -105,38 +107,47 @@ class Renderer:
         `facts.pages[page]` for an extent where that page is not the first.
         Errors: Undecodable, TooLarge, StoreFull; what `open_stream` and its stream raise passes.
         """
+        how = plan_for(request, facts).decode
+        return self.cut(self.decoded(source_key, open_stream, how, facts, page), request, facts)
+
+    def kept(self, source_key: str, how: Decode, page: int = 0) -> Pyramid | None:
+        """The decoded picture, if it is in memory or in a file. Does not block."""
+        return self._pyramids.peek((source_key, page, how))
+
+    def decoded(self, source_key: str, open_stream: OpenStream, how: Decode, facts: Facts, page: int = 0) -> Pyramid:
+        """The decoded picture, kept for the next one where the budget holds it. Blocks. Errors: as `render`."""
+        self._checked_extent(facts)
+        return self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page))
+
+    def cut(self, pyramid: Pyramid, request: ImageRequest, facts: Facts) -> bytes:
+        """The rendition of `request` from the decoded picture that its plan names. Blocks. Errors: as `render`."""
         upright = self._checked_extent(facts)
-        plan = plan_for(request, facts)
-        pyramid = self._pyramids.get(
-            (source_key, page, plan.decode), lambda: self._decode(open_stream, plan.decode, facts, page)
-        )
         with speaking_to_codec():
-            image = _compose(pyramid, request, upright, plan.level)
+            image = _compose(pyramid, request, upright, plan_for(request, facts).level)
         pyramid.let_go()
         answer = encode(image, request.format)
         with self._lock:
             self._renders += 1
         return answer
 
-    def prepare(self, source_key: str, open_stream: OpenStream, how: Decode, facts: Facts, page: int = 0) -> None:
-        """The decode is kept, where the budget holds it. For whoever cuts ahead. Errors: as `render`."""
-        self._checked_extent(facts)
-        self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page))
-
-    def cost_px(self, request: ImageRequest, facts: Facts) -> int:
-        """The px of memory (4 bytes each) that `render` may hold if nothing is in memory yet.
+    def decode_cost_px(self, how: Decode, facts: Facts) -> int:
+        """The px of memory (4 bytes each) that `decoded` may take.
 
         Not counted: what a codec keeps of a progressive JPEG (up to 1.5 px more for each of the source).
         Errors: as `render`, for what the facts already say.
         """
-        upright = self._checked_extent(facts)
-        decoded = level_extent(upright, plan_for(request, facts).decode.value)
-        out = request.size.extent
-        answer_px = 2 * out.area_px + 2 * turned_extent(out, request.rotation).area_px
+        decoded = level_extent(self._checked_extent(facts), how.value)
         if decoded.area_px >= self._limits.file_from_px and facts.media_type in FILLING:
-            return _BAND_COST_PX + answer_px
+            return _BAND_COST_PX
         copies = 1 if facts.media_type in FILLING else 2
-        return decoded.area_px * (3 * copies + 1) // 3 + answer_px
+        return decoded.area_px * (3 * copies + 1) // 3
+
+    @staticmethod
+    def cut_cost_px(request: ImageRequest) -> int:
+        """The px of memory that `cut` may take beside the decoded picture."""
+        out = request.size.extent
+        encoder = _ENCODER_COST.get(request.format, 0)
+        return 2 * out.area_px + (2 + encoder) * turned_extent(out, request.rotation).area_px
 
     def _checked_extent(self, facts: Facts) -> Extent:
         if facts.extent is None:
@@ -164,7 +175,7 @@ def _compose(pyramid: Pyramid, request: ImageRequest, upright: Extent, level: in
     turn = pyramid.orientation
     region = stored_region(request.region, upright, turn)
     out = stored_extent(request.size.extent, turn)
-    exact = is_exact(region, out, stored_extent(upright, turn), level)
+    exact = is_exact(region, out, level)
     image = to_srgb(cut(pyramid.level(level), region, 1 << level, out, exact=exact), pyramid.conversion)
     if (uprighting := UPRIGHTING[turn]) is not None:
         image = image.transpose(uprighting)

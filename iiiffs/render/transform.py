@@ -3,66 +3,55 @@
 from __future__ import annotations
 
 from math import ceil, cos, floor, radians, sin
+from typing import Protocol
 
 from PIL import Image
 
 from iiiffs.iiif.parameters import Quality, Rotation
+from iiiffs.iiif.parameters import turned_extent as turned_extent
 from iiiffs.model.image import Extent, Region
 from iiiffs.render.colour import on_white
 
+Box = tuple[int, int, int, int]
+
 _LANCZOS_SUPPORT_PX = 3
-_CROP_PX_MAX = 1 << 25  # Image.crop warns of a bomb from 89 MP on
 _BITONAL_THRESHOLD = 128
 _QUARTER_TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 
 
-def cut(level: Image.Image, region: Region, scale: int, out: Extent, *, exact: bool) -> Image.Image:
-    """`region` (stored source px) of a level at 1/`scale`, at exactly `out` px. May return `level` itself.
+class Level(Protocol):
+    """A picture of which parts can be had."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px."""
+
+    def crop(self, box: Box) -> Image.Image:
+        """The part left, top, right, bottom, half-open; may be shared with others: not to be changed."""
+
+
+def cut(level: Level, region: Region, scale: int, out: Extent, *, exact: bool) -> Image.Image:
+    """`region` (stored source px) of a level at 1/`scale`, at exactly `out` px. May return what the level gave.
 
     `exact`: the answer is pixels of the level as they are (`plan.is_exact`).
     """
     if exact:
         left, top = region.left // scale, region.top // scale
-        return _crop(level, (left, top, left + out.width, top + out.height))
+        return level.crop((left, top, left + out.width, top + out.height))
     box = (region.left / scale, region.top / scale, region.right / scale, region.bottom / scale)
     # Pillow converts all of an image with alpha before it resamples a part of it: so only the part, with what the
     # filter sees around it.
     margin_x = ceil(_LANCZOS_SUPPORT_PX * max(1.0, (box[2] - box[0]) / out.width)) + 1
     margin_y = ceil(_LANCZOS_SUPPORT_PX * max(1.0, (box[3] - box[1]) / out.height)) + 1
+    width, height = level.size
     left, top = max(0, floor(box[0]) - margin_x), max(0, floor(box[1]) - margin_y)
-    right, bottom = min(level.width, ceil(box[2]) + margin_x), min(level.height, ceil(box[3]) + margin_y)
-    part = _crop(level, (left, top, right, bottom))
+    right, bottom = min(width, ceil(box[2]) + margin_x), min(height, ceil(box[3]) + margin_y)
+    part = level.crop((left, top, right, bottom))
     grows = out.width > box[2] - box[0] or out.height > box[3] - box[1]
     return part.resize(
         (out.width, out.height),
         Image.Resampling.BICUBIC if grows else Image.Resampling.LANCZOS,
         box=(box[0] - left, box[1] - top, box[2] - left, box[3] - top),
-    )
-
-
-def _crop(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    if box == (0, 0, *image.size):
-        return image
-    size = (box[2] - box[0], box[3] - box[1])
-    if size[0] * size[1] <= _CROP_PX_MAX:
-        return image.crop(box)
-    return image.transform(size, Image.Transform.EXTENT, box, Image.Resampling.NEAREST)
-
-
-def turned_extent(extent: Extent, rotation: Rotation) -> Extent:
-    """The box that holds `extent` once it is turned: |w cos| + |h sin| by |h cos| + |w sin|, to the nearest px.
-
-    Rule: Image API 3.0 §4.3.
-    """
-    if rotation.degrees % 180 == 0:
-        return extent
-    if rotation.degrees % 90 == 0:
-        return extent.turned
-    angle = radians(rotation.degrees)
-    c, s = abs(cos(angle)), abs(sin(angle))
-    return Extent(
-        max(1, floor(extent.width * c + extent.height * s + 0.5)),
-        max(1, floor(extent.height * c + extent.width * s + 0.5)),
     )
 
 

@@ -10,7 +10,7 @@ State is whole between awaits: a key is in `_flights` exactly while its work run
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
 import trio
@@ -54,6 +54,28 @@ class Flights:
         if flight.error is not None:
             raise flight.error.with_traceback(None)
         return cast(T, flight.value)
+
+    def is_flying(self, key: Hashable) -> bool:
+        """Work of this key is on its way."""
+        return key in self._flights
+
+    async def together(self, keys: Sequence[Hashable], work: Callable[[], Awaitable[Sequence[object]]]) -> None:
+        """`work`, done by the caller, answers all `keys`, none of which is on its way; who joins one meanwhile waits.
+
+        Its results are in the order of the keys. Errors: the work's, for those who wait as well.
+        """
+        flights = [self._flights.setdefault(key, _Flight()) for key in keys]
+        try:
+            for flight, value in zip(flights, await work(), strict=True):
+                flight.value, flight.error = value, None
+        except Exception as error:
+            for flight in flights:
+                flight.error = error
+            raise
+        finally:
+            for key, flight in zip(keys, flights, strict=True):
+                del self._flights[key]
+                flight.landed.set()
 
     def begin(self, key: Hashable, work: Callable[[], Awaitable[object]]) -> None:
         """`work` runs behind, unless work of this key already does. An error is for whoever joins."""

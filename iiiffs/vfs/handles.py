@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import trio
 
 from iiiffs.errors import DeadlinePassed
 from iiiffs.providers.base import Original
+from iiiffs.vfs.packed import Body, PackedBody
 from iiiffs.vfs.waiting import WaitingRoom
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What was read of originals since the start: `opened` handles, `read_bytes` answered to the kernel."""
+
+    opened: int = 0
+    read_bytes: int = 0
 
 
 class Handle(Protocol):
@@ -31,12 +41,14 @@ class Handle(Protocol):
 class BodyHandle:
     """Bytes in memory: a document, a page, a rendition."""
 
-    def __init__(self, body: bytes, *, is_snapshot: bool = False) -> None:
+    def __init__(self, body: Body, *, is_snapshot: bool = False) -> None:
         self._body = body
         self.is_snapshot = is_snapshot
 
     async def read(self, offset: int, length: int) -> bytes:
         """Those bytes of the body."""
+        if isinstance(self._body, PackedBody):
+            return self._body.part(offset, length)
         return self._body[offset : offset + length]
 
     async def aclose(self) -> None:
@@ -48,7 +60,9 @@ class OriginalHandle:
 
     is_snapshot = False
 
-    def __init__(self, original: Original, read_s: float, room: WaitingRoom) -> None:
+    def __init__(self, original: Original, read_s: float, room: WaitingRoom, traffic: Traffic) -> None:
+        traffic.opened += 1
+        self._traffic = traffic
         self._original = original
         self._read_s = read_s
         self._room = room
@@ -56,7 +70,9 @@ class OriginalHandle:
     async def read(self, offset: int, length: int) -> bytes:
         """Those bytes of that version. Errors: VersionChanged; DeadlinePassed after `read_s`."""
         with self._room.place(), trio.move_on_after(self._read_s):
-            return await self._original.read(offset, length)
+            data = await self._original.read(offset, length)
+            self._traffic.read_bytes += len(data)
+            return data
         raise DeadlinePassed(f"no bytes within {self._read_s:g} s")
 
     async def aclose(self) -> None:

@@ -9,36 +9,43 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
 import trio
 
+from iiiffs.cache.entries import digest_of
 from iiiffs.cache.renditions import RenditionStore
 from iiiffs.errors import TooLarge, VersionChanged
-from iiiffs.iiif.request import ImageRequest, canonical
-from iiiffs.model.gallery import AccountName, AssetId, Version
-from iiiffs.render.renderer import Renderer
+from iiiffs.iiif.request import ImageRequest
+from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
+from iiiffs.render.plan import Decode
+from iiiffs.render.pyramid import Pyramid
+from iiiffs.render.renderer import Renderer, plan_for
 from iiiffs.tree.nodes import Rendition
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.budget import PixelBudget
-from iiiffs.vfs.document_records import digest_of
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pictures import Picture
+from iiiffs.vfs.render_threads import RenderThreads
 
 log = logging.getLogger(__name__)
 
 FAILURES_KEPT = 1024
+SPARE_BYTES = 1 << 20
+"""More than one tile needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One request for one picture, understood."""
+    """One request for one picture, understood. `label`: its canonical path."""
 
     picture: Picture
     request: ImageRequest
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +57,36 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderRoom:
-    """How much may be rendered at once: `threads` at a time, `pixels` held in memory by them."""
+class Made:
+    """A rendition's bytes, and BLAKE2b of them."""
 
-    threads: int
-    pixels: int
+    body: bytes
+    digest: bytes
 
 
 class Renditions:
     """All renditions of all accounts."""
 
     def __init__(
-        self, store: RenditionStore, renderer: Renderer, flights: Flights, bodies: Bodies, limits: RenderRoom
+        self,
+        store: RenditionStore,
+        renderer: Renderer,
+        flights: Flights,
+        bodies: Bodies,
+        threads: RenderThreads,
+        pixels_max: int,
     ) -> None:
+        """`pixels_max`: px that renders in progress may hold in memory, 4 bytes each."""
         self._store = store
         self._renderer = renderer
         self._flights = flights
         self._bodies = bodies
-        self._budget = PixelBudget(limits.pixels)
-        self._threads = trio.CapacityLimiter(limits.threads)
+        self._budget = PixelBudget(pixels_max)
+        self._threads = threads
         self._failures: OrderedDict[tuple[str, str, str], TooLarge] = OrderedDict()
         self.rendered = 0
+        self.on_miss: Callable[[Gallery, Wanted], None] = _nobody
+        """Told of each rendition that somebody waits for and the cache has not."""
 
     @property
     def fingerprint(self) -> str:
@@ -80,34 +96,28 @@ class Renditions:
     async def rendition(self, gallery: Gallery, wanted: Wanted) -> Rendered:
         """The rendition, there to be read. Errors: RenderError, VersionChanged, DeadlinePassed, ProviderError."""
         picture = wanted.picture
-        label = "/".join(canonical(wanted.request, picture.extent))
-        key = self._key(gallery.name, picture.service, picture.asset.version, label)
-        stored = self._store.peek(key)
+        stored = self._store.peek(self._key_of(gallery, wanted))
         if stored is not None:
-            return self._as_node(gallery.account, picture, label, stored.digest.hex(), stored.size_bytes)
+            return self._as_node(gallery.account, wanted, stored.digest.hex(), stored.size_bytes)
         failure = self._failures.get((gallery.name, picture.asset.id, picture.asset.version))
         if failure is not None:
             raise failure.with_traceback(None)
+        self.on_miss(gallery, wanted)
         with gallery.questions.place():
-            body = await self._flights.join(
-                ("rendition", key), partial(self._render, gallery, wanted, label, key), gallery.deadlines.render_s
-            )
-        return self._as_node(gallery.account, picture, label, digest_of(body), len(body))
+            made = await self.make(gallery, wanted)
+        return self._as_node(gallery.account, wanted, made.digest.hex(), len(made.body))
 
     async def body(self, gallery: Gallery, node: Rendition, wanted: Wanted) -> bytes:
         """The bytes of exactly this node. Errors: VersionChanged if a new render differs (never served under it)."""
         body = self._bodies.get(node)
         if body is None:
-            key = self._key(gallery.name, node.asset, node.version, node.canonical)
-            body = self._store.get(key)
-            if body is None:
+            found = self._store.find(self._key(gallery.name, node.asset, node.version, node.canonical))
+            if found is None:
                 with gallery.questions.place():
-                    body = await self._flights.join(
-                        ("rendition", key),
-                        partial(self._render, gallery, wanted, node.canonical, key),
-                        gallery.deadlines.render_s,
-                    )
-            if digest_of(body) != node.digest:
+                    made = await self.make(gallery, wanted)
+                found = made.body, made.digest
+            body, digest = found
+            if digest.hex() != node.digest:
                 raise VersionChanged(f"{node.canonical} of {node.asset} was rendered anew and differs")
             self._bodies.put(node, body)
         return body
@@ -120,35 +130,92 @@ class Renditions:
             for label, size_bytes, digest in self._store.labels(self._group(gallery.name, asset, version))
         ]
 
-    async def _render(self, gallery: Gallery, wanted: Wanted, label: str, key: bytes) -> bytes:
-        picture, asset = wanted.picture, wanted.picture.asset
-        source = f"{gallery.account}/{asset.id}/{asset.version}"
-        cost_px = self._renderer.cost_px(wanted.request, picture.facts)
-        # Opened before anything is taken that others need: a provider that hangs here holds up nobody else's render.
-        original = await gallery.open(asset)
+    @property
+    def has_spare(self) -> bool:
+        """The cache can keep some more without forgetting anything, and keeps up."""
+        return self._store.has_spare(SPARE_BYTES)
+
+    def is_decoded(self, gallery: Gallery, wanted: Wanted) -> bool:
+        """The pixels that it is cut from are held, so that others can be cut from them at little cost."""
+        picture = wanted.picture
+        how = plan_for(wanted.request, picture.facts).decode
+        return self._renderer.kept(_source(gallery, picture), how, picture.page) is not None
+
+    async def make(self, gallery: Gallery, wanted: Wanted) -> Made:
+        """The rendition, made now or joined while it is being made. Errors: as `rendition`."""
+        key = self._key_of(gallery, wanted)
+        work = partial(self._render, gallery, wanted, key)
+        return await self._flights.join(("rendition", key), work, gallery.deadlines.render_s)
+
+    async def make_missing(self, gallery: Gallery, some: Sequence[Wanted]) -> int:
+        """Those of `some`, of one picture and one level of it, are there that were not there or on their way.
+
+        All are cut in one turn of a thread. How many that were. Errors: as `rendition`.
+        """
+        missing = {self._key_of(gallery, wanted): wanted for wanted in some}
+        for key in list(missing):
+            if self._flights.is_flying(("rendition", key)) or self._store.has(key):
+                del missing[key]
+        if missing:
+            flying = [("rendition", key) for key in missing]
+            await self._flights.together(flying, partial(self._render_all, gallery, missing))
+        return len(missing)
+
+    async def decoded(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
+        """The picture's pixels, decoded once whoever asks how often. Errors: as `rendition`."""
+        source = _source(gallery, picture)
+        kept = self._renderer.kept(source, how, picture.page)
+        if kept is not None:
+            return kept
+        work = partial(self._decode, gallery, picture, how)
+        return await self._flights.join(("decode", source, picture.page, how), work, gallery.deadlines.render_s)
+
+    async def _render(self, gallery: Gallery, wanted: Wanted, key: bytes) -> Made:
+        return (await self._render_all(gallery, {key: wanted}))[0]
+
+    async def _render_all(self, gallery: Gallery, some: Mapping[bytes, Wanted]) -> list[Made]:
+        """All of one picture and one level of it, made in one turn of a thread and kept."""
+        first = next(iter(some.values()))
+        picture = first.picture
+        plan = plan_for(first.request, picture.facts)
+        pyramid = await self.decoded(gallery, picture, plan.decode)
+        requests = [wanted.request for wanted in some.values()]
+        async with self._budget.hold(max(map(self._renderer.cut_cost_px, requests))):
+            made = await self._threads.run(self._cut, pyramid, requests, picture.facts)
+        group = self._group(gallery.name, picture.service, picture.asset.version)
+        for (key, wanted), one in zip(some.items(), made, strict=True):
+            self.rendered += 1
+            self._store.put_nowait(key, group, wanted.label, one.body, one.digest)
+            self._bodies.put(self._as_node(gallery.account, wanted, one.digest.hex(), len(one.body)).node, one.body)
+        return made
+
+    async def _decode(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
+        asset = picture.asset
         try:
-            async with self._budget.hold(cost_px):
-                body = await trio.to_thread.run_sync(
-                    self._renderer.render,
-                    source,
-                    original.stream,
-                    wanted.request,
-                    picture.facts,
-                    picture.page,
-                    limiter=self._threads,
-                    abandon_on_cancel=True,
-                )
+            cost_px = self._renderer.decode_cost_px(how, picture.facts)
+            # Opened before anything is taken that others need: a provider that hangs here holds up nobody's render.
+            original = await gallery.open(asset)
+            try:
+                async with self._budget.hold(cost_px):
+                    return await self._threads.run(
+                        self._renderer.decoded,
+                        _source(gallery, picture),
+                        original.stream,
+                        how,
+                        picture.facts,
+                        picture.page,
+                    )
+            finally:
+                with trio.CancelScope(shield=True):
+                    await original.aclose()
         except TooLarge as error:
             self._remember_failure((gallery.name, asset.id, asset.version), asset.name, error)
             raise
-        finally:
-            with trio.CancelScope(shield=True):
-                await original.aclose()
-        self.rendered += 1
-        self._store.put_nowait(key, self._group(gallery.name, picture.service, asset.version), label, body)
-        node = self._as_node(gallery.account, picture, label, digest_of(body), len(body)).node
-        self._bodies.put(node, body)
-        return body
+
+    def _cut(self, pyramid: Pyramid, requests: Sequence[ImageRequest], facts: Facts) -> list[Made]:
+        """Runs in a thread."""
+        bodies = [self._renderer.cut(pyramid, request, facts) for request in requests]
+        return [Made(body, digest_of(body)) for body in bodies]
 
     def _remember_failure(self, key: tuple[str, str, str], name: str, error: TooLarge) -> None:
         log.warning("%s: %s: %s", key[0], name, error)
@@ -156,15 +223,29 @@ class Renditions:
         while len(self._failures) > FAILURES_KEPT:
             self._failures.popitem(last=False)
 
-    def _as_node(self, account: AccountName, picture: Picture, label: str, digest: str, size_bytes: int) -> Rendered:
-        node = Rendition(account, picture.service, picture.asset.version, label, self.fingerprint, digest)
+    def _as_node(self, account: AccountName, wanted: Wanted, digest: str, size_bytes: int) -> Rendered:
+        picture = wanted.picture
+        node = Rendition(account, picture.service, picture.asset.version, wanted.label, self.fingerprint, digest)
         return Rendered(node, size_bytes)
+
+    def _key_of(self, gallery: Gallery, wanted: Wanted) -> bytes:
+        picture = wanted.picture
+        return self._key(gallery.name, picture.service, picture.asset.version, wanted.label)
 
     def _key(self, account: str, asset: str, version: str, label: str) -> bytes:
         return _hashed(account, asset, version, label, self.fingerprint)
 
     def _group(self, account: str, asset: str, version: str) -> bytes:
         return _hashed(account, asset, version, self.fingerprint)
+
+
+def _source(gallery: Gallery, picture: Picture) -> str:
+    """The renderer's name for these bytes."""
+    return f"{gallery.account}/{picture.asset.id}/{picture.asset.version}"
+
+
+def _nobody(gallery: Gallery, wanted: Wanted) -> None:
+    """Tells nobody."""
 
 
 def _hashed(*parts: str) -> bytes:

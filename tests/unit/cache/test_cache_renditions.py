@@ -209,6 +209,34 @@ def test_more_than_a_quarter_of_the_quota_is_not_kept(tmp_path: Path) -> None:
     cache.close()
 
 
+def test_spare_room_is_what_nothing_need_go_for(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path, QUOTA)
+    store = cache.renditions
+    assert store.has_spare(QUOTA // 2)
+    assert not store.has_spare(QUOTA + 1)
+    put = 0
+    while store.has_spare(100_000):
+        store.put_nowait(KEYS[put], b"", str(put), bytes(100_000))
+        put += 1
+    cache.writer.commit_now()
+    assert put * 100_000 > QUOTA // 2
+    assert cache.writer.stats.evicted == 0
+    assert not store.has_spare(200_000)
+    cache.close()
+
+
+def test_whether_it_is_there_is_asked_without_using_it(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path, QUOTA)
+    cache.renditions.put_nowait(b"key", b"", "", b"data", digest_of(b"data"))
+    assert cache.renditions.has(b"key")
+    cache.writer.commit_now()
+    assert cache.renditions.has(b"key")
+    assert not cache.renditions.has(b"other")
+    assert cache.renditions.find(b"key") == (b"data", digest_of(b"data"))
+    assert cache.renditions.stats().hits == 1
+    cache.close()
+
+
 @pytest.mark.parametrize("use", ["get", "peek"])
 def test_what_was_used_stays_longer_over_a_restart(use: str, tmp_path: Path) -> None:
     cache = open_cache(tmp_path, QUOTA)

@@ -50,7 +50,7 @@ def test_a_request_holds_what_was_asked() -> None:
         ("0,0,1024,1024/512,512/0/default.jpg", "0,0,1024,1024/512,512/0/default.jpg"),
         ("0,0,100,100/^200,/90.0/gray.webp", "0,0,100,100/^200,200/90/gray.webp"),
         ("0,0,100,100/^10000,/0/default.jpg", "0,0,100,100/^max/0/default.jpg"),
-        ("0,0,100,100/^max/22.50/bitonal.png", "0,0,100,100/^max/22.5/bitonal.png"),
+        ("0,0,100,100/^max/90.00/bitonal.png", "0,0,100,100/^max/90/bitonal.png"),
     ],
 )
 def test_canonical(path: str, expected: str) -> None:
@@ -201,3 +201,13 @@ def test_every_listed_size_and_tile_is_served_exactly(image: Extent, limits: Lim
             size = f"{tile.extent.width},{tile.extent.height}"
             request = parse_request(image, (region, size, "0", "default.jpg"), limits, monochrome=False)
             assert request.size.extent == tile.extent
+
+
+@pytest.mark.parametrize("format_", ["jpg", "png", "webp"])
+def test_the_box_of_a_turned_picture_is_bound_by_the_area_too(format_: str) -> None:
+    for rotation in ("0", "90", "!180", "360"):
+        canonical_of(f"full/^max/{rotation}/default.{format_}", Extent(1, 1))
+    for rotation in ("45", "!0.5", "359"):
+        with pytest.raises(OutOfBounds, match="maxArea"):
+            canonical_of(f"full/^max/{rotation}/default.{format_}", Extent(1, 1))
+    canonical_of(f"full/max/45/default.{format_}")

@@ -298,7 +298,8 @@ def test_any_label_can_be_encoded(text: str) -> None:
 
 def test_a_collection_refers_and_never_embeds() -> None:
     made: dict[str, Any] = collection(URIS.collection(ACCOUNT, ALBUM), "All", CHILDREN, LIMITS, part_of=PARENT)
-    assert list(made) == ["@context", "id", "type", "label", "partOf", "items"]
+    assert list(made) == ["@context", "id", "type", "label", "thumbnail", "partOf", "items"]
+    assert made["thumbnail"] == made["items"][0]["thumbnail"]
     first, second = made["items"]
     assert list(first) == ["id", "type", "label", "thumbnail"]
     assert first["thumbnail"][0]["id"] == "http://h/s/full/!400,400/0/default.jpg"

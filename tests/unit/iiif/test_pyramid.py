@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiiffs.iiif.pyramid import SMALLEST_SIDE_PX, reduced, scale_factors, sizes, tile_side, tiles
+from iiiffs.iiif.pyramid import SMALLEST_SIDE_PX, reduced, scale_factors, sizes, tile_scale, tile_side, tiles
 from iiiffs.iiif.scaling import Limits
-from iiiffs.model.image import Extent
+from iiiffs.model.image import Extent, Region
 
 LIMITS = Limits(16_384, 16_384, 100_000_000)
 IMAGES = st.builds(Extent, st.integers(1, 5000), st.integers(1, 5000))
@@ -97,3 +97,28 @@ def test_only_the_last_scale_factor_is_one_tile(image: Extent, side: int) -> Non
     *more, last = scale_factors(image, side)
     assert max(image.width, image.height) <= side * last
     assert all(max(image.width, image.height) > side * factor for factor in more)
+
+
+@given(IMAGES, st.sampled_from([64, 100, 512]), st.data())
+def test_every_tile_is_known_for_one(image: Extent, side: int, data: st.DataObject) -> None:
+    scale = data.draw(st.sampled_from(scale_factors(image, side)))
+    for tile in list(tiles(image, side, scale))[:: max(1, image.width // 50)]:
+        found = tile_scale(tile.region, tile.extent, image, side)
+        assert found is not None
+        assert found <= scale  # of a picture that is one tile at several scales, the size tells them apart
+        assert reduced(tile.region.extent, found) == tile.extent
+
+
+@pytest.mark.parametrize(
+    ("region", "out"),
+    [
+        ((0, 0, 511, 512), (511, 512)),
+        ((1, 0, 513, 512), (512, 512)),
+        ((0, 0, 512, 512), (256, 256)),
+        ((0, 0, 1024, 1024), (512, 511)),
+        ((512, 0, 1536, 1024), (512, 512)),
+        ((0, 0, 6000, 4000), (6000, 4000)),
+    ],
+)
+def test_what_is_no_tile_is_none(region: tuple[int, int, int, int], out: tuple[int, int]) -> None:
+    assert tile_scale(Region(*region), Extent(*out), Extent(6000, 4000), 512) is None

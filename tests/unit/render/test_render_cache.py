@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -139,20 +140,37 @@ def test_a_failed_decode_reaches_every_asker_and_is_tried_again() -> None:
     assert cache.get(("key", 0, Decode.FULL), lambda: pyramid) is pyramid
 
 
-def test_prepare_decodes_so_that_render_need_not() -> None:
+def test_what_is_decoded_is_kept_and_cut_from() -> None:
     source, renderer = Source(JPEG), Renderer(RenderLimits())
-    renderer.prepare("key", source.open, Decode.FULL, source.facts)
-    assert source.render(REQUESTS[0], renderer) == COLD[0]
+    assert renderer.kept("key", Decode.FULL) is None
+    pyramid = renderer.decoded("key", source.open, Decode.FULL, source.facts)
+    assert renderer.kept("key", Decode.FULL) is pyramid
+    assert renderer.kept("key", Decode.DRAFT) is None
+    assert renderer.cut(pyramid, REQUESTS[0], source.facts) == source.render(REQUESTS[0], renderer) == COLD[0]
     assert source.opened == 1
+
+
+@pytest.mark.parametrize("size", [(2048, 1536), (2047, 1535), (1501, 2)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+def test_a_part_of_a_level_is_the_same_as_of_the_whole(size: tuple[int, int], mode: str) -> None:
+    noise = Image.frombytes("RGBA", size, random.Random(1).randbytes(4 * size[0] * size[1])).convert(mode)
+    sheets = Sheets(None, 1 << 40)
+    pyramid = Pyramid(Sheet(noise), 0, 1, None, sheets)
+    half = sheets.halved(Sheet(noise)).image
+    assert pyramid.level(1).size == half.size
+    for box in ((0, 0, 256, 1), (half.width - 100, half.height - 1, half.width, half.height), (17, 0, 99, 1)):
+        part = pyramid.level(1).crop(box)
+        assert (part.size, part.tobytes()) == ((box[2] - box[0], box[3] - box[1]), half.crop(box).tobytes())
+    assert pyramid.level(1).crop((0, 0, *half.size)).tobytes() == half.tobytes()
+    assert pyramid.level(2).crop((0, 0, 64, 1)).tobytes() == half.reduce(2).crop((0, 0, 64, 1)).tobytes()
 
 
 def test_the_cost_is_a_sixteenth_where_a_draft_answers() -> None:
     renderer, facts = Renderer(RenderLimits()), Facts("image/jpeg", Extent(6000, 4000))
-    overview = image_request((0, 0, 6000, 4000), (375, 250))
-    assert renderer.cost_px(overview, facts) == 1500 * 1000 * 4 // 3 + 4 * 375 * 250
-    tile = image_request((0, 0, 512, 512), (512, 512))
-    assert renderer.cost_px(tile, facts) == 32_000_000 + 4 * 512 * 512
-    assert renderer.cost_px(overview, replace(facts, media_type="image/png")) > 32_000_000
+    assert renderer.decode_cost_px(Decode.DRAFT, facts) == 1500 * 1000 * 4 // 3
+    assert renderer.decode_cost_px(Decode.FULL, facts) == 32_000_000
+    assert renderer.decode_cost_px(Decode.FULL, replace(facts, media_type="image/webp")) > 32_000_000
+    assert renderer.cut_cost_px(image_request((0, 0, 512, 512), (512, 512))) == 4 * 512 * 512
 
 
 def cut_in_half(data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -104,7 +106,17 @@ def test_a_hundred_thousand_forgotten_lookups_leave_nothing() -> None:
         numbers = [table.remember(Rendition(*service, f"{batch},{n}", "f", "d"), ATTRIBUTES).number for n in range(100)]
         table.forget([(number, 1) for number in numbers])
     assert len(table) == 1
-    assert not table.__dict__.keys() - {"_key", "_live"}
+    assert not table.__dict__.keys() - {"_key", "_live", "_slots"}
+
+
+def test_the_room_of_a_storm_is_given_back() -> None:
+    table = InodeTable(KEY)
+    service = (AccountName("a"), AssetId("b"), Version("c"))
+    numbers = [table.remember(Rendition(*service, str(n), "f", "d"), ATTRIBUTES).number for n in range(50_000)]
+    full = sys.getsizeof(table._live)
+    table.forget([(number, 1) for number in numbers[10:]])
+    assert sys.getsizeof(table._live) < full // 100
+    assert all(table.get(number) is not None for number in numbers[:10])
 
 
 def test_the_root_is_never_forgotten() -> None:

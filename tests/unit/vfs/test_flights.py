@@ -167,3 +167,61 @@ def test_who_gives_up_waiting_gives_its_place_away() -> None:
         assert budget.held == 0
 
     run(main)
+
+
+def test_one_work_lands_many_flights() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            flights = Flights(nursery)
+
+            async def work() -> list[int]:
+                await trio.sleep(5)
+                return [1, 2]
+
+            async def never() -> int:
+                raise AssertionError("joined, not begun")
+
+            answers: list[int] = []
+
+            async def ask(key: str) -> None:
+                answers.append(await flights.join(key, never, 10))
+
+            nursery.start_soon(flights.together, ["a", "b"], work)
+            await trio.testing.wait_all_tasks_blocked()
+            assert flights.is_flying("b")
+            async with trio.open_nursery() as askers:
+                askers.start_soon(ask, "b")
+                askers.start_soon(ask, "b")
+                askers.start_soon(ask, "a")
+            assert sorted(answers) == [1, 2, 2]
+            assert (flights.is_flying("b"), len(flights)) == (False, 0)
+
+    run(main)
+
+
+def test_an_error_of_the_one_work_is_everybodys() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            flights = Flights(nursery)
+            refused: list[str] = []
+
+            async def work() -> list[int]:
+                await trio.sleep(5)
+                raise AssetGone("gone")
+
+            async def begin() -> None:
+                with pytest.raises(AssetGone):
+                    await flights.together(["a", "b"], work)
+
+            async def ask() -> None:
+                with pytest.raises(AssetGone):
+                    await flights.join("b", work, 10)
+                refused.append("b")
+
+            nursery.start_soon(begin)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ask)
+            await trio.sleep(6)
+            assert (refused, len(flights)) == (["b"], 0)
+
+    run(main)

@@ -17,7 +17,7 @@ PORT ?= 8080
 BASE_NEEDS := fuse3:fusermount3 libfuse3-dev:/usr/include/fuse3/fuse.h pkg-config:pkg-config gcc:gcc \
 	python3-dev:/usr/include/python3.*/Python.h python3-venv:/usr/lib/python3.*/ensurepip/__init__.py \
 	nginx-light:/usr/sbin/nginx npm:npm curl:curl
-TEST_NEEDS := chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 mate-backgrounds:/usr/share/backgrounds/mate rsync:rsync attr:getfattr wrk:wrk
+TEST_NEEDS := apache2-bin:/usr/sbin/apache2 caddy:caddy chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 mate-backgrounds:/usr/share/backgrounds/mate rsync:rsync attr:getfattr wrk:wrk plocate:/usr/sbin/updatedb.plocate pcmanfm:pcmanfm xvfb:Xvfb xauth:xauth
 
 .PHONY: help demo test check bench soak constraints system-base system-test clean
 
@@ -36,7 +36,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy -p iiiffs
 	$(BIN)/mypy tests
 
-bench: $(VENV)/.dev $(TOOLS)/.ready
+bench: $(VENV)/.dev $(TOOLS)/.ready $(TOOLS)/.peers
 	$(BIN)/python -m tests.bench
 
 soak: $(VENV)/.dev $(TOOLS)/.ready
@@ -76,6 +76,16 @@ $(TOOLS)/.ready: $(VENV)/.dev tests/tools/package.json tests/tools/validator.txt
 	cp tests/tools/package.json $(TOOLS)/node/
 	cd $(TOOLS)/node && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
 	$(BIN)/iiiffs viewer install --into $(TOOLS)/viewers
+	touch $@
+
+# The peers that `make bench` runs beside us, from npm and from Python's index; nothing else needs them.
+PEERS := tests/bench/peers_tools
+$(TOOLS)/.peers: $(VENV)/.dev $(PEERS)/package.json $(PEERS)/requirements.txt
+	mkdir -p $(TOOLS)/peers
+	cp $(PEERS)/package.json $(TOOLS)/peers/
+	cd $(TOOLS)/peers && npm install --silent --ignore-scripts --no-audit --no-fund --no-package-lock
+	$(PYTHON) -m venv $(TOOLS)/peers/venv
+	$(TOOLS)/peers/venv/bin/python -m pip install -qq --disable-pip-version-check -r $(PEERS)/requirements.txt
 	touch $@
 
 constraints: $(VENV)/.dev

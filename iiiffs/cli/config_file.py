@@ -21,6 +21,7 @@ base_url = "http://127.0.0.1:8080"
 [cache]                                   # may be deleted at any time
 #path = "~/.cache/iiiffs"
 #size = "20 GiB"
+#cut_ahead = true                         # make all tiles of a picture once somebody zooms into it
 
 [state]                                   # ids of albums and photos: may never be deleted
 #path = "~/.local/state/iiiffs"

@@ -192,14 +192,15 @@ def _start_mount(scene: Demo, stack: ExitStack) -> subprocess.Popen[bytes]:
 
 def _start_nginx(scene: Demo, nginx: str, stack: ExitStack) -> subprocess.Popen[bytes]:
     """nginx runs in the foreground of its own session and listens; it is ended when `stack` is left."""
-    from iiiffs.cli.webserver import nginx_text
+    from iiiffs.cli.webserver import site_of
     from iiiffs.config import load_config
+    from iiiffs.web.nginx import nginx_config
 
     run_dir = scene.folder / "nginx"
     run_dir.mkdir()
     file = scene.folder / "nginx.conf"
-    text = nginx_text(load_config(scene.config_file), scene.mountpoint, f"127.0.0.1:{scene.port}", run_dir)
-    file.write_text(text, encoding="utf-8")
+    site = site_of(load_config(scene.config_file), scene.mountpoint, f"127.0.0.1:{scene.port}", run_dir)
+    file.write_text(nginx_config(site), encoding="utf-8")
     child = subprocess.Popen(
         [nginx, "-e", "stderr", "-c", str(file), "-g", "daemon off;"], stdin=subprocess.DEVNULL, start_new_session=True
     )

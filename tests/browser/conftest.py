@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from iiiffs.web.nginx import NginxSite
+from iiiffs.web.site import Site as WebSite
 from iiiffs.web.viewers import install_viewers, installed_viewers
 from tests.browser.browsing import BrowserPage, Seen, Site
 from tests.harness.nginx import free_port
@@ -67,10 +67,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, viewers: Path) -> Iterator[Si
     build_site(folder / "mount", url)
     user = "root" if os.geteuid() == 0 else ""
 
-    def served(name: str, at: int, viewer_folder: Path) -> NginxSite:
+    def served(name: str, at: int, viewer_folder: Path) -> WebSite:
         run_dir = folder / name
         run_dir.mkdir()
-        return NginxSite(
+        return WebSite(
             root=str(folder / "mount"),
             listen=f"127.0.0.1:{at}",
             base_url=url,

@@ -67,7 +67,7 @@ def test_help_names_every_command_and_every_command_takes_config(tmp_path: Path)
         "config": ("init", "check"),
         "cache": ("stats", "verify", "clear"),
         "state": ("export", "import"),
-        "webserver": ("nginx",),
+        "webserver": ("nginx", "caddy", "apache"),
         "viewer": ("install",),
     }
     for command in COMMANDS:

@@ -1,4 +1,4 @@
-"""A plain directory tree that looks like a mount (DESIGN §2), and nginx with the printed configuration on top of it.
+"""A plain directory tree that looks like a mount (DESIGN §2), and a web server with its printed configuration on it.
 
 Pictures are rendered ahead in the forms that the tests and three viewers ask for; the documents come from iiiffs.iiif.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,16 +30,16 @@ from iiiffs.iiif.uris import Uris, encoded
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.model.image import Extent
 from iiiffs.tree.nodes import PageKind
-from iiiffs.web.nginx import NginxSite
 from iiiffs.web.page import page
-from tests.harness.nginx import nginx
+from iiiffs.web.site import Site
+from tests.harness.servers import alarms, serving
 
 ACCOUNT = AccountName("home")
 LIMITS = Limits(max_width=16384, max_height=16384, max_area=100_000_000)
 TILE_PX = 512
 NASTY = "<img src=x onerror=alert(1)>"
 NESTED = "Ünï cödé, 100% [x] #?+&"
-ALARMING = re.compile(r"\[(?:warn|crit|alert|emerg)\]")
+PATH_FOLDER = "2024 [x] 100%"
 MTIME_S = 1_700_000_000
 
 
@@ -85,6 +84,11 @@ def build_site(root: Path, base_url: str) -> None:
     real = files / "iiif" / "scans"
     real.mkdir(parents=True)
     (real / "real.txt").write_text("a provider's own folder named iiif")
+    foreign = files / "iiif" / "export" / "full" / "max" / "0" / "default.jpg"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"somebody's own static IIIF")
+    _write_json(files / "iiif" / "export" / "info.json", {"id": "https://elsewhere.example/export"})
+    _write_json(files / "iiif" / "marked" / "info.json", {"id": '{{env "HOME"}}{{httpError 500}}'})
     (files / "empty").mkdir()
     (files / "empty" / "index.html").write_bytes(page(PageKind.ALBUM, "", base_url))
     (files / "stranger").mkdir()
@@ -137,9 +141,23 @@ def _show_picture(uris: Uris, root: Path, folder: Path, picture: Picture, number
     info = image_info(uris.service(ACCOUNT, picture.id), picture.extent, LIMITS, TILE_PX, monochrome=False)
     _write_json(service / "info.json", info)
     _render(image, service)
+    older = service.parents[1] / "2" / picture.id
+    older.mkdir(parents=True)
+    _write_json(older / "info.json", {"@id": uris.service(ACCOUNT, picture.id).replace("/iiif/3/", "/iiif/2/")})
+    _show_path_identifier(uris, service, info)
     alias = folder / "iiif" / picture.name
     alias.parent.mkdir(exist_ok=True)
     alias.symlink_to(os.path.relpath(service, alias.parent))
+
+
+def _show_path_identifier(uris: Uris, service: Path, info: dict[str, object]) -> None:
+    """The same image under `2024 [x]/ID.jpg`, as `identifiers = "path"` has it."""
+    named = service.parent / PATH_FOLDER / f"{service.name}.jpg"
+    rendition = Path("full", "400,", "0", "default.jpg")
+    (named / rendition).parent.mkdir(parents=True)
+    (named / rendition).write_bytes((service / rendition).read_bytes())
+    identifier = AssetId(f"{PATH_FOLDER}/{service.name}.jpg")
+    _write_json(named / "info.json", {**info, "id": uris.service(ACCOUNT, identifier)})
 
 
 def _drawn(extent: Extent, number: int) -> Image.Image:
@@ -189,9 +207,16 @@ def _write_json(path: Path, document: object) -> None:
 
 
 @contextmanager
-def nginx_running(site: NginxSite, *, as_uid: int | None = None) -> Iterator[None]:
-    """nginx serves `site` until the block is left, and never had anything to warn of."""
-    with nginx(site, as_uid=as_uid) as errors:
+def running(kind: str, site: Site, *, as_uid: int | None = None) -> Iterator[None]:
+    """The server `kind` serves `site` until the block is left, and never had anything to warn of."""
+    with serving(kind, site, as_uid=as_uid) as errors:
         yield
-    alarms = [line for line in errors.read_text().splitlines() if ALARMING.search(line)]
-    assert not alarms, "\n".join(alarms)
+    found = [line for line in alarms(errors) if "directory index of" not in line]
+    assert not found, "\n".join(found)
+
+
+@contextmanager
+def nginx_running(site: Site) -> Iterator[None]:
+    """As `running`."""
+    with running("nginx", site):
+        yield

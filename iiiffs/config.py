@@ -17,43 +17,48 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import platformdirs
 from msgspec import Meta, Struct
 
+from iiiffs.config_accounts import (
+    LATER_ACCOUNT_KEYS,
+    LATER_PROVIDERS,
+    PROVIDER_KEYS,
+    Account,
+    AccountKeys,
+    account_name_problem,
+    identifiers_of,
+    misplaced_bases,
+    needless_identifier_keys,
+    shared_names,
+    shown,
+)
 from iiiffs.config_values import (
     PARSERS,
     ByteSize,
-    DurationKey,
     FlagKey,
     Origin,
     PathKey,
-    Seconds,
     SizeKey,
     UrlKey,
     ViewerBase,
 )
 from iiiffs.errors import ConfigError
-from iiiffs.model.gallery import AccountName, AccountNames
+from iiiffs.model.gallery import AccountName
 from iiiffs.providers.registry import provider_kinds
 
-RESERVED_NAMES = frozenset(
-    {"activity", "index.html", "collection.json", "manifest.json", "sitemap.xml", "robots.txt", "favicon.ico"}
-)
-"""Names at the mount's root that are no account (DESIGN §2), and two that every browser or crawler asks for."""
-
 MANIFEST_MAX = 5000
-LATER_PROVIDERS = ("immich", "nextcloud", "webdav", "google")
-LATER_ACCOUNT_KEYS = ("settle", "poll", "credentials", "ca_file", "upload_folder")
 
 
 class Cache(Struct, frozen=True, kw_only=True):
-    """[cache]: what may be deleted at any time."""
+    """[cache]: what may be deleted at any time. `cut_ahead`: all tiles of a picture that somebody zooms into."""
 
     path: PathKey
     size_bytes: SizeKey = msgspec.field(name="size", default=ByteSize(20 * 2**30))
+    cut_ahead: FlagKey = True
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -73,7 +78,7 @@ class Iiif(Struct, frozen=True, kw_only=True):
     viewer_base: Annotated[ViewerBase, Meta(description='"" or an http or https URL of a folder of viewers')] = (
         ViewerBase("")
     )
-    max_width: Annotated[int, Meta(ge=64, le=65535, description="a whole number from 64 to 65535")] = 16384
+    max_width: Annotated[int, Meta(ge=64, le=65500, description="a whole number from 64 to 65500")] = 16384
     max_area: Annotated[int, Meta(ge=4096, le=2**32, description="a whole number from 4096 to 4294967296")] = (
         100_000_000
     )
@@ -103,47 +108,7 @@ class Publish(Struct, frozen=True, kw_only=True):
     base_url: UrlKey
     albums: Annotated[tuple[str, ...], Meta(description='a list such as ["home/albums/Trip"]')] = ()
     originals: FlagKey = False
-    max_width: Annotated[int, Meta(ge=64, le=65535, description="a whole number from 64 to 65535")] | None = None
-
-
-class AccountKeys(Struct, frozen=True, kw_only=True):
-    """What every [account.NAME] may hold beside the keys of its provider."""
-
-    provider: Annotated[str, Meta(description='the name of a provider, such as "folder"')]
-    access: Annotated[Literal["read", "add", "edit"], Meta(description='"read", "add" or "edit"')] = "add"
-    list_timeout: DurationKey = Seconds(30)
-    slug: Annotated[str, Meta(description='a name such as "pictures", or "" for the name of the section')] = ""
-    aliases: Annotated[tuple[str, ...], Meta(description='a list of names such as ["old-name"]')] = ()
-
-
-class FolderKeys(Struct, frozen=True, kw_only=True):
-    """The keys of provider "folder"."""
-
-    path: PathKey
-
-
-PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys}
-"""Keys of the built-in providers, so that a slip is found at start. A third party's provider checks its own."""
-
-
-class Account(Struct, frozen=True, kw_only=True):
-    """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded; `paths`: those of
-    them that name local folders. `access` is what the file says, while this version mounts everything read-only.
-    `slug`, `aliases`: rule: model.gallery.AccountNames."""
-
-    name: AccountName
-    slug: AccountName
-    aliases: tuple[AccountName, ...]
-    provider: str
-    access: Literal["read", "add", "edit"]
-    list_timeout_s: float
-    options: Mapping[str, object]
-    paths: Mapping[str, Path]
-
-    @property
-    def names(self) -> AccountNames:
-        """All that it is called."""
-        return AccountNames(self.name, self.slug, self.aliases)
+    max_width: Annotated[int, Meta(ge=64, le=65500, description="a whole number from 64 to 65500")] | None = None
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -253,8 +218,9 @@ def fingerprint(config: Config) -> str:
 
 
 def _in_uris(account: Account) -> str:
-    """Name and slug, as one: the ids in URIs come of the name, the URIs begin with the slug."""
-    return account.name if account.slug == account.name else f"{account.name} {account.slug}"
+    """Name, slug and path URIs, as one: the ids in URIs come of the name, the URIs begin with the slug."""
+    names = account.name if account.slug == account.name else f"{account.name} {account.slug}"
+    return names if account.identifiers is None else f"{names} {account.identifiers}"
 
 
 S = TypeVar("S", bound=Struct)
@@ -278,7 +244,7 @@ class _Reader:
         web = self._section("web", table, Web, {})
         tell = self._section("tell", table, Tell, {})
         publish = self._section("publish", table, Publish, {}) if "publish" in table else None
-        accounts = self._accounts(table.get("account", {}))
+        accounts = self._accounts(table.get("account", {}), base_url or "")
         if self.problems or base_url is None or not (cache and state and iiif and web and tell):
             return None
         self._compare(cache, state, iiif, web)
@@ -290,7 +256,7 @@ class _Reader:
     def _section(self, name: str, table: dict[str, Any], kind: type[S], defaults: dict[str, Any]) -> S | None:
         section = table.get(name, {})
         if not isinstance(section, dict):
-            self.problems.append(f"{name}: expected a section [{name}], found {_shown(section)}")
+            self.problems.append(f"{name}: expected a section [{name}], found {shown(section)}")
             return None
         return self._struct(name, defaults | section, kind)
 
@@ -311,7 +277,7 @@ class _Reader:
         try:
             return msgspec.convert(value, kind, strict=True, dec_hook=lambda kind, value: PARSERS[kind](value))
         except msgspec.ValidationError:
-            self.problems.append(f"{key}: expected {_description(kind)}, found {_shown(value)}")
+            self.problems.append(f"{key}: expected {_description(kind)}, found {shown(value)}")
             return None
 
     def _refuse_unknown(self, key: str, section: dict[str, Any], known: tuple[str, ...]) -> None:
@@ -320,18 +286,18 @@ class _Reader:
                 dotted = f"{key}.{name}" if key else name
                 self.problems.append(f"{dotted}: unknown key{_nearest(name, known) or '; remove it'}")
 
-    def _accounts(self, sections: Any) -> tuple[Account, ...]:
+    def _accounts(self, sections: Any, base_url: str) -> tuple[Account, ...]:
         if not isinstance(sections, dict) or not all(isinstance(section, dict) for section in sections.values()):
             self.problems.append("account: expected sections [account.NAME]; put each account's keys below one")
             return ()
         if not sections:
             self.problems.append('account: expected at least one [account.NAME] with provider = "folder" and a path')
-        read = [self._account(name, dict(section)) for name, section in sections.items()]
+        read = [self._account(name, dict(section), base_url) for name, section in sections.items()]
         accounts = tuple(account for account in read if account is not None)
-        self._refuse_shared_names(accounts)
+        self.problems += [*shared_names(accounts), *misplaced_bases(accounts, base_url)]
         return accounts
 
-    def _account(self, name: str, section: dict[str, Any]) -> Account | None:
+    def _account(self, name: str, section: dict[str, Any], base_url: str) -> Account | None:
         key = f"account.{name}" if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f"account.{json.dumps(name)}"
         if problem := account_name_problem(name):
             self.problems.append(f"{key}: {problem}; rename the section")
@@ -344,29 +310,16 @@ class _Reader:
             return None
         for each, called in (("slug", keys.slug or name), *(("aliases", alias) for alias in keys.aliases)):
             if called != name and (problem := account_name_problem(called)):
-                self.problems.append(f"{key}.{each}: {problem}, found {_shown(called)}")
+                self.problems.append(f"{key}.{each}: {problem}, found {shown(called)}")
+        for needless in needless_identifier_keys(keys):
+            self.problems.append(f'{key}.{needless}: of use with identifiers = "path" only; add that, or remove it')
         paths = {key: value for key, value in settings.items() if isinstance(value, Path)}
         plain = {key: str(value) if key in paths else value for key, value in settings.items()}
         return Account(
             name=AccountName(name), slug=AccountName(keys.slug or name), aliases=tuple(map(AccountName, keys.aliases)),
-            provider=keys.provider, access=keys.access, list_timeout_s=float(keys.list_timeout),
-            options=plain, paths=paths,
+            identifiers=identifiers_of(keys, keys.slug or name, base_url), provider=keys.provider, access=keys.access,
+            list_timeout_s=float(keys.list_timeout), options=plain, paths=paths,
         )  # fmt: skip
-
-    def _refuse_shared_names(self, accounts: Sequence[Account]) -> None:
-        """Nothing is called what another account is called, or twice the same: else an old URI might lead elsewhere."""
-        holders = {account.name: account.name for account in accounts}
-        for account in accounts:
-            own = {account.slug}
-            for alias in account.aliases:
-                if alias in own:
-                    self.problems.append(f"account.{account.name}.aliases: {_shown(alias)} is named twice; remove one")
-                own.add(alias)
-            for name in sorted(own):
-                holder = holders.setdefault(name, account.name)
-                if holder != account.name:
-                    key = f"account.{account.name}.{'slug' if name == account.slug else 'aliases'}"
-                    self.problems.append(f"{key}: {_shown(name)} is a name of account.{holder}; choose another one")
 
     def _take_later_keys(self, key: str, section: dict[str, Any]) -> None:
         """Keys of later versions leave `section`: their default means what this version does, all else is refused."""
@@ -387,7 +340,7 @@ class _Reader:
             self.problems.append(f'{key}.provider: "{provider}" is not available in this version; expected "folder"')
         else:
             expected = ", ".join(f'"{name}"' for name in known)
-            self.problems.append(f"{key}.provider: expected one of {expected}, found {_shown(provider)}")
+            self.problems.append(f"{key}.provider: expected one of {expected}, found {shown(provider)}")
         return None
 
     def _compare(self, cache: Cache, state: State, iiif: Iiif, web: Web) -> None:
@@ -409,15 +362,6 @@ class _Reader:
             self.problems.append('web.allow_origins: "*" allows every origin already; remove the others')
 
 
-def account_name_problem(name: str) -> str | None:
-    """Why `name` cannot be a directory of the mount and a part of every URI; None if it can. Rule: DESIGN §2.7."""
-    if not re.fullmatch(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}", name):
-        return 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."'
-    if name in RESERVED_NAMES:
-        return "this name is the mount's own"
-    return None
-
-
 def _nearest(name: str, known: Sequence[str]) -> str:
     """A hint at the known name that looks most like `name`, or at all of them, or ""."""
     if close := difflib.get_close_matches(name, known, n=1):
@@ -432,9 +376,3 @@ def _description(kind: Any) -> str:
             if isinstance(meta, Meta) and meta.description:
                 return meta.description
     raise TypeError(f"{kind} has no description")
-
-
-def _shown(value: object) -> str:
-    """A TOML value on one short line."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -21,6 +21,7 @@ SIZE_UNITS = {
 }
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _WEB_URL = r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%!$&'()*+,=:@/-]*)?"
+_SUBSTITUTE = r"(?!\.{1,2}\Z)[A-Za-z0-9!$&'()*+,.:;=@^_|~-]{1,16}"
 _NUMBER = r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([A-Za-z]*)"
 
 
@@ -46,6 +47,18 @@ class Origin(str):
 
 class ViewerBase(str):
     """Where viewers are served: "" or a WebUrl."""
+
+    __slots__ = ()
+
+
+class IdentifierBase(str):
+    """What path URIs of an account begin with: "" for the account's own, or a WebUrl with a plain path."""
+
+    __slots__ = ()
+
+
+class IdentifierSlash(str):
+    """How a slash is written in identifiers that are paths: "%2F", "/", or a substitute."""
 
     __slots__ = ()
 
@@ -113,6 +126,26 @@ def parse_viewer_base(value: object) -> ViewerBase:
     return ViewerBase(parse_web_url(value))
 
 
+def parse_identifier_base(value: object) -> IdentifierBase:
+    """ "" or a place; ValueError for anything else, and where its path is empty or needs encoding.
+
+    The path becomes a location of web servers, so it holds what is written the same everywhere.
+    """
+    if value == "":
+        return IdentifierBase("")
+    url = parse_web_url(value)
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", urlsplit(url).path):
+        raise ValueError("not a plain path")
+    return IdentifierBase(url)
+
+
+def parse_identifier_slash(value: object) -> IdentifierSlash:
+    """ "%2F", "/", or a substitute of characters that a file name and a URI can hold; ValueError for anything else."""
+    if not isinstance(value, str) or not (value in {"%2F", "/"} or re.fullmatch(_SUBSTITUTE, value)):
+        raise ValueError("not a slash")
+    return IdentifierSlash(value)
+
+
 PARSERS: Mapping[type, Callable[[object], object]] = {
     ByteSize: parse_size,
     Seconds: parse_duration,
@@ -120,6 +153,8 @@ PARSERS: Mapping[type, Callable[[object], object]] = {
     WebUrl: parse_web_url,
     Origin: parse_origin,
     ViewerBase: parse_viewer_base,
+    IdentifierBase: parse_identifier_base,
+    IdentifierSlash: parse_identifier_slash,
 }
 
 PathKey = Annotated[Path, Meta(description='an absolute path or one that begins with "~"')]
@@ -132,3 +167,13 @@ UrlKey = Annotated[
     ),
 ]
 FlagKey = Annotated[bool, Meta(description="true or false")]
+IdentifierBaseKey = Annotated[
+    IdentifierBase,
+    Meta(
+        description='"" or an http or https URL with a path of A-Z a-z 0-9 . _ ~ -, such as "https://example.org/iiif/3"'
+    ),
+]
+IdentifierSlashKey = Annotated[
+    IdentifierSlash,
+    Meta(description='"%2F", "/", or 1 to 16 ASCII characters that stand for a slash, such as ":"'),
+]

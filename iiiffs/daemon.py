@@ -20,7 +20,8 @@ import trio
 
 from iiiffs import __version__
 from iiiffs.cache.store import Cache, open_cache
-from iiiffs.config import Account, Config, MountOptions, Tell, control_socket, fingerprint
+from iiiffs.config import Config, MountOptions, Tell, control_socket, fingerprint
+from iiiffs.config_accounts import Account
 from iiiffs.control import serve_control
 from iiiffs.errors import AccessDenied, ConfigError, IiiffsError, ProviderUnreachable
 from iiiffs.fuse import session
@@ -29,7 +30,7 @@ from iiiffs.fuse.invalidation import Invalidator
 from iiiffs.fuse.operations import Operations
 from iiiffs.iiif.description import Privacy
 from iiiffs.iiif.scaling import Limits
-from iiiffs.iiif.uris import Uris
+from iiiffs.iiif.uris import Identifiers, Uris
 from iiiffs.model.gallery import AccountName
 from iiiffs.providers.base import Provider, ProviderContext
 from iiiffs.providers.registry import open_provider
@@ -38,6 +39,7 @@ from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
 from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
+from iiiffs.vfs.ahead import CutAhead
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.document_records import DocumentRecords
@@ -48,7 +50,8 @@ from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.pages import Pages
-from iiiffs.vfs.renditions import RenderRoom, Renditions
+from iiiffs.vfs.render_threads import RenderThreads
+from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.waiting import WAITING_MAX
 from iiiffs.vfs.watcher import run_account
@@ -116,6 +119,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon.operations = operations
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
+        nursery.start_soon(daemon.ahead.run)
         invalidator = Invalidator(operations.inodes)
         for gallery in daemon.galleries.values():
             nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell))
@@ -196,6 +200,7 @@ class Daemon:
         self.lag = LoopLag()
         self.filesystem: Filesystem
         self.renditions: Renditions
+        self.ahead: CutAhead
 
     @classmethod
     async def build(
@@ -213,7 +218,7 @@ class Daemon:
         pages = {kind: page(kind, config.iiif.viewer_base, config.base_url) for kind in PageKind}
         made_by = fingerprint(config) + DOCUMENTS_REVISION
         rules = Rules(
-            uris=Uris(config.base_url),
+            uris=Uris(config.base_url, identifiers_of(config, providers)),
             limits=Limits(config.iiif.max_width, config.iiif.max_width, config.iiif.max_area),
             tile_size=config.iiif.tile_size,
             visibility=PRIVATE,
@@ -234,8 +239,13 @@ class Daemon:
                 Reading(short(facts_fingerprint()), rules.privacy),
             )
         documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights), flights)
-        room = RenderRoom(threads=os.cpu_count() or 1, pixels=RENDER_PIXELS)
-        daemon.renditions = Renditions(stores.cache.renditions, daemon.renderer, flights, daemon.bodies, room)
+        threads = RenderThreads(os.cpu_count() or 1)
+        daemon.renditions = Renditions(
+            stores.cache.renditions, daemon.renderer, flights, daemon.bodies, threads, RENDER_PIXELS
+        )
+        daemon.ahead = CutAhead(daemon.renditions, threads, rules.limits, rules.tile_size)
+        if config.cache.cut_ahead:
+            daemon.renditions.on_miss = daemon.ahead.missed
         rendered_by = f"renditions {daemon.renderer.fingerprint} {made_by}"
         services = Services(
             daemon.galleries,
@@ -280,7 +290,13 @@ class Daemon:
                 "errors": operations.faults.errors if operations else 0,
                 "bugs": operations.faults.bugs if operations else 0,
             },
-            "render": {"rendered": self.renditions.rendered, **asdict(render)},
+            "render": {
+                "rendered": self.renditions.rendered,
+                "cut_ahead": self.ahead.cut,
+                "pictures_waiting": self.ahead.waiting,
+                **asdict(render),
+            },
+            "originals": asdict(self.filesystem.originals),
             "cache": asdict(self._stores.cache.stats()),
             "memory": {"bodies_bytes": self.bodies.bytes_held, "objects": sys.getallocatedblocks()},
             "loop": {
@@ -334,6 +350,18 @@ class Daemon:
         self._stores.cache.catalogue.clear_documents()
         await self._stores.cache.writer.flush()
         return {"path": str(self._config.cache.path), "renditions": before.renditions.entries}
+
+
+def identifiers_of(config: Config, providers: Mapping[AccountName, Provider]) -> Mapping[AccountName, Identifiers]:
+    """Slug -> how path URIs are written, of the accounts that have them. Errors: ConfigError where there is no path."""
+    found = {}
+    for account in config.accounts:
+        if account.identifiers is not None:
+            if not providers[account.name].capabilities.folders:
+                key = f"account.{account.name}.identifiers"
+                raise ConfigError(f'{key}: "path" needs folders, and provider "{account.provider}" has none; remove it')
+            found[account.slug] = account.identifiers
+    return found
 
 
 def privacy_of(tell: Tell) -> Privacy:

@@ -116,23 +116,45 @@ class PresentationDir:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDir:
-    """ACCOUNT/iiif/API/ASSET-ID/ of one version, so that one revalidation drops all that is below. `api`: 2 or 3."""
+    """ACCOUNT/iiif/API/ASSET-ID/ of one version, so that one revalidation drops all that is below. `api`: 2 or 3.
+
+    `identifier`: "", or the encoded path by which the same picture was asked for: a directory of its own, since it has
+    an info.json of its own, and a directory inode has one parent.
+    """
 
     account: AccountName
     asset: AssetId
     version: Version
     api: ApiVersion
+    identifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathDir:
+    """ACCOUNT/iiif/API/PATH/: the folder `album` on the way to an image service by its path; nothing in it is listed.
+
+    `spelled`: the names that were looked up below iiif/API.
+    """
+
+    account: AccountName
+    api: ApiVersion
+    album: AlbumId
+    spelled: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterDir:
-    """REGION/, REGION/SIZE/ or REGION/SIZE/ROTATION/ of a service, as spelled: one inode a spelling."""
+    """REGION/, REGION/SIZE/ or REGION/SIZE/ROTATION/ of a service, as spelled: one inode a spelling.
+
+    `identifier`: of the service.
+    """
 
     account: AccountName
     asset: AssetId
     version: Version
     api: ApiVersion
     spelled: tuple[str, ...]
+    identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +183,10 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document whose bytes have `digest`. `owner` is an album's or asset's id, "" for an account's or the root's."""
+    """A document whose bytes have `digest`. `owner` is an album's or asset's id, "" for an account's or the root's.
+
+    More may follow a slash in it: an album's part, or the identifier of an image service by its path.
+    """
 
     account: AccountName
     kind: DocumentKind
@@ -216,6 +241,7 @@ Directory: TypeAlias = (
     | ApiDir
     | PresentationDir
     | ServiceDir
+    | PathDir
     | ParameterDir
     | ThumbnailDir
     | ThumbnailSizeDir

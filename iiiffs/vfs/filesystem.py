@@ -28,6 +28,7 @@ from iiiffs.tree.nodes import (
     Original,
     Page,
     ParameterDir,
+    PathDir,
     PresentationDir,
     Rendition,
     Root,
@@ -42,8 +43,10 @@ from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.documents import ROOT, Documents, album_of
 from iiiffs.vfs.entries import Absent, DirectoryKind, Found, Snapshot
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.handles import BodyHandle, Handle, OriginalHandle
+from iiiffs.vfs.handles import BodyHandle, Handle, OriginalHandle, Traffic
+from iiiffs.vfs.packed import Body
 from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.paths import Paths
 from iiiffs.vfs.reasons import Reasons
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.thumbnails import Thumbnails
@@ -70,13 +73,16 @@ class Filesystem:
         self._control = control
         self._root = RootDir(galleries, documents, pages)
         self._thumbnails = Thumbnails(galleries, services)
+        paths = Paths(galleries, documents, services)
         self.reasons = Reasons()
+        self.originals = Traffic()
         self.xattrs = ExtendedAttributes(galleries, documents, self.reasons)
         self._kinds: dict[type[Node], DirectoryKind[Any]] = {
             Root: self._root,
             AccountDir: AccountDirs(galleries, documents, pages, flights),
             SearchDir: SearchDirs(galleries),
-            ApiDir: ApiDirs(galleries, documents, services),
+            ApiDir: ApiDirs(galleries, documents, services, paths),
+            PathDir: paths,
             AlbumDir: Albums(galleries, documents, pages, flights),
             AliasDir: Aliases(galleries),
             PresentationDir: Presentations(galleries, documents, flights),
@@ -170,16 +176,16 @@ class Filesystem:
         except VersionChanged:
             gallery.expire(asset.album)
             raise
-        return OriginalHandle(original, gallery.deadlines.read_s, gallery.reads)
+        return OriginalHandle(original, gallery.deadlines.read_s, gallery.reads, self.originals)
 
-    async def _document_body(self, node: Document) -> bytes:
+    async def _document_body(self, node: Document) -> Body:
         """The bytes of exactly this document, built again if they were dropped meanwhile."""
-        body = self._documents.body(node)
+        body = self._documents.opened(node)
         if body is None and node.kind in (DocumentKind.INFO, DocumentKind.INFO_2):
             return await self._services.info_body(node)
         if body is None:
             current = await self._current(node)
-            body = self._documents.body(current) if current == node else None
+            body = self._documents.opened(current) if current == node else None
         if body is None:
             raise VersionChanged(f"{node.kind.value} is another one now")
         return body

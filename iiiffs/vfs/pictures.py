@@ -31,6 +31,11 @@ def asset_of(service: AssetId) -> tuple[AssetId, int]:
     return (service, 0) if match is None else (AssetId(match["asset"]), int(match["page"]) - 1)
 
 
+def page_of(asset: AssetId, page: int) -> AssetId:
+    """The id of the service that shows page `page`, from 0, of the asset."""
+    return AssetId(f"{asset}~{page + 1}") if page else asset
+
+
 def picture_of(asset: Asset, service: AssetId, facts: Facts) -> Picture | None:
     """The picture that the service shows; None if the asset is no picture, or has no such page."""
     page = asset_of(service)[1]

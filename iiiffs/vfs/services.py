@@ -7,19 +7,17 @@ the service's inode names the version (DESIGN §2.3, §2.6). All spellings of a 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from iiiffs.errors import AssetGone, NoSuchName, RequestError, Undecodable, VersionChanged
-from iiiffs.iiif.parameters import SIZE_FORMS, ApiVersion, resolve_region, resolve_rotation, resolve_size
-from iiiffs.iiif.request import canonical_2, parse_request
-from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.parameters import ApiVersion
+from iiiffs.iiif.request import canonical, canonical_2, parse_request, resolve_parts
 from iiiffs.model.gallery import AccountName, Asset, AssetId, Version
-from iiiffs.model.image import Extent
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import Document, DocumentKind, ParameterDir, Rendition, ServiceDir
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.documents import Documents
+from iiiffs.vfs.documents import Documents, service_of
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pictures import Picture, asset_of, picture_of
@@ -29,6 +27,15 @@ INFO = "info.json"
 PARTS = 4
 """REGION / SIZE / ROTATION / QUALITY.FORMAT"""
 PICTURES_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceName:
+    """What a service of an asset is called: its id, the version of the Image API, and the path identifier or ""."""
+
+    service: AssetId
+    api: ApiVersion
+    identifier: str = ""
 
 
 class Services:
@@ -49,11 +56,16 @@ class Services:
             asset = await gallery.asset(asset_of(service)[0])
         except AssetGone:
             return Absent(attrs.ABSENT_S)
+        return await self.named(account, asset, ServiceName(service, api))
+
+    async def named(self, account: AccountName, asset: Asset, name: ServiceName) -> Found | Absent:
+        """The service of that name of `asset`: absent if it is not shown or no picture, or has no such page."""
         if not self._visibility.shows_any_of(account, [asset.album]):
             return Absent(attrs.ABSENT_S)
-        if self._remember(account, picture_of(asset, service, await gallery.facts(asset))) is None:
+        facts = await self._galleries[account].facts(asset)
+        if self._remember(account, picture_of(asset, name.service, facts)) is None:
             return Absent(attrs.ABSENT_S)
-        node = ServiceDir(account, service, asset.version, api)
+        node = ServiceDir(account, name.service, asset.version, name.api, name.identifier)
         return Found(node, attrs.directory(self.made_ns(asset), attr_s=attrs.IMMUTABLE_S))
 
     async def lookup(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
@@ -68,11 +80,12 @@ class Services:
             if len(parts) == PARTS:
                 wanted = self._wanted(picture, parts, directory.api)
             else:
-                check(parts, picture.extent, self._documents.rules.limits, directory.api)
+                resolve_parts(parts, picture.extent, self._documents.rules.limits, directory.api)
         except RequestError as error:
             return Absent(attrs.REFUSED_S, str(error))
         if len(parts) < PARTS:
-            node = ParameterDir(directory.account, directory.asset, directory.version, directory.api, parts)
+            account, asset, version = directory.account, directory.asset, directory.version
+            node = ParameterDir(account, asset, version, directory.api, parts, directory.identifier)
             return Found(node, attrs.fixed_directory(self.made_ns(picture.asset)))
         try:
             rendered = await self._rendered(gallery, wanted)
@@ -105,10 +118,10 @@ class Services:
         """The bytes of an info.json. Errors: VersionChanged if they would differ."""
         body = self._documents.body(node)
         if body is None:
-            service = AssetId(node.owner)
+            service, identifier = service_of(node.owner)
             asset = await self._galleries[node.account].asset(asset_of(service)[0])
             picture = await self._picture(node.account, service, asset.version)
-            made = self._documents.info(node.account, picture, _api_of(node))
+            made = self._documents.info(node.account, picture, _api_of(node), identifier)
             body = self._documents.body(made.node) if made.node == node else None
         if body is None:
             raise VersionChanged(f"info.json of {node.owner} is another one now")
@@ -184,10 +197,10 @@ class Services:
         request = parse_request(
             picture.extent, (region, size, rotation, leaf), limits, monochrome=monochrome, version=api
         )
-        return Wanted(picture, request)
+        return Wanted(picture, request, "/".join(canonical(request, picture.extent)))
 
     def _found_info(self, directory: ServiceDir | ParameterDir, picture: Picture) -> Found:
-        made = self._documents.info(directory.account, picture, directory.api)
+        made = self._documents.info(directory.account, picture, directory.api, directory.identifier)
         return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns, entry_s=attrs.IMMUTABLE_S))
 
     def _found_rendition(self, rendered: Rendered, asset: Asset) -> Found:
@@ -199,15 +212,6 @@ class Services:
         return max(asset.changed_ns, self._began_ns)
 
 
-def check(parts: tuple[str, ...], image: Extent, limits: Limits, api: ApiVersion) -> None:
-    """The first one to three components of a request are legal for `image`. Errors: RequestError."""
-    region = resolve_region(parts[0], image)
-    if len(parts) > 1:
-        resolve_size(parts[1], region.extent, limits, SIZE_FORMS[api])
-    if len(parts) > 2:
-        resolve_rotation(parts[2])
-
-
 def _spelled(directory: ServiceDir | ParameterDir) -> tuple[str, ...]:
     return directory.spelled if isinstance(directory, ParameterDir) else ()
 
@@ -216,7 +220,8 @@ def _parameters(directory: ServiceDir | ParameterDir) -> ParameterDir:
     """`directory` as one of parameters, none spelled yet for a service."""
     if isinstance(directory, ParameterDir):
         return directory
-    return ParameterDir(directory.account, directory.asset, directory.version, directory.api, ())
+    account, asset, version = directory.account, directory.asset, directory.version
+    return ParameterDir(account, asset, version, directory.api, (), directory.identifier)
 
 
 def _api_of(node: Document) -> ApiVersion:

@@ -6,11 +6,22 @@ import re
 from collections.abc import Mapping
 
 from iiiffs.errors import AssetGone, NotOffered
+from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AccountDir, AlbumDir, ApiDir, ControlDir, PageKind, PresentationDir, Root, SearchDir
+from iiiffs.tree.nodes import (
+    AccountDir,
+    AlbumDir,
+    ApiDir,
+    ControlDir,
+    PageKind,
+    PathDir,
+    PresentationDir,
+    Root,
+    SearchDir,
+)
 from iiiffs.tree.query import parse_query, query_album_id
 from iiiffs.tree.views import view_id
 from iiiffs.vfs.albums import Galleries, found_document, soon
@@ -20,6 +31,7 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.library import SEARCH, TOP_VIEWS
 from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.paths import Paths
 from iiiffs.vfs.services import Services
 
 CONTROL = ".iiiffs"
@@ -170,23 +182,22 @@ API_CHILDREN: Mapping[str, tuple[str, ...]] = {
 class ApiDirs:
     """ApiDir: ACCOUNT/iiif/ down to where ids begin."""
 
-    def __init__(self, galleries: Galleries, documents: Documents, services: Services) -> None:
+    def __init__(self, galleries: Galleries, documents: Documents, services: Services, paths: Paths) -> None:
         self._galleries = galleries
         self._documents = documents
         self._services = services
+        self._paths = paths
 
     async def lookup(self, directory: ApiDir, name: str) -> Found | Absent:
-        """A fixed name, or an id."""
+        """A fixed name, or an id; or the first part of a path, where the account's images are found by those too."""
         if name in API_CHILDREN[directory.path]:
             return self._child(directory, name)
-        if not ID_FORM.fullmatch(name):
-            return Absent(attrs.REFUSED_S)
         match directory.path:
             case "2":
-                return await self._services.service(directory.account, AssetId(name), 2)
+                return await self._image(directory.account, name, 2)
             case "3":
-                return await self._services.service(directory.account, AssetId(name), 3)
-            case "presentation/3":
+                return await self._image(directory.account, name, 3)
+            case "presentation/3" if ID_FORM.fullmatch(name):
                 return await self._presentation(directory.account, AlbumId(name))
         return Absent(attrs.REFUSED_S)
 
@@ -202,6 +213,16 @@ class ApiDirs:
     def _child(self, directory: ApiDir, name: str) -> Found:
         path = f"{directory.path}/{name}" if directory.path else name
         return Found(ApiDir(directory.account, path), attrs.fixed_directory(self._documents.rules.began_ns))
+
+    async def _image(self, account: AccountName, name: str, api: ApiVersion) -> Found | Absent:
+        """An id before a path: stable URIs stay what they are, whatever a file is called."""
+        found: Found | Absent = Absent(attrs.REFUSED_S)
+        if ID_FORM.fullmatch(name):
+            found = await self._services.service(account, AssetId(name), api)
+        if isinstance(found, Found) or not self._paths.answers(account):
+            return found
+        top = PathDir(account, api, await self._paths.top(account), ())
+        return await self._paths.lookup(top, name)
 
     async def _presentation(self, account: AccountName, album_id: AlbumId) -> Found | Absent:
         if not self._documents.rules.visibility.shows_album(account, album_id):

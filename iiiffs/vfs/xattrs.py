@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from iiiffs.errors import VersionChanged
-from iiiffs.iiif.parameters import OFFERED, Format
+from iiiffs.iiif.parameters import OFFERED, ApiVersion, Format
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
 from iiiffs.sync.entries import IndexEntry, pairs
@@ -29,7 +29,7 @@ from iiiffs.tree.nodes import (
     Thumbnail,
 )
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.documents import ROOT, Documents, album_of
+from iiiffs.vfs.documents import ROOT, Documents, album_of, service_of
 from iiiffs.vfs.reasons import Reasons
 
 PREFIX = "user."
@@ -95,9 +95,8 @@ class ExtendedAttributes:
                 return await self._of_original(node, name)
             case AlbumDir(account, album) | PresentationDir(account, album):
                 return album if name == ID else await self._album_uri(account, album)
-            case ServiceDir(account, asset, _, api):
-                uri = self._uris.service_2(account, asset) if api == 2 else self._uris.service(account, asset)
-                return asset if name == ID else uri
+            case ServiceDir(account, asset, _, api, identifier):
+                return asset if name == ID else self._uris.image(account, asset, api, identifier)
             case Rendition(account, asset, _, canonical):
                 if name == URI:
                     return self._uris.rendition(account, asset, canonical)
@@ -184,10 +183,10 @@ class ExtendedAttributes:
                 if part is not None:
                     return self._uris.part_manifest(node.account, album, part)
                 return self._uris.manifest(node.account, album)
-            case DocumentKind.INFO:
-                return f"{self._uris.service(node.account, AssetId(node.owner))}/info.json"
-            case DocumentKind.INFO_2:
-                return f"{self._uris.service_2(node.account, AssetId(node.owner))}/info.json"
+            case DocumentKind.INFO | DocumentKind.INFO_2:
+                service, identifier = service_of(node.owner)
+                api: ApiVersion = 2 if node.kind is DocumentKind.INFO_2 else 3
+                return f"{self._uris.image(node.account, service, api, identifier)}/info.json"
         if node.account == ROOT:
             return self._uris.root_collection()
         if not node.owner:

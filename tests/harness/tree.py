@@ -14,13 +14,14 @@ from PIL import Image
 from iiiffs.cache.store import Cache, open_cache
 from iiiffs.iiif.description import PRIVATE as PRIVACY
 from iiiffs.iiif.scaling import Limits
-from iiiffs.iiif.uris import Uris
+from iiiffs.iiif.uris import Identifiers, Uris
 from iiiffs.model.gallery import AccountName, AccountNames
 from iiiffs.providers.base import Provider
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
 from iiiffs.tree.nodes import Directory, Node, PageKind, Root
 from iiiffs.tree.visibility import PRIVATE, Visibility
+from iiiffs.vfs.ahead import CutAhead
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.document_records import DocumentRecords
@@ -30,7 +31,8 @@ from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery
 from iiiffs.vfs.pages import Pages
-from iiiffs.vfs.renditions import RenderRoom, Renditions
+from iiiffs.vfs.render_threads import RenderThreads
+from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.services import Services
 
 BASE_URL = "http://127.0.0.1:8080"
@@ -52,6 +54,8 @@ class Tree:
     renditions: Renditions
     documents: Documents
     cache: Cache
+    ahead: CutAhead
+    """Is told of nothing and does not run, unless the test joins it up."""
 
     async def walk(self, path: str) -> Found:
         """What `path` leads to, looked up component by component; AssertionError if it is not there."""
@@ -105,12 +109,14 @@ async def tree_of(
     deadlines: Deadlines | None = None,
     manifest_max: int = 5000,
     names: Mapping[str, AccountNames] | None = None,
+    identifiers: Mapping[AccountName, Identifiers] | None = None,
+    quota_bytes: int = 64 << 20,
 ) -> AsyncIterator[Tree]:
     """A tree with these accounts, its cache in `folder`; opened again on the same folder it finds its cache again.
 
-    `providers` go by slug; `names` has the names of those that have others too.
+    `providers` go by slug; `names` has the names of those that have others too. `identifiers`: as in `Uris`.
     """
-    cache, state = open_cache(folder / "cache", 64 << 20), State.open(folder / "state")
+    cache, state = open_cache(folder / "cache", quota_bytes), State.open(folder / "state")
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(cache.writer.run)
@@ -125,13 +131,11 @@ async def tree_of(
                 )
                 for name, provider in providers.items()
             }
-            rules = Rules(
-                Uris(BASE_URL), Limits(1000, 1000, 10**6), 512, visibility, PRIVACY, manifest_max, "fingerprint", 10**9
-            )
+            uris, limits = Uris(BASE_URL, identifiers or {}), Limits(1000, 1000, 10**6)
+            rules = Rules(uris, limits, 512, visibility, PRIVACY, manifest_max, "fingerprint", 10**9)
             documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights), flights)
-            renditions = Renditions(
-                cache.renditions, Renderer(RenderLimits()), flights, bodies, RenderRoom(threads=2, pixels=10**8)
-            )
+            threads = RenderThreads(2)
+            renditions = Renditions(cache.renditions, Renderer(RenderLimits()), flights, bodies, threads, 10**8)
             services = Services(galleries, documents, renditions, began_ns=10**9)
             pages = Pages({kind: f"page {kind.value}".encode() for kind in PageKind}, 10**9)
             control = ControlFiles({"status.json": lambda: b"{}"}, 10**9)
@@ -139,7 +143,8 @@ async def tree_of(
             for gallery in galleries.values():
                 if gallery.library is not None:
                     await gallery.library.run()
-            yield Tree(filesystem, galleries, renditions, documents, cache)
+            ahead = CutAhead(renditions, threads, limits, 64)
+            yield Tree(filesystem, galleries, renditions, documents, cache, ahead)
             nursery.cancel_scope.cancel()
     finally:
         cache.close()

@@ -17,7 +17,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from iiiffs import config as configuration
-from iiiffs import config_values, errors
+from iiiffs import config_accounts, config_values, errors
 from iiiffs.cli import app, exit_code_of
 from iiiffs.fuse.errnos import ERRNO
 
@@ -31,7 +31,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "state": configuration.State,
     "iiif": configuration.Iiif,
     "web": configuration.Web,
-    "account.NAME": configuration.AccountKeys,
+    "account.NAME": config_accounts.AccountKeys,
 }
 INDEX_HOSTS = tuple("".join(halves) for halves in (("pypi", ".org"), ("pythonhosted", ".org"), ("npmjs", ".org")))
 """Package indexes, written in halves, so that this file does not hold them."""
@@ -122,11 +122,11 @@ def test_keys_of_folder_publish_and_later_versions_are_named() -> None:
     for field in msgspec.structs.fields(configuration.Publish):
         assert f"`{field.encode_name}`" in publish
     account = section(text, "### [account.NAME]")
-    for field in msgspec.structs.fields(configuration.FolderKeys):
+    for field in msgspec.structs.fields(config_accounts.FolderKeys):
         assert f"| `{field.encode_name}` |" in account
-    for name in (*configuration.LATER_ACCOUNT_KEYS, "slug", "aliases", "mode"):
+    for name in (*config_accounts.LATER_ACCOUNT_KEYS, "slug", "aliases", "mode"):
         assert f"`{name}`" in account
-    for name in configuration.LATER_PROVIDERS:
+    for name in config_accounts.LATER_PROVIDERS:
         assert f'`"{name}"`' in account
     assert "| `base_url` |" in section(text, "### Top")
 

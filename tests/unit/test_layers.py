@@ -11,10 +11,22 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "iiiffs"
 ROWS = (
     "errors", "model", "iiif", "tree", "sync", "providers", "cache", "state", "render", "vfs", "fuse", "web",
-    "config_values", "config", "credentials", "control", "mountpoints", "daemon", "cli", "__main__",
+    "config_values", "config_accounts", "config", "credentials", "control", "mountpoints", "daemon", "cli", "__main__",
 )  # fmt: skip
 PURE_ROWS = ("errors", "model", "iiif", "tree", "sync")
-PURE_MODULES = ("vfs/entries.py", "vfs/gauges.py", "web/nginx.py")
+PURE_MODULES = (
+    "vfs/entries.py",
+    "vfs/gauges.py",
+    "web/answers.py",
+    "web/apache.py",
+    "web/apache_rules.py",
+    "web/caddy.py",
+    "web/caddy_parts.py",
+    "web/caddy_templates.py",
+    "web/nginx.py",
+    "web/nginx_locations.py",
+    "web/site.py",
+)
 IMPURE = {
     "trio",
     "httpx",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from iiiffs.config import (
     Config,
-    account_name_problem,
     control_socket,
     examine_config,
     fingerprint,
@@ -20,6 +19,7 @@ from iiiffs.config import (
     notices,
     select_accounts,
 )
+from iiiffs.config_accounts import account_name_problem
 from iiiffs.config_values import ByteSize, parse_duration, parse_size, parse_web_url
 from iiiffs.errors import ConfigError
 from iiiffs.model.gallery import AccountName, AccountNames
@@ -69,6 +69,7 @@ base_url = "https://photos.example.org/iiif/"
 [cache]
 path = "~/c/../cache"
 size = "1.5 GiB"
+cut_ahead = false
 [state]
 path = "/var/lib/iiiffs"
 min_free = 1000
@@ -101,6 +102,7 @@ access = "edit"
     assert config.base_url == "https://photos.example.org/iiif"
     assert config.cache.path == Path("/home/ada/cache")
     assert config.cache.size_bytes == 3 * 2**29
+    assert config.cache.cut_ahead is False
     assert config.state.min_free_bytes == 1000
     assert config.iiif.viewer_base == "https://viewers.example.org/v"
     assert config.web.allow_origins == ("https://viewer.example.org:8443", "http://[::1]:80")

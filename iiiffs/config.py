@@ -27,12 +27,14 @@ from iiiffs.config_accounts import (
     LATER_ACCOUNT_KEYS,
     LATER_PROVIDERS,
     PROVIDER_KEYS,
+    SETTLE,
     Account,
     AccountKeys,
     account_name_problem,
     identifiers_of,
     misplaced_bases,
     needless_identifier_keys,
+    network_problems,
     shared_names,
     shown,
 )
@@ -162,22 +164,29 @@ def examine_config(path: Path | None) -> tuple[Config | None, list[str]]:
     file = default_config_path() if path is None else Path(os.path.abspath(path))  # noqa: PTH100  (no resolve: may hang)
     problems: list[str] = []
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         problems.append(f"{file}: no such file; write one with `iiiffs config init`")
     except OSError as error:
         problems.append(f"{file}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         problems.append(f"{file}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at offset {error.start}")
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"{file}: expected TOML: {error}")
     else:
-        reader = _Reader(file)
-        config = reader.read(table)
-        problems = [f"{file}: {problem}" for problem in reader.problems]
-        if config is not None and not problems:
-            return config, []
+        return examine_text(file, text)
     return None, problems
+
+
+def examine_text(file: Path, text: str) -> tuple[Config | None, list[str]]:
+    """As `examine_config`, of a `text` that `file` holds or shall hold."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return None, [f"{file}: expected TOML: {error}"]
+    reader = _Reader(file)
+    config = reader.read(table)
+    if config is not None and not reader.problems:
+        return config, []
+    return None, [f"{file}: {problem}" for problem in reader.problems]
 
 
 def select_accounts(config: Config, names: tuple[str, ...]) -> Config:
@@ -197,6 +206,11 @@ def notices(config: Config) -> tuple[str, ...]:
         f'account.{account.name}.access = "{account.access}": this version mounts read-only'
         for account in config.accounts
         if account.access != "read"
+    ]
+    lines += [
+        f"account.{account.name}.settle: no effect, this version mounts read-only"
+        for account in config.accounts
+        if account.settle_s != SETTLE
     ]
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
@@ -311,36 +325,37 @@ class _Reader:
         for each, called in (("slug", keys.slug or name), *(("aliases", alias) for alias in keys.aliases)):
             if called != name and (problem := account_name_problem(called)):
                 self.problems.append(f"{key}.{each}: {problem}, found {shown(called)}")
+        if isinstance(settings, Struct):
+            self.problems += [f"{key}.{name}: {problem}" for name, problem in network_problems(keys, settings)]
+            settings = {name: value for name, value in msgspec.structs.asdict(settings).items() if value is not None}
         for needless in needless_identifier_keys(keys):
             self.problems.append(f'{key}.{needless}: of use with identifiers = "path" only; add that, or remove it')
         paths = {key: value for key, value in settings.items() if isinstance(value, Path)}
+        private = {} if keys.credentials is None else {"credentials": keys.credentials}
         plain = {key: str(value) if key in paths else value for key, value in settings.items()}
         return Account(
             name=AccountName(name), slug=AccountName(keys.slug or name), aliases=tuple(map(AccountName, keys.aliases)),
             identifiers=identifiers_of(keys, keys.slug or name, base_url), provider=keys.provider, access=keys.access,
-            list_timeout_s=float(keys.list_timeout), options=plain, paths=paths,
+            list_timeout_s=float(keys.list_timeout), mode=keys.mode, poll_s=float(keys.poll),
+            settle_s=float(keys.settle), credentials=keys.credentials, options=plain, paths=paths | private,
         )  # fmt: skip
 
     def _take_later_keys(self, key: str, section: dict[str, Any]) -> None:
-        """Keys of later versions leave `section`: their default means what this version does, all else is refused."""
-        if section.pop("mode", "hybrid") != "hybrid":
-            self.problems.append(f"{key}.mode: not available in this version; remove it")
+        """Keys of later versions leave `section`, and are refused."""
         for later in LATER_ACCOUNT_KEYS:
             if section.pop(later, None) is not None:
                 self.problems.append(f"{key}.{later}: not available in this version; remove it")
 
-    def _settings(self, key: str, provider: str, own: dict[str, Any]) -> Mapping[str, object] | None:
+    def _settings(self, key: str, provider: str, own: dict[str, Any]) -> Struct | Mapping[str, object] | None:
         """The provider's own keys; None and a problem if one is wrong or nobody knows the provider."""
-        if kind := PROVIDER_KEYS.get(provider):
-            struct = self._struct(key, own, kind)
-            return None if struct is None else msgspec.structs.asdict(struct)
         if provider in (known := provider_kinds()):
-            return own
+            kind = PROVIDER_KEYS.get(provider)
+            return own if kind is None else self._struct(key, own, kind)
+        expected = "expected one of " + ", ".join(f'"{name}"' for name in known)
         if provider in LATER_PROVIDERS:
-            self.problems.append(f'{key}.provider: "{provider}" is not available in this version; expected "folder"')
+            self.problems.append(f'{key}.provider: "{provider}" is not available in this version; {expected}')
         else:
-            expected = ", ".join(f'"{name}"' for name in known)
-            self.problems.append(f"{key}.provider: expected one of {expected}, found {shown(provider)}")
+            self.problems.append(f"{key}.provider: {expected}, found {shown(provider)}")
         return None
 
     def _compare(self, cache: Cache, state: State, iiif: Iiif, web: Web) -> None:

@@ -16,12 +16,19 @@ from msgspec import Meta, Struct, structs
 
 from iiiffs.config_values import (
     DurationKey,
+    FlagKey,
     IdentifierBase,
     IdentifierBaseKey,
     IdentifierSlash,
     IdentifierSlashKey,
     PathKey,
+    PollKey,
+    PollSpan,
     Seconds,
+    ServerUrlKey,
+    SharedLink,
+    SharedLinkKey,
+    is_loopback,
 )
 from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.iiif.uris import ENCODED_SLASH, Identifiers
@@ -34,7 +41,10 @@ RESERVED_NAMES = frozenset(
 
 API_VERSIONS: tuple[ApiVersion, ...] = (2, 3)
 LATER_PROVIDERS = ("immich", "nextcloud", "webdav", "google")
-LATER_ACCOUNT_KEYS = ("settle", "poll", "credentials", "ca_file", "upload_folder")
+"""Refused by name, until a package registers them."""
+LATER_ACCOUNT_KEYS = ("upload_folder",)
+SETTLE = Seconds(3)
+Mode = Literal["direct", "proxy", "hybrid"]
 
 
 class AccountKeys(Struct, frozen=True, kw_only=True):
@@ -43,6 +53,10 @@ class AccountKeys(Struct, frozen=True, kw_only=True):
     provider: Annotated[str, Meta(description='the name of a provider, such as "folder"')]
     access: Annotated[Literal["read", "add", "edit"], Meta(description='"read", "add" or "edit"')] = "add"
     list_timeout: DurationKey = Seconds(30)
+    mode: Annotated[Mode, Meta(description='"direct", "proxy" or "hybrid"')] = "hybrid"
+    poll: PollKey = PollSpan(30)
+    settle: DurationKey = SETTLE
+    credentials: PathKey | None = None
     slug: Annotated[str, Meta(description='a name such as "pictures", or "" for the name of the section')] = ""
     aliases: Annotated[tuple[str, ...], Meta(description='a list of names such as ["old-name"]')] = ()
     identifiers: Annotated[Literal["id", "path"], Meta(description='"id" or "path"')] = "id"
@@ -60,14 +74,27 @@ class FolderKeys(Struct, frozen=True, kw_only=True):
     path: PathKey
 
 
-PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys}
+class ImmichKeys(Struct, frozen=True, kw_only=True):
+    """The keys of provider "immich". `cleartext`: the key may travel where others can read it, by http.
+
+    `shared_link`: what mode "direct" refers to. `ca_file`: authorities that vouch for the server, beside the machine's.
+    """
+
+    url: ServerUrlKey
+    cleartext: FlagKey = False
+    ca_file: PathKey | None = None
+    shared_link: SharedLinkKey = SharedLink("")
+
+
+PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys, "immich": ImmichKeys}
 """Keys of the built-in providers, so that a slip is found at start. A third party's provider checks its own."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded; `paths`: those of
-    them that name local folders. `access` is what the file says, while this version mounts everything read-only.
-    `slug`, `aliases`: rule: model.gallery.AccountNames. `identifiers`: None unless images answer under paths too."""
+    """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded, absent ones left out;
+    `paths`: those of them that name local folders or files. `access` is what the file says, while this version mounts
+    everything read-only. `slug`, `aliases`: rule: model.gallery.AccountNames. `identifiers`: None unless images answer
+    under paths too. `credentials`: the file that holds its secrets; None = the system keyring."""
 
     name: AccountName
     slug: AccountName
@@ -76,8 +103,17 @@ class Account(Struct, frozen=True, kw_only=True):
     provider: str
     access: Literal["read", "add", "edit"]
     list_timeout_s: float
+    mode: Mode
+    poll_s: float
+    settle_s: float
+    credentials: Path | None
     options: Mapping[str, object]
     paths: Mapping[str, Path]
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What its provider is opened with: its own keys, and those of all accounts that it has to know."""
+        return {**self.options, "poll": self.poll_s}
 
     @property
     def names(self) -> AccountNames:
@@ -105,6 +141,22 @@ def identifiers_of(keys: AccountKeys, slug: str, base_url: str) -> Identifiers |
         keys.identifier_slash,
         keys.identifier_suffix,
     )
+
+
+def network_problems(keys: AccountKeys, provider: Struct) -> Iterator[tuple[str, str]]:
+    """(key, problem) for keys of one account that do not go together. `provider`: its own keys."""
+    if isinstance(provider, FolderKeys):
+        if keys.credentials is not None:
+            yield "credentials", 'provider "folder" has no secrets; remove it'
+        if keys.mode == "direct":
+            yield "mode", 'provider "folder" has no addresses of its own; expected "hybrid" or "proxy"'
+    if isinstance(provider, ImmichKeys):
+        if provider.url.startswith("http:") and not (provider.cleartext or is_loopback(provider.url)):
+            yield "url", "the key would travel in clear; expected https, or cleartext = true where others may read it"
+        if keys.mode == "direct" and not provider.shared_link:
+            yield "mode", '"direct" needs a shared_link of the server; add it, or choose "hybrid" or "proxy"'
+        if keys.mode != "direct" and provider.shared_link:
+            yield "shared_link", 'of use with mode = "direct" only; add that, or remove it'
 
 
 def needless_identifier_keys(keys: AccountKeys) -> Iterator[str]:
@@ -160,6 +212,8 @@ def misplaced_bases(accounts: Sequence[Account], base_url: str) -> Iterator[str]
 
 
 def shown(value: object) -> str:
-    """A TOML value on one short line."""
+    """A TOML value on one short line; of URLs, no password and nothing of a query's values: one may be a secret."""
     text = json.dumps(value, ensure_ascii=False, default=str)
+    text = re.sub(r"(//[^/@\s:]*):[^/@\s]*@", r"\1:…@", text)
+    text = re.sub(r"([?&][^=&\s]*)=[^&\s#\"]+", r"\1=…", text)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -49,6 +50,22 @@ class ViewerBase(str):
     """Where viewers are served: "" or a WebUrl."""
 
     __slots__ = ()
+
+
+class ServerUrl(str):
+    """Where a gallery's server is: a WebUrl."""
+
+    __slots__ = ()
+
+
+class SharedLink(str):
+    """The address of an album that its server shows to everybody: "" or an http or https URL."""
+
+    __slots__ = ()
+
+
+class PollSpan(float):
+    """A span of time in seconds between two questions whether anything changed: a Seconds from 1 s to 1 d."""
 
 
 class IdentifierBase(str):
@@ -126,6 +143,40 @@ def parse_viewer_base(value: object) -> ViewerBase:
     return ViewerBase(parse_web_url(value))
 
 
+def parse_server_url(value: object) -> ServerUrl:
+    """The URL without a slash at its end; ValueError for anything else."""
+    return ServerUrl(parse_web_url(value))
+
+
+def parse_shared_link(value: object) -> SharedLink:
+    """ "" or the URL; ValueError for anything else, and where nothing follows the host."""
+    if value == "":
+        return SharedLink("")
+    url = parse_web_url(value)
+    if not urlsplit(url).path:
+        raise ValueError("not the address of a link")
+    return SharedLink(url)
+
+
+def parse_poll(value: object) -> PollSpan:
+    """Seconds; ValueError for what is no duration, and below 1 s or above a day."""
+    seconds = parse_duration(value)
+    if not 1.0 <= seconds <= DURATION_UNITS["d"]:
+        raise ValueError("not a span between two questions")
+    return PollSpan(seconds)
+
+
+def is_loopback(url: str) -> bool:
+    """True if the URL's host is this machine by its name or number: what is sent there meets no network."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def parse_identifier_base(value: object) -> IdentifierBase:
     """ "" or a place; ValueError for anything else, and where its path is empty or needs encoding.
 
@@ -153,6 +204,9 @@ PARSERS: Mapping[type, Callable[[object], object]] = {
     WebUrl: parse_web_url,
     Origin: parse_origin,
     ViewerBase: parse_viewer_base,
+    ServerUrl: parse_server_url,
+    SharedLink: parse_shared_link,
+    PollSpan: parse_poll,
     IdentifierBase: parse_identifier_base,
     IdentifierSlash: parse_identifier_slash,
 }
@@ -166,6 +220,14 @@ UrlKey = Annotated[
         description='an http or https URL without user, query and fragment, such as "https://photos.example.org/iiif"'
     ),
 ]
+ServerUrlKey = Annotated[
+    ServerUrl,
+    Meta(description='an http or https URL without user, query and fragment, such as "https://photos.example.org"'),
+]
+SharedLinkKey = Annotated[
+    SharedLink, Meta(description='"" or the URL of a shared link, such as "https://photos.example.org/share/KEY"')
+]
+PollKey = Annotated[PollSpan, Meta(description='a duration from "1 s" to "1 d", such as "30 s"')]
 FlagKey = Annotated[bool, Meta(description="true or false")]
 IdentifierBaseKey = Annotated[
     IdentifierBase,

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -19,11 +19,13 @@ from hashlib import blake2b
 import trio
 
 from iiiffs import __version__
+from iiiffs.cache.purge import purge_account
 from iiiffs.cache.store import Cache, open_cache
 from iiiffs.config import Config, MountOptions, Tell, control_socket, fingerprint
 from iiiffs.config_accounts import Account
 from iiiffs.control import serve_control
-from iiiffs.errors import AccessDenied, ConfigError, IiiffsError, ProviderUnreachable
+from iiiffs.credentials import CredentialStore, take_environment
+from iiiffs.errors import AccessDenied, ConfigError, IiiffsError, NoSuchName, ProviderUnreachable
 from iiiffs.fuse import session
 from iiiffs.fuse.entries import Owner
 from iiiffs.fuse.invalidation import Invalidator
@@ -40,6 +42,7 @@ from iiiffs.state.store import State
 from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
 from iiiffs.vfs.ahead import CutAhead
+from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.document_records import DocumentRecords
@@ -63,8 +66,12 @@ CLOSE_S = 3.0
 """How long providers may take to put away what they hold: stopping never needs a network."""
 GREET_S = 5.0
 RESTART_S = 30.0
+READMIT_S = 300.0
 HURRIED_READ_S = 5.0
 """How long a read may wait where the kernel sends 12 background requests at once: others wait behind it."""
+SWITCH_S = 0.001
+"""How long a thread that computes may keep the loop from the interpreter at a time; Python's own is 5 ms. Each system
+call of the loop gives the interpreter away, and a status makes ten of them."""
 BODY_BYTES = 64 << 20
 """Documents and renditions kept in memory between the lookup that made them and the open that reads them."""
 RENDER_PIXELS = 96_000_000
@@ -75,10 +82,11 @@ DOCUMENTS_REVISION = "2"
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What is open on disk."""
+    """What is open on disk, and what knows the secrets of accounts."""
 
     cache: Cache
     state: State
+    credentials: CredentialStore
 
 
 def run_daemon(config: Config, options: MountOptions, ready: Callable[[], None]) -> int:
@@ -86,13 +94,15 @@ def run_daemon(config: Config, options: MountOptions, ready: Callable[[], None])
 
     `ready` is called once, when the mount answers. Errors: StartError and StoreLocked before anything is mounted.
     """
+    sys.setswitchinterval(SWITCH_S)
     with ExitStack() as stack:
         state = State.open(config.state.path)
         stack.callback(state.close)
         cache = open_cache(config.cache.path, int(config.cache.size_bytes))
         stack.callback(cache.close)
+        credentials = CredentialStore(take_environment(os.environ))
         try:
-            trio.run(_run, config, options, Stores(cache, state), ready)
+            trio.run(_run, config, options, Stores(cache, state, credentials), ready)
         except BaseExceptionGroup as group:
             raise _cause(group) from group
     log.info("unmounted")
@@ -110,9 +120,9 @@ def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _run(config: Config, options: MountOptions, stores: Stores, ready: Callable[[], None]) -> None:
     async with trio.open_nursery() as nursery:
-        providers = {account.name: _provider(account, stores.state) for account in config.accounts}
+        providers = {account.name: _provider(account, stores) for account in config.accounts}
         for name, provider in providers.items():
-            await _greet(name, provider)
+            await _greet(name, provider, stores.credentials)
         await nursery.start(stores.cache.writer.run)
         daemon = await Daemon.build(config, options, stores, providers, nursery)
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
@@ -120,6 +130,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
         nursery.start_soon(daemon.ahead.run)
+        nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         for gallery in daemon.galleries.values():
             nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell))
@@ -160,21 +171,36 @@ async def _serve(operations: Operations, options: MountOptions, galleries: Colle
             nursery.cancel_scope.cancel()
 
 
-def _provider(account: Account, state: State) -> Provider:
-    context = ProviderContext(account.name, account.options, state.ledger(account.name), read_facts)
+def _provider(account: Account, stores: Stores) -> Provider:
+    ledger, secrets = stores.state.ledger(account.name), partial(stores.credentials.find, account)
+    context = ProviderContext(account.name, account.settings, ledger, read_facts, secrets)
     return open_provider(account.provider, context)
 
 
-async def _greet(name: AccountName, provider: Provider) -> None:
-    """The provider was asked whether it is there. Could not ask is no reason not to mount: it may come back."""
+async def _greet(name: AccountName, provider: Provider, credentials: CredentialStore) -> None:
+    """The provider was asked whether it is there. Could not ask is no reason not to mount: it may come back.
+
+    Nor is a server that refuses us: the other accounts can be used. A folder that may not be read is one.
+    """
     try:
         with trio.fail_after(GREET_S):
-            await provider.authenticate()
+            await credentials.admit(name, provider.authenticate)
     except (ProviderUnreachable, trio.TooSlowError) as error:
         reason = str(error) or f"no answer within {GREET_S:g} s"
         log.warning("%s: %s; mounted all the same, it is asked again", name, reason)
     except AccessDenied as error:
-        raise ConfigError(f"account.{name}: {error}") from error
+        if provider.capabilities.local:
+            raise ConfigError(f"account.{name}: {error}") from error
+        log.warning("%s; the account is mounted, and shows what is known", error)
+
+
+async def _readmit(providers: Mapping[AccountName, Provider], credentials: CredentialStore) -> None:
+    """Accounts that were refused are tried again, seldom: servers lock out who knocks too often."""
+    while True:
+        await trio.sleep(READMIT_S)
+        for name in credentials.refused:
+            with suppress(AccessDenied, ProviderUnreachable), trio.move_on_after(GREET_S):
+                await credentials.admit(name, providers[name].authenticate)
 
 
 def _owner(options: MountOptions) -> Owner:
@@ -201,6 +227,7 @@ class Daemon:
         self.filesystem: Filesystem
         self.renditions: Renditions
         self.ahead: CutAhead
+        self.blocks: BlockCache
 
     @classmethod
     async def build(
@@ -215,6 +242,7 @@ class Daemon:
         daemon = cls(config, options, stores)
         state, catalogue = stores.state, stores.cache.catalogue
         flights = Flights(nursery)
+        daemon.blocks = BlockCache(stores.cache.blocks, flights, config.cache.path)
         pages = {kind: page(kind, config.iiif.viewer_base, config.base_url) for kind in PageKind}
         made_by = fingerprint(config) + DOCUMENTS_REVISION
         rules = Rules(
@@ -236,7 +264,7 @@ class Daemon:
                 catalogue,
                 flights,
                 deadlines,
-                Reading(short(facts_fingerprint()), rules.privacy),
+                Reading(short(facts_fingerprint()), rules.privacy, daemon.blocks),
             )
         documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights), flights)
         threads = RenderThreads(os.cpu_count() or 1)
@@ -276,8 +304,8 @@ class Daemon:
                     "slug": account.slug,
                     "provider": account.provider,
                     "access": "read",
-                    "online": self.galleries[account.slug].unreachable is None,
-                    "reason": self.galleries[account.slug].unreachable,
+                    "online": self._trouble(account) is None,
+                    "reason": self._trouble(account),
                     "waiting": self.galleries[account.slug].questions.waiting
                     + self.galleries[account.slug].reads.waiting,
                     "library": self._library(account.slug),
@@ -297,6 +325,7 @@ class Daemon:
                 **asdict(render),
             },
             "originals": asdict(self.filesystem.originals),
+            "blocks": asdict(self.blocks.gauges()),
             "cache": asdict(self._stores.cache.stats()),
             "memory": {"bodies_bytes": self.bodies.bytes_held, "objects": sys.getallocatedblocks()},
             "loop": {
@@ -304,6 +333,10 @@ class Daemon:
                 "lag_minute_s": round(self.lag.recent_s(time.monotonic()), 3),
             },
         }
+
+    def _trouble(self, account: Account) -> str | None:
+        """Why the account's server cannot be asked; None if all is well."""
+        return self.galleries[account.slug].unreachable or self._stores.credentials.trouble(account.name)
 
     def _library(self, account: AccountName) -> Values:
         library = self.galleries[account].library
@@ -327,6 +360,8 @@ class Daemon:
             "cache.stats": self._cache_stats,
             "cache.verify": self._cache_verify,
             "cache.clear": self._cache_clear,
+            "cache.purge": self._cache_purge,
+            "account.authenticate": self._account_authenticate,
             "state.export": self._state_export,
         }
 
@@ -337,7 +372,27 @@ class Daemon:
         return {"path": str(self._config.cache.path), **asdict(self._stores.cache.stats())}
 
     async def _cache_verify(self, args: Mapping[str, object]) -> object:
-        return asdict(await self._stores.cache.renditions.verify())
+        return asdict(await self._stores.cache.verify())
+
+    async def _cache_purge(self, args: Mapping[str, object]) -> object:
+        account = self._account(args)
+        others = [other.name for other in self._config.accounts if other.name != account.name]
+        purged = await purge_account(self._stores.cache, account.name, others, self.renderer.fingerprint)
+        return asdict(purged)
+
+    async def _account_authenticate(self, args: Mapping[str, object]) -> object:
+        """The stored secret is looked for anew, and tried. Errors: what Provider.authenticate raises."""
+        account = self._account(args)
+        self._stores.credentials.ask_anew()
+        await self._stores.credentials.admit(account.name, self.galleries[account.slug].provider.authenticate)
+        return {"account": account.name}
+
+    def _account(self, args: Mapping[str, object]) -> Account:
+        """The account of this mount that a request names. Errors: NoSuchName."""
+        for account in self._config.accounts:
+            if account.name == args.get("account"):
+                return account
+        raise NoSuchName("this daemon has no such account; one that was added needs a restart")
 
     async def _state_export(self, args: Mapping[str, object]) -> object:
         """Into the state's own folder, as the daemon may be allowed to write nowhere else."""
@@ -346,8 +401,7 @@ class Daemon:
 
     async def _cache_clear(self, args: Mapping[str, object]) -> object:
         before = self._stores.cache.stats()
-        self._stores.cache.renditions.clear()
-        self._stores.cache.catalogue.clear_documents()
+        self._stores.cache.clear()
         await self._stores.cache.writer.flush()
         return {"path": str(self._config.cache.path), "renditions": before.renditions.entries}
 

@@ -10,7 +10,7 @@ counts against the renditions' quota; all of it is in `stats`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iiiffs.cache.environment import CacheEnvironment
-from iiiffs.cache.listing_rows import decode_listing, encode_listing
+from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, encode_listing
 from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
 from iiiffs.cache.writer import CacheWriter
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import lmdb
 
 DOCUMENT_BODY_BYTES_MAX = 30 * 1024 * 1024
-"""Of a body before compression; larger ones are not kept, their rows are. A manifest has 2 kB a canvas."""
+"""Of a body as it is given; larger ones are not kept, their rows are."""
 ID_BYTES_MAX = 200
 
 
@@ -66,6 +66,17 @@ class _FactsRow(msgspec.Struct, array_like=True, frozen=True):
     facts: Facts
 
 
+class _Refusal(msgspec.Struct, frozen=True):
+    """Of Facts what says that they are of no picture; the rest is skipped, which is six times as fast."""
+
+    error: str | None = None
+
+
+class _RefusalRow(msgspec.Struct, array_like=True, frozen=True):
+    version: str
+    facts: _Refusal
+
+
 class _DocumentRow(msgspec.Struct, array_like=True, frozen=True):
     """`stored`: the digest under which the body was stored; empty if it was not."""
 
@@ -99,6 +110,7 @@ class Catalogue:
         self._writer = writer
         self._encoder = msgspec.msgpack.Encoder()
         self._facts_decoder = msgspec.msgpack.Decoder(_FactsRow)
+        self._refusal_decoder = msgspec.msgpack.Decoder(_RefusalRow)
         self._document_decoder = msgspec.msgpack.Decoder(_DocumentRow)
 
     def facts(self, account: AccountName, asset: AssetId, version: Version) -> Facts | None:
@@ -109,17 +121,37 @@ class Catalogue:
         self, account: AccountName, wanted: Iterable[tuple[AssetId, Version]]
     ) -> dict[tuple[AssetId, Version], Facts]:
         """The facts of those asset versions that are known; one read transaction for all."""
-        found: dict[tuple[AssetId, Version], Facts] = {}
-        try:
-            with self._environment.reading() as transaction:
-                for asset, version in wanted:
-                    row = self._row(transaction, self._facts, _facts_key(account, asset))
-                    known = None if row is None else self._facts_decoder.decode(row)
-                    if known is not None and known.version == version:
-                        found[asset, version] = known.facts
-        except StoreError:
+        found = self.reading_facts(account, wanted)()
+        if self._environment.condemned is not None:
             self._writer.wake()
         return found
+
+    def reading_facts(
+        self, account: AccountName, wanted: Iterable[tuple[AssetId, Version]]
+    ) -> Callable[[], dict[tuple[AssetId, Version], Facts]]:
+        """A call for any thread that answers as `facts_of` does now, or later: never older than this moment.
+
+        For many of them: each row is a chance to lose the interpreter to another thread for some milliseconds.
+        """
+        rows = self._reading_rows(account, wanted)
+
+        def read() -> dict[tuple[AssetId, Version], Facts]:
+            decoded = ((key, self._facts_decoder.decode(row)) for key, row in rows())
+            return {key: known.facts for key, known in decoded if known.version == key[1]}
+
+        return read
+
+    def reading_unfit(
+        self, account: AccountName, wanted: Iterable[tuple[AssetId, Version]]
+    ) -> Callable[[], list[AssetId]]:
+        """As `reading_facts`: those of the asset versions whose facts are known and have an `error`."""
+        rows = self._reading_rows(account, wanted)
+
+        def read() -> list[AssetId]:
+            decoded = ((key, self._refusal_decoder.decode(row)) for key, row in rows())
+            return [key[0] for key, known in decoded if known.version == key[1] and known.facts.error]
+
+        return read
 
     def put_facts(self, account: AccountName, rows: Mapping[tuple[AssetId, Version], Facts]) -> None:
         """Readers see them from now on; of an asset with an older version, only the new one's facts are left.
@@ -141,6 +173,11 @@ class Catalogue:
     def listing(self, account: AccountName, album: AlbumId) -> Listing | None:
         """The listing of the album as it was put last; None if unknown."""
         return self._listing(_listing_key(account, album))
+
+    def heading(self, account: AccountName, album: AlbumId) -> ListingHeading | None:
+        """As `listing`, without the assets: quick, however many there are."""
+        row = self._listing_row(_listing_key(account, album))
+        return None if row is None else decode_heading(row)
 
     def listings(self, account: AccountName) -> Iterator[Listing]:
         """All of the account, one decoded at a time; the caller may wait between two of them.
@@ -205,18 +242,51 @@ class Catalogue:
             facts = documents = listings = (0, 0)
         return CatalogueStats(*facts, *documents, *listings, self._bodies.stats())
 
+    def _reading_rows(
+        self, account: AccountName, wanted: Iterable[tuple[AssetId, Version]]
+    ) -> Callable[[], Iterator[tuple[tuple[AssetId, Version], bytes]]]:
+        """What waits to be written is looked up now; the rest is committed, and read by the call, in any thread."""
+        if self._environment.condemned is not None:
+            self._writer.wake()
+        waiting: list[tuple[tuple[AssetId, Version], bytes]] = []
+        committed: list[tuple[tuple[AssetId, Version], bytes]] = []
+        for asset, version in wanted:
+            key = _facts_key(account, asset)
+            decided, row = self._writer.find(self._facts.name, key)
+            if not decided:
+                committed.append(((asset, version), key))
+            elif row is not None:
+                waiting.append(((asset, version), row))
+
+        def read() -> Iterator[tuple[tuple[AssetId, Version], bytes]]:
+            found = []
+            try:
+                with self._environment.reading() as transaction:
+                    for wanted_key, key in committed:
+                        row = self._facts.row(transaction, key)
+                        if row is not None:
+                            found.append((wanted_key, row))
+            except StoreError:  # it is condemned now, which the next question in trio's thread tells the writer
+                found = []
+            return iter(waiting + found)
+
+        return read
+
     def _row(self, transaction: lmdb.Transaction, table: RowTable, key: bytes) -> bytes | None:
         decided, row = self._writer.find(table.name, key)
         return row if decided else table.row(transaction, key)
 
     def _listing(self, key: bytes) -> Listing | None:
+        row = self._listing_row(key)
+        return None if row is None else decode_listing(row)
+
+    def _listing_row(self, key: bytes) -> bytes | None:
         try:
             with self._environment.reading() as transaction:
-                row = self._row(transaction, self._listings, key)
+                return self._row(transaction, self._listings, key)
         except StoreError:
             self._writer.wake()
             return None
-        return None if row is None else decode_listing(row)
 
     def _document(self, key: bytes) -> tuple[DocumentRecord | None, bytes]:
         """(the record without its body, the digest under which the body is stored)."""

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, TypeVar
 import lmdb
 
 from iiiffs.cache.location import refuse_network_filesystem
+from iiiffs.cache.mapped import MappedFile
 from iiiffs.cache.structure import check_structure
 from iiiffs.errors import ConfigError, StoreCorrupt, StoreError, StoreFull, StoreLocked
 
@@ -110,6 +111,7 @@ class CacheEnvironment:
         self._names = (META, *databases)
         self._lock_fd = lock_fd
         self._env: lmdb.Environment | None = None
+        self._mapped: MappedFile | None = None
         self._databases: dict[str, Database] = {}
         self._gate = threading.Condition()
         self._inside = 0
@@ -178,6 +180,8 @@ class CacheEnvironment:
         try:
             with self._opened().begin(write=writes) as transaction:
                 yield transaction
+            if self._mapped is not None:
+                self._mapped.used()
         except lmdb.Error as error:
             raise self._ours(error) from error
         finally:
@@ -307,6 +311,7 @@ class CacheEnvironment:
             sync=True,
             metasync=False,
         )
+        self._mapped = MappedFile(self.path / DATA_NAME)
         self._env.reader_check()
         with self._env.begin(write=True) as transaction:
             if transaction.stat()["entries"]:

@@ -140,10 +140,13 @@ class RenditionStore:
         self._writer.delete(self._table.name, key)
 
     def has_spare(self, size_bytes: int) -> bool:
-        """True if that much more can be kept without an older value going for it, and without anybody waiting."""
+        """True if that much more can be kept without an older value going for it."""
         stats = self.stats()
-        waiting_bytes = self._writer.backlog_bytes
-        return stats.used_bytes + waiting_bytes + size_bytes <= stats.quota_bytes and self._writer.has_room(size_bytes)
+        return stats.used_bytes + self._writer.backlog_bytes + size_bytes <= stats.quota_bytes
+
+    async def wait_for_room(self, size_bytes: int) -> None:
+        """`put_nowait` of that much is not dropped for want of memory: the disk keeps up. Cancellable."""
+        await self._writer.wait_for_room(size_bytes)
 
     def labels(self, group: bytes) -> list[tuple[str, int, bytes]]:
         """(label, size in bytes, digest) of what there is of a group, by label. No use of any of them."""

@@ -278,7 +278,10 @@ class CacheWriter:
         pending.wipes, pending.touches = set(), {}
         pending.cost_bytes -= batch.cost_bytes
         self._committing = batch
-        self._arrived, self._changed, self._urgent = trio.Event(), trio.Event(), trio.Event()
+        # Only those that are set: `run` may be waiting for the others, and would wait for ever.
+        self._arrived = trio.Event() if self._arrived.is_set() else self._arrived
+        self._changed = trio.Event() if self._changed.is_set() else self._changed
+        self._urgent = trio.Event() if self._urgent.is_set() else self._urgent
         self._signal()
         return batch
 

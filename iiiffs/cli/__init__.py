@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from iiiffs import __version__
-from iiiffs.cli import cache, config_file, demo, doctor, mount, state, status, viewer, webserver
+from iiiffs.cli import add, cache, config_file, demo, doctor, login, mount, state, status, viewer, webserver
 from iiiffs.cli.mount_helper import translate_argv
 from iiiffs.errors import AlreadyRunning, IiiffsError, StartError, StoreLocked
 
@@ -47,6 +47,9 @@ def _root(
 
 app.command("mount")(mount.mount)
 app.command("umount")(mount.umount)
+app.command("add")(add.add)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.command("status")(status.status)
 app.add_typer(config_file.app, name="config")
 app.add_typer(cache.app, name="cache")
@@ -56,7 +59,10 @@ app.add_typer(viewer.app, name="viewer")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
-COMMANDS = frozenset({"mount", "umount", "status", "config", "cache", "state", "webserver", "viewer", "doctor", "demo"})
+COMMANDS = frozenset(
+    {"mount", "umount", "add", "login", "logout", "status", "config", "cache", "state", "webserver", "viewer"}
+    | {"doctor", "demo"}
+)
 
 
 def exit_code_of(error: IiiffsError) -> int:

@@ -61,10 +61,9 @@ def _on_the_cache(config: Config, verb: str) -> object:
         if verb == "stats":
             return {"path": str(config.cache.path), **asdict(cache.stats())}
         if verb == "verify":
-            return asdict(trio.run(cache.renditions.verify))
+            return asdict(trio.run(cache.verify))
         held = cache.renditions.stats().entries
-        cache.renditions.clear()
-        cache.catalogue.clear_documents()
+        cache.clear()
         return {"path": str(config.cache.path), "renditions": held}
     finally:
         cache.close()

@@ -43,12 +43,14 @@ base_url = "http://127.0.0.1:8080"
 [web]
 #allow_origins = []                       # other sites that may read it: ["https://viewer.example.org"], or ["*"]
 
-# One section an account: its name is a directory of the mount and a part of every URI.
+# One section an account: its name is a directory of the mount and a part of every URI. `iiiffs add immich` adds one of
+# a photo server, and keeps its key where it belongs: never here.
 [account.pictures]
 provider = "folder"
 path = "~/Pictures"
 access = "read"                           # this version mounts everything read-only
 #list_timeout = "30 s"                    # a first listing that takes longer is an error, and goes on behind
+#poll = "30 s"                            # how often it is looked through where the kernel does not tell of changes
 #slug = ""                                # another name in the mount and in URIs; "" = the section's name
 #aliases = []                             # earlier slugs: still found, so that old addresses go on working
 """
@@ -84,7 +86,8 @@ def check(config: ConfigFile = None) -> None:
         raise typer.Exit(ConfigError.exit_code)
     typer.echo(f"{read.file} is valid; served at {read.base_url}")
     for account in read.accounts:
-        keys = ", ".join(f"{key} = {value}" for key, value in account.options.items())
+        said = {key: value for key, value in account.options.items() if value not in ("", False)}
+        keys = ", ".join(f"{key} = {value}" for key, value in said.items())
         shown = f", shown as {account.slug}" if account.slug != account.name else ""
         typer.echo(f"account {account.name}: {account.provider} ({keys}), read-only{shown}")
     for notice in notices(read):

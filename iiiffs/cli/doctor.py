@@ -144,10 +144,12 @@ def check_config(config: Config) -> Iterator[Finding]:
     yield from (Finding("warn", notice) for notice in notices(config))
     for account in config.accounts:
         for key, path in account.paths.items():
-            if not os.access(path, os.R_OK | os.X_OK):
+            needed = os.R_OK | os.X_OK if key == "path" else os.R_OK
+            if key != "credentials" and not os.access(path, needed):
                 yield Finding(
                     "fail", f"account.{account.name}.{key}: {path} cannot be read; does it exist, and may you?"
                 )
+    yield from check_credentials(config)
     yield check_store("cache.path", config.cache.path, config.cache.size_bytes)
     yield check_store("state.path", config.state.path, config.state.min_free_bytes)
     try:
@@ -158,6 +160,29 @@ def check_config(config: Config) -> Iterator[Finding]:
         yield Finding("fail", f"the daemon answers: {error}")
     else:
         yield Finding("ok", f"the daemon answers at {control_socket(config)}")
+
+
+def check_credentials(config: Config) -> Iterator[Finding]:
+    """The secrets of accounts that need one can be had, here and by this user. Tells where, never what."""
+    import trio
+
+    from iiiffs.credentials import CredentialStore
+    from iiiffs.errors import AccessDenied
+
+    store = CredentialStore()
+    for account in config.accounts:
+        if account.provider == "folder":
+            continue
+        try:
+            found = trio.run(store.find, account)
+        except AccessDenied as error:
+            yield Finding("warn", f"account.{account.name}: {error}")
+        else:
+            if found:
+                where = store.overriding(account) or account.credentials or "the system keyring"
+                yield Finding("ok", f"account.{account.name}: its secret is in {where}")
+            else:
+                yield Finding("warn", f"account.{account.name}: no secret is stored; `iiiffs login {account.name}`")
 
 
 def check_store(key: str, path: Path, wanted_bytes: int) -> Finding:

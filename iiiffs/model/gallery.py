@@ -58,6 +58,7 @@ class Asset:
     `changed_ns`: when this version is known to have begun; never earlier than `mtime_ns` of a first version, at least
         1 s after the version before, the same over restarts. What is made from the asset is never older than this.
     `media_type`: by name until the bytes were seen, such as "image/jpeg"; "application/octet-stream" if unknown.
+    `checksum`: SHA-1 of the bytes of this version, 20 bytes, where the provider tells one that holds; else None.
     """
 
     id: AssetId
@@ -68,6 +69,7 @@ class Asset:
     mtime_ns: int
     changed_ns: int
     media_type: str
+    checksum: bytes | None = None
 
     @property
     def is_media(self) -> bool:

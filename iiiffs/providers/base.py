@@ -7,19 +7,32 @@ nothing; AssetGone is only ever a positive answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import trio
 
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.model.image import Extent
 from iiiffs.sync.identity import Row
 
 ReadHeaders = Callable[[BinaryIO, str], Facts]
 """(stream, file name) -> Facts: `iiiffs.render.headers.read_facts`, passed in because providers know no codec."""
+
+
+Secrets = Callable[[], Awaitable[Mapping[str, object]]]
+"""What `iiiffs login` stored for the account, such as {"api_key": "…", "headers": {"X-Token": "…"}}; {} for nothing.
+
+May wait for a keyring; asked again after the provider refused what it said. Errors: AccessDenied with what to do.
+"""
+
+
+async def no_secrets() -> Mapping[str, object]:
+    """Nothing is stored."""
+    return {}
 
 
 class IdentityLedger(Protocol):
@@ -58,13 +71,14 @@ class ProviderContext:
     """What a provider is opened with.
 
     `account`: goes into new ids, so it must not change when a label does. `settings`: the account's section of the
-    configuration, as it was read. `ledger`: this account's own.
+    configuration, as it was read. `ledger`: this account's own. `secrets`: never in settings, logs or files.
     """
 
     account: AccountName
     settings: Mapping[str, object]
     ledger: IdentityLedger
     read_headers: ReadHeaders
+    secrets: Secrets = no_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,7 @@ class Capabilities:
     `local`: originals are read from this machine's disk, so no block of them is kept in the cache.
     `fresh_s`: how long an answer may be shown before it is asked again.
     `watches`: it tells by itself what has changed (`watch`).
+    `tells_facts`: `facts` answers; else headers are read from what `open` gives, through the cache.
     """
 
     folders: bool
@@ -83,6 +98,7 @@ class Capabilities:
     local: bool
     fresh_s: float
     watches: bool = False
+    tells_facts: bool = True
 
 
 class Original(Protocol):
@@ -100,10 +116,18 @@ class Original(Protocol):
         """
         ...
 
-    def stream(self) -> AbstractContextManager[BinaryIO]:
-        """A blocking, seekable binary file with a position of its own; only for use inside one worker thread.
+    async def prepare(self) -> None:
+        """From now on `stream` gives every byte without waiting for a network. A second call does nothing.
 
-        Errors: its reads raise VersionChanged where the bytes changed underneath.
+        Errors: as `read`; StoreFull if there is no room for them.
+        """
+        ...
+
+    def stream(self) -> AbstractContextManager[BinaryIO]:
+        """A blocking, seekable binary file with a position of its own; only for use inside one worker thread of trio.
+
+        Without `prepare` its reads may wait for a network. Errors: its reads raise VersionChanged where the bytes
+        changed underneath.
         """
         ...
 
@@ -141,7 +165,8 @@ class Provider(Protocol):
         ...
 
     async def facts(self, asset: Asset) -> Facts:
-        """What the bytes of this version say; reads headers at most, never decodes.
+        """What the bytes of this version say; reads headers at most, never decodes. Only with
+        `capabilities.tells_facts`.
 
         Errors: VersionChanged, AssetGone. A file that is no picture is no error: see Facts.error.
         """
@@ -167,6 +192,43 @@ class Provider(Protocol):
     async def aclose(self) -> None:
         """Nothing of it runs or is open any more."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A reduced picture of an asset that the provider keeps beside the original.
+
+    `name`: the provider's, one of each asset's. `extent`: upright px, as far as is known; what is decoded rules, for
+    who runs the server may change the sizes. `media_type`: likewise, until its bytes were seen.
+    """
+
+    name: str
+    extent: Extent
+    media_type: str
+
+
+class HasPreviews(Protocol):
+    """A provider that keeps reduced pictures. Optional beside Provider: ask with `previews_of`."""
+
+    async def previews(self, asset: Asset) -> Sequence[Preview]:
+        """Those that the provider makes of this asset, smallest first; () while it has not looked at the file yet.
+
+        Errors: AssetGone, VersionChanged, AccessDenied.
+        """
+        ...
+
+    async def open_preview(self, asset: Asset, preview: Preview) -> Original | None:
+        """Its bytes; None while the provider has not made it (ask again later, and remember no absence).
+
+        Errors: AssetGone, AccessDenied.
+        """
+        ...
+
+
+def previews_of(provider: Provider) -> HasPreviews | None:
+    """`provider`, if it keeps previews."""
+    has = hasattr(provider, "previews") and hasattr(provider, "open_preview")
+    return cast(HasPreviews, provider) if has else None
 
 
 OpenProvider = Callable[[ProviderContext], Provider]

@@ -52,7 +52,7 @@ class IndexEntry:
         """Rated 5, or with the keyword "favorite" or "favourite" in any case."""
         if self.rating >= FAVORITE_RATING:
             return True
-        return any(keyword.casefold() in FAVORITE_KEYWORDS for keyword in self.keywords)
+        return _has_favorite(self.keywords)
 
     @property
     def is_media(self) -> bool:
@@ -116,6 +116,11 @@ def _taken(asset: Asset, captured: str | None) -> str:
             return local if len(local) >= 19 else local + ":00"
     since = max(_EARLIEST.days * 86_400, min(asset.mtime_ns // 1_000_000_000, _LATEST.days * 86_400))
     return (_EPOCH + timedelta(seconds=since)).isoformat()
+
+
+@lru_cache(maxsize=4096)
+def _has_favorite(keywords: tuple[str, ...]) -> bool:
+    return any(keyword.casefold() in FAVORITE_KEYWORDS for keyword in keywords)
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,9 @@ _BY_TAKEN = attrgetter("taken")
 _BY_ALBUM = attrgetter("asset.album")
 
 
+Parts = tuple[tuple[IndexEntry, ...], ...]
+
+
 @dataclass(slots=True)
 class _Shelf:
     """One view of assets: those of each album, in order; and what was computed of the whole since it changed."""
@@ -100,7 +103,9 @@ class LibraryIndex:
         first = self._assets.get(asset)
         if first is None:
             return 1
-        held = self._shared.get(asset, (first,))
+        if asset not in self._shared:
+            return 2 + first.is_favorite + len(set(first.keywords)) if first.is_media else 1
+        held = self._shared[asset]
         shown = [entry for entry in held if entry.is_media]
         months = {entry.month for entry in shown}
         tags = {tag for entry in shown for tag in entry.keywords}
@@ -192,6 +197,25 @@ class LibraryIndex:
         if shelf.etag is None:
             shelf.etag = etag_of(self._merged(shelf.by_album.values()))
         return shelf.etag
+
+    def parts_of(self, view: View) -> Parts:
+        """What is in `view`, album by album, for `merged` in any thread; () for one that holds views."""
+        shelf = None if view.holds_views else self._shelves[view.kind].get(view.name)
+        return () if shelf is None else tuple(shelf.by_album.values())
+
+    def keep_etag(self, view: View, parts: Parts, etag: str) -> bool:
+        """`etag` is that of `view` if `parts` are still what is in it; whether they are."""
+        now = self.parts_of(view)
+        if len(now) != len(parts) or any(one is not other for one, other in zip(now, parts, strict=True)):
+            return False
+        if parts:
+            self._shelves[view.kind][view.name].etag = etag
+        return True
+
+    def has_etag(self, view: View) -> bool:
+        """True if `etag` has nothing to compute but of views in views."""
+        shelf = None if view.holds_views else self._shelves[view.kind].get(view.name)
+        return shelf is None or shelf.etag is not None
 
     def changed_ns(self, view: View) -> int:
         """The latest `Asset.changed_ns` in `view` and below it; 0 where nothing is."""

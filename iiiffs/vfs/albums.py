@@ -61,16 +61,20 @@ class Albums:
         gallery = self._galleries[directory.account]
         names = await gallery.names(directory.album)
         ours = [entry for entry in await self._ours(gallery, directory, names) if names.offers(entry[0])]
-        real = [(name, entry) for name, entry in names.entries.items() if self._is_shown(directory, entry)]
+        real = [name for name, entry in names.entries.items() if self._is_shown(directory, entry)]
 
         def describe(index: int) -> Found:
             if index < len(ours):
                 return ours[index][1]
-            found = self._shown(directory, real[index - len(ours)][1])
+            name, now = real[index - len(ours)], gallery.kept(directory.album) or names
+            entry = now.get(name)
+            found = None if entry is None else self._shown(directory, entry)
+            if found is None:  # it went meanwhile: its name was promised, and is told as it was
+                found = self._shown(directory, names.entries[name])
             assert found is not None, "only shown entries are in the snapshot"
             return found
 
-        return Snapshot([name for name, _ in ours] + [name for name, _ in real], describe)
+        return Snapshot([name for name, _ in ours] + real, describe)
 
     async def attributes(self, directory: AlbumDir, last: Attributes) -> Attributes:
         """As the album is now; a view that waits for the first scan is as it was."""

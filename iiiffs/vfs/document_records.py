@@ -7,7 +7,7 @@ waits but the writing of times, which runs behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -15,13 +15,18 @@ from hashlib import blake2b
 import msgspec
 
 from iiiffs.cache.catalogue import Catalogue, DocumentRecord
+from iiiffs.errors import StoreCorrupt
 from iiiffs.model.gallery import AccountName
 from iiiffs.state.times import DocumentTimes
 from iiiffs.tree.nodes import Document, DocumentKind
-from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.bodies import Bodies, RecentBodies
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.packed import Body, PackedBody, Packer, packed, size_of, stored, unstored
+from iiiffs.vfs.packed import digest_of as digest_of
 
 SECOND_NS = 1_000_000_000
+PACKED_BYTES_MAX = 8 << 20
+"""Of long documents kept in memory, as they are packed: ten manifests of 10,000 canvases."""
 
 Name = tuple[AccountName, DocumentKind, str]
 """Account, kind and owner: the name whose bytes may change."""
@@ -36,6 +41,14 @@ class Made:
     mtime_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A document's bytes and what names them."""
+
+    body: Body
+    digest: str
+
+
 class DocumentRecords:
     """Documents that were built, and may still be current."""
 
@@ -44,6 +57,7 @@ class DocumentRecords:
         self._bodies = bodies
         self._times = times
         self._flights = flights
+        self._packed = RecentBodies[PackedBody](PACKED_BYTES_MAX)
         self._lost: set[bytes] = set()
 
     def find(self, name: Name, inputs: bytes) -> Made | None:
@@ -54,16 +68,17 @@ class DocumentRecords:
             return None
         return Made(Document(*name, record.digest.hex()), record.size_bytes, record.mtime_ns)
 
-    def keep(self, name: Name, inputs: bytes, body: bytes, began_ns: int) -> Made:
-        """`body` recorded. Same bytes as before keep their time; others are at least 1 s younger."""
-        made = self.hold(name, body, began_ns)
+    def keep(self, name: Name, inputs: bytes, written: Written, began_ns: int) -> Made:
+        """`written` recorded. Same bytes as before keep their time; others are at least 1 s younger."""
+        made = self.hold(name, written, began_ns)
         key, digest, mtime_ns = record_key(*name), bytes.fromhex(made.node.digest), began_ns
         before = self._last_time(key)
         if before is not None:
             mtime_ns = before[1] if before[0] == digest else max(began_ns, before[1] + SECOND_NS)
         if mtime_ns != began_ns:
             self._flights.begin(("time", key, digest), partial(self._times.put, key, digest, mtime_ns))
-        self._catalogue.put_document(key, DocumentRecord(inputs, digest, len(body), mtime_ns, body))
+        record = DocumentRecord(inputs, digest, made.size_bytes, mtime_ns, stored(written.body))
+        self._catalogue.put_document(key, record)
         self._lost.discard(key)
         return Made(made.node, made.size_bytes, mtime_ns)
 
@@ -74,26 +89,36 @@ class DocumentRecords:
         if record is not None:
             self._catalogue.put_document(key, replace(record, inputs=b""))
 
-    def hold(self, name: Name, body: bytes, mtime_ns: int) -> Made:
-        """`body` held in memory, without a record: for documents that are cheaper to build than to find."""
-        node = Document(*name, digest_of(body))
-        self._bodies.put(node, body)
-        return Made(node, len(body), mtime_ns)
+    def hold(self, name: Name, written: Written, mtime_ns: int) -> Made:
+        """`written` held in memory, without a record: for documents that are cheaper to build than to find."""
+        node = Document(*name, written.digest)
+        self._held(node, written.body)
+        return Made(node, size_of(written.body), mtime_ns)
 
-    def body(self, node: Document) -> bytes | None:
+    def body(self, node: Document) -> Body | None:
         """The bytes of exactly this document, if they are still to be had without building."""
         body = self._bodies.get(node)
         if body is not None:
             return body
+        packed_body = self._packed.get(node)
+        if packed_body is not None:
+            return packed_body
         key = record_key(node.account, node.kind, node.owner)
         record = self._catalogue.document(key)
         if record is None or record.digest.hex() != node.digest:
             return None
-        if record.body is None:  # evicted, or too long to be kept: what is recorded of it must not keep it unbuilt
+        found = _unstored(record.body)
+        if found is None:  # evicted, or too long to be kept: what is recorded of it must not keep it unbuilt
             self._lost.add(key)
             return None
-        self._bodies.put(node, record.body)
-        return record.body
+        self._held(node, found)
+        return found
+
+    def _held(self, node: Document, body: Body) -> None:
+        if isinstance(body, PackedBody):
+            self._packed.put(node, body)
+        else:
+            self._bodies.put(node, body)
 
     def _last_time(self, key: bytes) -> tuple[bytes, int] | None:
         """Digest and time of the bytes that had this name last, as far as anybody remembers."""
@@ -101,14 +126,52 @@ class DocumentRecords:
         return self._times.get(key) if record is None else (record.digest, record.mtime_ns)
 
 
-def encoded(body: Mapping[str, object]) -> bytes:
+_encode = msgspec.json.Encoder().encode
+
+
+def encoded(document: Mapping[str, object]) -> bytes:
     """A document's bytes. For any thread."""
-    return msgspec.json.encode(body)
+    return _encode(document)
 
 
-def digest_of(body: bytes) -> str:
-    """What names these bytes in a node."""
-    return blake2b(body, digest_size=16).hexdigest()
+def written(document: Mapping[str, object]) -> Written:
+    """The document as it is kept: the bytes of `encoded`, where what `gathered` made stands for a list.
+
+    For any thread: none of the steps holds the interpreter for more than some milliseconds.
+    """
+    packer, opening = Packer(), b"{"
+    for key, value in document.items():
+        packer.add(opening + _encode(key) + b":")
+        if isinstance(value, Packer):
+            packer.add_packed(value)
+        else:
+            packer.add(_encode(value))
+        opening = b","
+    packer.add(b"}")
+    return of_body(packer.body())
+
+
+def of_body(body: Body) -> Written:
+    """`body`, digested and, if it is long, packed. For any thread."""
+    kept = packed(body) if isinstance(body, bytes) else body
+    return Written(kept, digest_of(kept))
+
+
+def gathered(items: Iterable[Mapping[str, object]]) -> Packer:
+    """`items` as a list, each encoded and forgotten before the next is made. For any thread."""
+    packer, opening = Packer(), b"["
+    for item in items:
+        packer.add(opening + _encode(item))
+        opening = b","
+    packer.add(b"]" if opening == b"," else b"[]")
+    return packer
+
+
+def _unstored(row: bytes | None) -> Body | None:
+    try:
+        return None if row is None else unstored(row)
+    except StoreCorrupt:  # by a version of ours with another form of packing: as good as absent
+        return None
 
 
 def record_key(account: AccountName, kind: DocumentKind, owner: str) -> bytes:

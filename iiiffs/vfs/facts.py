@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -13,22 +15,33 @@ from iiiffs.cache.catalogue import Catalogue
 from iiiffs.errors import AccessDenied
 from iiiffs.model.description import Description, merged
 from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Listing, Version
-from iiiffs.providers.base import Provider
+from iiiffs.providers.base import Original, Provider
+from iiiffs.render.headers import read_facts
 from iiiffs.render.metadata.reading import read_sidecar
 from iiiffs.tree.sidecars import sidecars
+from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
 
 log = logging.getLogger(__name__)
 
+Found = TypeVar("Found")
+
 READERS = 2
 """Headers read at once: one waits for the disk while the other is looked at. Four are slower by a third where the disk
 is quick, for they take turns in one interpreter."""
+READERS_AFAR = 6
+"""Where what is waited for is a network."""
 BATCH = 64
 """Headers that are asked for before the first answer is waited for."""
-SLICE = 500
-"""Facts that are decoded before the loop may do something else: some 10 ms."""
+AT_ONCE = 100
+"""Facts that are read in the loop: 1 to 2 ms. More are read in a thread."""
+SLICE = 250
+"""Facts that are read in one transaction: some 5 ms, in a thread. They lie anywhere in the file, and the kernel maps
+64 KiB round each: 16 MiB that count as ours until then."""
 COMPLAINTS_KEPT = 4096
 SIDECAR_BYTES_MAX = 8 << 20
+SIDECAR = ".xmp"
+"""What every name of one ends with, in any case."""
 
 
 class FactsReader:
@@ -43,6 +56,8 @@ class FactsReader:
         wait_s: float,
         read_by: str,
     ) -> None:
+        self.open: Callable[[Asset], Awaitable[Original]] = provider.open
+        """How originals are opened: a gallery's way, through the block cache."""
         self.serial = 0
         """Raised when facts turn out to be others than what documents were built from: a file that is no picture after
         all, or a sidecar."""
@@ -53,7 +68,7 @@ class FactsReader:
         self._flights = flights
         self._wait_s = wait_s
         self._read_by = read_by
-        self._readers = trio.CapacityLimiter(READERS)
+        self._readers = trio.CapacityLimiter(READERS if provider.capabilities.local else READERS_AFAR)
         self._complained: OrderedDict[tuple[AssetId, Version], None] = OrderedDict()
 
     def known(self, asset: Asset) -> Facts | None:
@@ -83,18 +98,16 @@ class FactsReader:
         for sidecar in self._sidecars(listing).values():
             if self._catalogue.facts(self._account, sidecar.id, self._versioned(sidecar)) is None:
                 await self._read_sidecar(sidecar)
-        return self._with_sidecars(listing, known)
+        return await self._with_sidecars(listing, known)
 
     async def known_of(self, listing: Listing) -> dict[AssetId, Facts]:
-        """Those facts of a listing for which no byte must be read. The loop runs on between two slices."""
+        """Those facts of a listing for which no byte must be read. The loop runs on meanwhile."""
         media = [asset for asset in listing.assets if asset.is_media]
         known: dict[AssetId, Facts] = {}
         for start in range(0, len(media), SLICE):
-            wanted = [(asset.id, self._versioned(asset)) for asset in media[start : start + SLICE]]
-            found = self._catalogue.facts_of(self._account, wanted)
-            known |= {asset: facts for (asset, _), facts in found.items()}
-            await trio.lowlevel.checkpoint()
-        return self._with_sidecars(listing, known)
+            read = self._catalogue.reading_facts(self._account, map(self._key_of, media[start : start + SLICE]))
+            known |= {asset: facts for (asset, _), facts in (await _done(read, len(media))).items()}
+        return await self._with_sidecars(listing, known)
 
     def said_beside(self, listing: Listing) -> list[str]:
         """What stands in sidecars of a listing's files, as something to compare."""
@@ -103,7 +116,13 @@ class FactsReader:
 
     async def unfit_in(self, listing: Listing) -> list[AssetId]:
         """What of a listing has a picture's name and is known to be none."""
-        return [asset for asset, facts in (await self.known_of(listing)).items() if facts.error]
+        media = [asset for asset in listing.assets if asset.is_media]
+        unfit: list[AssetId] = []
+        for start in range(0, len(media), SLICE):
+            read = self._catalogue.reading_unfit(self._account, map(self._key_of, media[start : start + SLICE]))
+            unfit += await _done(read, len(media))
+        await self._look_beside(listing)
+        return unfit
 
     def withdraw(self, asset: Asset, reason: str) -> None:
         """The picture turned out to be none when it was decoded: from now on it is a file only."""
@@ -113,33 +132,46 @@ class FactsReader:
 
     def _sidecars(self, listing: Listing) -> dict[AssetId, Asset]:
         """The sidecar of each file that has one in its folder."""
+        if not any(asset.name[-len(SIDECAR) :].lower() == SIDECAR for asset in listing.assets):
+            return {}
         by_name = {asset.name: asset for asset in listing.assets if asset.album == listing.album.id}
         return {by_name[name].id: by_name[sidecar] for name, sidecar in sidecars(by_name).items()}
 
-    def _with_sidecars(self, listing: Listing, known: dict[AssetId, Facts]) -> dict[AssetId, Facts]:
-        """`known` with what sidecars say, which is stronger. In views it is what the folders said last."""
+    async def _look_beside(self, listing: Listing) -> None:
+        """What is known of a folder's sidecars is noted. In views it is what the folders said last."""
         found = self._sidecars(listing)
+        if not found and not self._beside:
+            return
+        read = self._catalogue.reading_facts(self._account, map(self._key_of, found.values()))
+        said = {sidecar: facts.description for (sidecar, _), facts in (await _done(read, len(found))).items()}
         for asset in listing.assets:
             if asset.album != listing.album.id or not asset.is_media:
                 continue
-            told = None
-            if (sidecar := found.get(asset.id)) is not None:
-                told = self._catalogue.facts(self._account, sidecar.id, self._versioned(sidecar))
-            if told is not None and self._beside.get(asset.id) != told.description:
-                self._beside[asset.id] = told.description
+            told = said.get(found[asset.id].id) if asset.id in found else None
+            if told is not None and self._beside.get(asset.id) != told:
+                self._beside[asset.id] = told
                 self.serial += 1
             elif told is None and self._beside.pop(asset.id, None) is not None:
                 self.serial += 1
-        return {
-            asset: replace(facts, description=merged(facts.description, self._beside[asset]))
-            if asset in self._beside
-            else facts
-            for asset, facts in known.items()
-        }
+
+    async def _with_sidecars(self, listing: Listing, known: dict[AssetId, Facts]) -> dict[AssetId, Facts]:
+        """`known` with what sidecars say, which is stronger."""
+        await self._look_beside(listing)
+        beside = {asset: self._beside[asset] for asset in known if asset in self._beside} if self._beside else {}
+
+        def merge() -> dict[AssetId, Facts]:
+            return {
+                asset: replace(facts, description=merged(facts.description, beside[asset]))
+                if asset in beside
+                else facts
+                for asset, facts in known.items()
+            }
+
+        return await _done(merge, len(beside)) if beside else known
 
     async def _read_sidecar(self, sidecar: Asset) -> None:
         """What the .xmp file says is in the catalogue, as the description of a file that is no picture."""
-        original = await self._provider.open(sidecar)
+        original = await self.open(sidecar)
         try:
             xml = await original.read(0, SIDECAR_BYTES_MAX)
         finally:
@@ -150,7 +182,7 @@ class FactsReader:
     async def _read(self, asset: Asset) -> Facts:
         try:
             async with self._readers:
-                facts = await self._provider.facts(asset)
+                facts = await self._asked(asset)
         except AccessDenied as error:  # may be allowed later without a new version, so nothing is recorded
             self._complain(asset, str(error))
             return Facts(asset.media_type, None, error=str(error))
@@ -160,8 +192,22 @@ class FactsReader:
         self._record(asset, facts)
         return facts
 
+    async def _asked(self, asset: Asset) -> Facts:
+        """What the provider says, or else what stands in the headers: of an original afar, its first block mostly."""
+        if self._provider.capabilities.tells_facts:
+            return await self._provider.facts(asset)
+        original = await self.open(asset)
+        try:
+            return await trio.to_thread.run_sync(_headers, original, asset.name)
+        finally:
+            with trio.CancelScope(shield=True):
+                await original.aclose()
+
     def _record(self, asset: Asset, facts: Facts) -> None:
         self._catalogue.put_facts(self._account, {(asset.id, self._versioned(asset)): facts})
+
+    def _key_of(self, asset: Asset) -> tuple[AssetId, Version]:
+        return asset.id, self._versioned(asset)
 
     def _versioned(self, asset: Asset) -> Version:
         """What facts are kept by: other readers, such as with another codec installed, find other facts."""
@@ -179,3 +225,16 @@ class FactsReader:
 
     def _key(self, asset: Asset) -> tuple[str, ...]:
         return ("facts", self._account, asset.id, asset.version)
+
+
+def _headers(original: Original, name: str) -> Facts:
+    with original.stream() as stream:
+        return read_facts(stream, name)
+
+
+async def _done(job: Callable[[], Found], count: int) -> Found:
+    """What `job` finds, in a thread where there is much."""
+    if count <= AT_ONCE:
+        await trio.lowlevel.checkpoint()
+        return job()
+    return await computed(job)

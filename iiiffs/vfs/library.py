@@ -15,10 +15,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
+from iiiffs.cache.listing_rows import ListingHeading
 from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, IiiffsError
 from iiiffs.iiif.description import PRIVATE, Privacy, shown
 from iiiffs.model.gallery import AccountName, Album, AlbumId, AssetId, Facts, Listing
@@ -27,13 +30,16 @@ from iiiffs.sync.index import LibraryIndex, etag_of
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.query import Query, canonical, query_of_album_id
 from iiiffs.tree.views import FAVORITES, TAGS, TIMELINE, View, ViewKind, view_id
+from iiiffs.vfs.collector import computed
 
 log = logging.getLogger(__name__)
 
 VIEWS_KEPT = 256
 ANSWERS_KEPT = 16
-SLICE = 500
-"""Assets that are taken up, or looked through, before the loop may do something else: some 10 ms."""
+SLICE = 150
+"""Assets that are taken up before the loop may do something else: 2 to 4 ms."""
+SEARCH_SLICE = 1000
+"""Assets that are looked through before the loop may do something else: 2 to 4 ms."""
 SETTLED = 5000
 """So many new entries, and what is known by now is taken out of the garbage collector's rounds: it holds no cycles,
 and each round over 100,000 of them would hold the loop for 0.1 s."""
@@ -120,6 +126,8 @@ class Library:
             raise AssetGone(f"{album}: nothing is in that view")
         if isinstance(found, Query):
             await self._look_through(found, album)
+        else:
+            await self._look_into(found, album)
         return found
 
     def names(self, view: View | Query, album: AlbumId) -> AlbumNames:
@@ -129,13 +137,16 @@ class Library:
         etag = self.index.etag(view)
         known = self._names.get((album, etag))
         if known is None:
-            albums, entries = tuple(map(self._album_of, self.index.views(view))), self.index.entries(view)
-            listing = Listing(self._album_of(view), tuple(entry.asset for entry in entries), albums, etag)
-            known = self._names[album, etag] = AlbumNames(listing, real_names=False)
+            albums = tuple(map(self._album_of, self.index.views(view)))
+            known = _names_of(self._album_of(view), self.index.entries(view), albums, etag)
+            self._keep_names(album, known)
         self._names.move_to_end((album, etag))
+        return known
+
+    def _keep_names(self, album: AlbumId, names: AlbumNames) -> None:
+        self._names[album, names.listing.etag] = names
         while len(self._names) > VIEWS_KEPT:
             self._names.popitem(last=False)
-        return known
 
     def album(self, view: View | Query, album: AlbumId) -> Album:
         """The view as an album; its time is that of the youngest thing in it."""
@@ -143,10 +154,13 @@ class Library:
             return self._album_of(view)
         return self._answer(view, album).names.listing.album
 
-    def etag(self, album: AlbumId) -> str:
+    async def etag(self, album: AlbumId) -> str:
         """Changes whenever what is in a view does; "" for what is no view, or a view of views."""
         view = self.index.view_of_id(album) if self.is_view(album) else None
-        return "" if view is None or view.holds_views else self.index.etag(view)
+        if view is None or view.holds_views:
+            return ""
+        await self._look_into(view, album, with_names=False)
+        return self.index.etag(view)
 
     def path(self, view: View | Query) -> tuple[str, ...]:
         """The names of the directories below the account's that lead to the view."""
@@ -162,6 +176,25 @@ class Library:
                 return "tags", name if name is not None else view.name
         return (view.kind.value,)
 
+    async def _look_into(self, view: View, album: AlbumId, *, with_names: bool = True) -> None:
+        """`names` of a view with much in it has little left to compute, and the loop was not held for that.
+
+        What changes meanwhile is computed when it is asked for.
+        """
+        parts = self.index.parts_of(view)
+        if sum(map(len, parts)) <= SLICE:
+            return
+        known = self.index.has_etag(view)
+        if known and (not with_names or (album, self.index.etag(view)) in self._names):
+            return
+        found = await computed(partial(self.index.merged, chain.from_iterable(parts)))
+        etag = self.index.etag(view) if known else await computed(partial(etag_of, found))
+        if not self.index.keep_etag(view, parts, etag) or not with_names:
+            return
+        names = await computed(partial(_names_of, self._album_of(view), found, (), etag))
+        if self.index.keep_etag(view, parts, etag):
+            self._keep_names(album, names)
+
     async def _look_through(self, query: Query, album: AlbumId) -> None:
         """`_answer` is what the query finds now or found since this began, and the loop was not held for it.
 
@@ -171,10 +204,10 @@ class Library:
         if known is not None and known.generation == generation:
             return
         found = self.index.found_in(query, ())
-        for part in self.index.parts(SLICE):
+        for part in self.index.parts(SEARCH_SLICE):
             found += self.index.found_in(query, part)
             await trio.lowlevel.checkpoint()
-        names = await trio.to_thread.run_sync(lambda: _answer_names(query, album, self.index.merged(found)))
+        names = await computed(lambda: _answer_names(query, album, self.index.merged(found)))
         self._keep_answer(album, _Answer(generation, names))
 
     def _answer(self, query: Query, album: AlbumId) -> _Answer:
@@ -222,7 +255,7 @@ class Library:
 
     def knows(self, listing: Listing) -> bool:
         """True if the index was made from this very listing of the album."""
-        known = self._catalogue.listing(self._account, listing.album.id)
+        known = self._catalogue.heading(self._account, listing.album.id)
         return known is not None and known.etag == listing.etag
 
     async def album_seen(self, album: AlbumId) -> None:
@@ -230,7 +263,7 @@ class Library:
 
         A renamed folder is gone until the folder above it was listed, so it may have been forgotten: it is crawled.
         """
-        before = self._catalogue.listing(self._account, album)
+        before = self._catalogue.heading(self._account, album)
         try:
             names, facts = await self._source.with_facts(album)
         except AssetGone:
@@ -252,7 +285,7 @@ class Library:
 
     def forget(self, album: AlbumId) -> None:
         """The album is gone, with all that was known below it."""
-        known = self._catalogue.listing(self._account, album)
+        known = self._catalogue.heading(self._account, album)
         self._drop(album)
         for below in known.albums if known is not None else ():
             self.forget(below.id)
@@ -261,7 +294,7 @@ class Library:
         self._taken.pop(listing.album.id, None)
         entries = await self._entries(listing, facts)
         self.index.replace_album(listing.album.id, entries)
-        known = self._catalogue.listing(self._account, listing.album.id)
+        known = self._catalogue.heading(self._account, listing.album.id)
         if known is not None and _places(known) != _places(listing):
             self.moves += 1
             self.moved_s = trio.current_time()
@@ -346,9 +379,14 @@ def _is_complete(listing: Listing, facts: dict[AssetId, Facts]) -> bool:
     return len(facts) == sum(asset.is_media for asset in listing.assets)
 
 
-def _places(listing: Listing) -> object:
+def _places(listing: Listing | ListingHeading) -> object:
     """What of a listing the paths below it depend on."""
     return listing.album.title, listing.album.parent, [(album.id, album.title) for album in listing.albums]
+
+
+def _names_of(album: Album, entries: Sequence[IndexEntry], albums: tuple[Album, ...], etag: str) -> AlbumNames:
+    """A view's listing, under unique names. For any thread."""
+    return AlbumNames(Listing(album, tuple(entry.asset for entry in entries), albums, etag), real_names=False)
 
 
 def _answer_names(query: Query, album: AlbumId, entries: Sequence[IndexEntry]) -> AlbumNames:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 FAILURES_KEPT = 1024
 SPARE_BYTES = 1 << 20
-"""More than one tile needs."""
+"""More than a few tiles need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class Renditions:
             for label, size_bytes, digest in self._store.labels(self._group(gallery.name, asset, version))
         ]
 
-    @property
-    def has_spare(self) -> bool:
-        """The cache can keep some more without forgetting anything, and keeps up."""
+    async def has_spare(self) -> bool:
+        """The cache can keep some more without forgetting anything. Waits while its disk does not keep up."""
+        await self._store.wait_for_room(SPARE_BYTES)
         return self._store.has_spare(SPARE_BYTES)
 
     def is_decoded(self, gallery: Gallery, wanted: Wanted) -> bool:
@@ -196,6 +196,8 @@ class Renditions:
             # Opened before anything is taken that others need: a provider that hangs here holds up nobody's render.
             original = await gallery.open(asset)
             try:
+                # All bytes are here before a thread is taken: a slow network holds up nobody's render either.
+                await original.prepare()
                 async with self._budget.hold(cost_px):
                     return await self._threads.run(
                         self._renderer.decoded,

@@ -77,8 +77,9 @@ def _http(site: Site) -> str:
     sendfile_max_chunk 512k;
 {aio}\
     tcp_nopush on;
-    keepalive_timeout 65s;
-    keepalive_requests 10000;
+    # A worker that waits for the mount holds up every connection that it has accepted. So none outlives its request,
+    # and the next one is accepted by a worker that is free.
+    keepalive_timeout 0;
     client_max_body_size 1k;
     absolute_redirect off;   # a directory without its slash: the same host and scheme, whatever proxy is before us
     default_type application/octet-stream;

@@ -21,9 +21,7 @@ def run(runs: int = 5) -> None:
         folder = Path(name)
         photos = folder / "photos"
         photos.mkdir()
-        Image.effect_noise((64, 48), 50).save(photos / "IMG_00000.jpg")
-        for number in range(1, COUNT):
-            shutil.copyfile(photos / "IMG_00000.jpg", photos / f"IMG_{number:05}.jpg")
+        write_copies(photos, COUNT)
         with mounted(folder, photos) as mount:
             first = _listed(mount.files)
             manifest_s = _read(mount.files / "manifest.json")
@@ -42,6 +40,13 @@ def run(runs: int = 5) -> None:
         f"   (first ever {first:.2f} s; manifest first {manifest_s:.2f} s; RSS {int(rss) // 1024} MiB; "
         "DESIGN §8: < 1 s)"
     )
+
+
+def write_copies(folder: Path, count: int) -> None:
+    """`count` equal small pictures are in `folder`."""
+    Image.effect_noise((64, 48), 50).save(folder / "IMG_00000.jpg")
+    for number in range(1, count):
+        shutil.copyfile(folder / "IMG_00000.jpg", folder / f"IMG_{number:05}.jpg")
 
 
 def _listed(folder: Path) -> float:

@@ -1,46 +1,71 @@
-"""Warm renditions: nginx on the mount against the same nginx on copies of the same files on the local disk."""
+"""Warm renditions: each web server on the mount against the same server on copies of the same files on the local disk.
+
+    .venv/bin/python -m tests.bench.warm [nginx|caddy|apache …]
+
+Every server runs as `iiiffs webserver` prints it, and is asked for the 129 tiles of one picture in turn by wrk. nginx
+keeps files open; Caddy and Apache open one a request, which the daemon has to answer.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+if __name__ == "__main__":
+    os.environ["IIIFFS_BENCH"] = "1"  # before the harness is imported, which reads it
 
 from iiiffs.model.image import Extent
 from iiiffs.render.sample import write_sample_gallery
 from tests.bench.client import fetch_all
-from tests.bench.cold import PICTURE, tile_paths
-from tests.harness.mount import mounted, write_config
-from tests.harness.nginx import free_port, printed_nginx
+from tests.bench.cold import PICTURE, TILE_PX, tile_paths
+from tests.bench.figures import RUNS, ratios, spread
+from tests.harness.mount import Mount, mounted, write_config
+from tests.harness.servers import SERVERS, free_port, printed
 
-DURATION_S = 4
+DURATION_S = 2
 CONNECTIONS = 16
+BARS = {"nginx": "   (DESIGN §8: 0.95 x)"}
 
 
-def run(runs: int = 3) -> None:
-    """Prints requests/s of both and the ratio of the medians; the two take turns."""
+def run(runs: int = RUNS, kinds: Sequence[str] = SERVERS) -> None:
+    """Prints requests/s of both and the ratios, min / median / max; the two take turns."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_sample_gallery(folder / "photos")
-        port, disk_port = free_port(), free_port()
+        port = free_port()
         config = write_config(folder, folder / "photos", base_url=f"http://127.0.0.1:{port}")
         with mounted(folder, folder / "photos", config=config) as mount:
-            info = json.loads(
-                (mount.files / Path(PICTURE).parent / "iiif" / Path(PICTURE).name / "info.json").read_text()
-            )
-            paths = tile_paths(info["id"].split(str(port))[1], Extent(info["width"], info["height"]), 512)
-            with (
-                printed_nginx(mount.root, folder / "nginx", port),
-                printed_nginx(_copies(mount.root, folder / "disk", paths), folder / "nginx-disk", disk_port),
-            ):
-                fetch_all(port, paths)
-                script = _script(folder, paths)
-                rates = [(_rate(disk_port, script), _rate(port, script)) for _ in range(runs)]
-    disk, through = (sorted(column) for column in zip(*rates, strict=True))
-    print(f"warm renditions: local disk {_shown(disk)} requests/s, the mount {_shown(through)}: ", end="")
-    print(f"{through[runs // 2] / disk[runs // 2]:.2f} x   (DESIGN §8: 0.95 x)")
+            paths = _tiles(mount, port)
+            copies, script = _copies(mount.root, folder / "disk", paths), _script(folder, paths)
+            for kind in kinds:
+                _compare(kind, mount.root, copies, script, runs, paths)
+
+
+def _compare(kind: str, root: Path, copies: Path, script: Path, runs: int, paths: list[str]) -> None:
+    port, disk_port = free_port(), free_port()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(printed(kind, root, folder / "mount", port))
+        stack.enter_context(printed(kind, copies, folder / "disk", disk_port))
+        fetch_all(port, paths)
+        fetch_all(disk_port, paths)
+        rates = [(_rate(disk_port, script), _rate(port, script)) for _ in range(runs)]
+    disk, through = zip(*rates, strict=True)
+    print(f"warm renditions, {kind}: local disk {spread(disk).shown()} requests/s, ", end="")
+    print(f"the mount {spread(through).shown()}: {ratios(through, disk).shown(2)} x{BARS.get(kind, '')}")
+
+
+def _tiles(mount: Mount, port: int) -> list[str]:
+    album, leaf = PICTURE.rsplit("/", 1)
+    info = json.loads((mount.files / album / "iiif" / leaf / "info.json").read_text())
+    return tile_paths(info["id"].split(str(port))[1], Extent(info["width"], info["height"]), TILE_PX)
 
 
 def _copies(root: Path, folder: Path, paths: list[str]) -> Path:
@@ -71,9 +96,5 @@ def _rate(port: int, script: Path) -> float:
     return float(found[1])
 
 
-def _shown(rates: list[float]) -> str:
-    return "/".join(f"{rate:.0f}" for rate in rates)
-
-
 if __name__ == "__main__":
-    run()
+    run(kinds=sys.argv[1:] or SERVERS)

@@ -24,17 +24,29 @@ SECOND = b"second content!" * 6000
 
 
 def in_trio(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """An async test, run by trio."""
+    """An async test, run by trio; the provider among its arguments is closed before the loop ends."""
+
+    async def closing(*args: Any, **kwargs: Any) -> None:
+        try:
+            await test(*args, **kwargs)
+        finally:
+            for value in kwargs.values():
+                if hasattr(value, "aclose"):
+                    with trio.CancelScope(shield=True):
+                        await value.aclose()
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        trio.run(functools.partial(test, *args, **kwargs))
+        trio.run(functools.partial(closing, *args, **kwargs))
 
     return run
 
 
 class ProviderContract:
     """Subclass as `Test…`, give the fixture `provider` (one empty album, open) and the four hooks."""
+
+    replaces_in_place = True
+    """False where other bytes are always another asset, so that an id has one version for ever."""
 
     def album_id(self, provider: Provider) -> AlbumId:
         """The id of the album that the other hooks change."""
@@ -102,7 +114,7 @@ class ProviderContract:
     @in_trio
     async def test_a_listing_holds_all_that_is_there(self, provider: Provider) -> None:
         for number in range(20):
-            self.add(f"{number}.jpg", FIRST)
+            self.add(f"{number}.jpg", FIRST[:-2] + b"%02d" % number)  # equal bytes are one asset on some servers
         listing = await provider.listing(self.album_id(provider))
         assert sorted(asset.name for asset in listing.assets) == sorted(f"{number}.jpg" for number in range(20))
         assert len({asset.id for asset in listing.assets}) == 20
@@ -149,6 +161,8 @@ class ProviderContract:
 
     @in_trio
     async def test_versions_keep_the_id_and_are_a_second_apart(self, provider: Provider) -> None:
+        if not self.replaces_in_place:
+            pytest.skip("other bytes are another asset")
         self.add("one.jpg", FIRST)
         versions = [await self.only_asset(provider)]
         assert versions[0].changed_ns >= versions[0].mtime_ns
@@ -165,6 +179,8 @@ class ProviderContract:
 
     @in_trio
     async def test_an_old_version_is_neither_opened_nor_described(self, provider: Provider) -> None:
+        if not self.replaces_in_place:
+            pytest.skip("other bytes are another asset")
         self.add("one.jpg", FIRST)
         old = await self.only_asset(provider)
         self.replace("one.jpg", SECOND)
@@ -205,6 +221,20 @@ class ProviderContract:
         await original.aclose()
 
     @in_trio
+    async def test_a_prepared_original_streams_all_of_it(self, provider: Provider) -> None:
+        self.add("one.jpg", FIRST)
+        original = await provider.open(await self.only_asset(provider))
+        await original.prepare()
+        await original.prepare()
+
+        def read() -> bytes:
+            with original.stream() as stream:
+                return stream.read()
+
+        assert await trio.to_thread.run_sync(read) == FIRST
+        await original.aclose()
+
+    @in_trio
     async def test_an_open_original_never_mixes_versions(self, provider: Provider) -> None:
         self.add("one.jpg", FIRST)
         original = await provider.open(await self.only_asset(provider))
@@ -212,7 +242,7 @@ class ProviderContract:
         self.replace("one.jpg", SECOND)
         try:
             assert await original.read(100, 70_000) == FIRST[100:70_000]
-        except VersionChanged:
+        except (VersionChanged, AssetGone):
             pass
         finally:
             await original.aclose()

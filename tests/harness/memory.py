@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import trio
@@ -21,17 +23,57 @@ SECOND_NS = 10**9
 ROOT = AlbumId("root")
 
 
+@dataclass
+class Reads:
+    """What was read of originals, and what goes wrong with it.
+
+    `asked`: (asset, offset, length) of each read. `given_bytes`: what was answered. `latency_s`: before each answer.
+    `fails_after_bytes`: of an original, no byte from here on can be had. `cuts_bytes`: an answer lacks so many at its
+    end, which no provider may do. `wrong`: so many of the next answers have a flipped byte. `hang`: none is answered.
+    """
+
+    asked: list[tuple[AssetId, int, int]] = field(default_factory=list)
+    given_bytes: int = 0
+    latency_s: float = 0.0
+    fails_after_bytes: int | None = None
+    cuts_bytes: int = 0
+    wrong: int = 0
+    hang: bool = False
+
+    async def answer(self, asset: AssetId, content: bytes, offset: int, length: int) -> bytes:
+        """The bytes, or what goes wrong with them."""
+        self.asked.append((asset, offset, length))
+        await trio.sleep(math.inf if self.hang else self.latency_s)
+        if self.fails_after_bytes is not None and offset + length > self.fails_after_bytes:
+            raise ProviderUnreachable(f"the connection broke after {self.fails_after_bytes} bytes")
+        data = content[offset : offset + length]
+        if self.wrong:
+            self.wrong -= 1
+            data = bytes((data[0] ^ 1,)) + data[1:]
+        data = data[: len(data) - self.cuts_bytes]
+        self.given_bytes += len(data)
+        return data
+
+
+def sha1(content: bytes) -> bytes:
+    """What `Asset.checksum` holds of `content`."""
+    return hashlib.sha1(content, usedforsecurity=False).digest()
+
+
 class MemoryProvider:
     """Albums and assets in dictionaries. `unreachable` and `hangs` make every question fail or wait for ever."""
 
-    def __init__(self, *, real_names: bool = False) -> None:
-        self.capabilities = Capabilities(folders=True, real_names=real_names, local=True, fresh_s=1.0, watches=True)
+    def __init__(self, *, real_names: bool = False, local: bool = True, tells_facts: bool = True) -> None:
+        self.capabilities = Capabilities(
+            folders=True, real_names=real_names, local=local, fresh_s=1.0, watches=True, tells_facts=tells_facts
+        )
         self.albums: dict[AlbumId, Album] = {ROOT: Album(ROOT, "root", None, SECOND_NS)}
         self.assets: dict[AssetId, Asset] = {}
         self.contents: dict[AssetId, bytes] = {}
         self.asked: Counter[str] = Counter()
         self.unreachable = False
         self.hangs = False
+        self.reads = Reads()
         self._clock = 1
         self._watching: list[Callable[[Changeset], None]] = []
 
@@ -41,13 +83,15 @@ class MemoryProvider:
         self._report(AlbumId(album))
         return AlbumId(album)
 
-    def put(self, asset: str, name: str, content: bytes, album: AlbumId = ROOT) -> Asset:
+    def put(
+        self, asset: str, name: str, content: bytes, album: AlbumId = ROOT, *, checksum: bytes | None = None
+    ) -> Asset:
         """A new asset, or new bytes of one."""
         now_ns = self._tick()
         version = Version(f"v{now_ns // SECOND_NS}")
         self.contents[AssetId(asset)] = content
         self.assets[AssetId(asset)] = Asset(
-            AssetId(asset), album, name, version, len(content), now_ns, now_ns, _media_type(name)
+            AssetId(asset), album, name, version, len(content), now_ns, now_ns, _media_type(name), checksum
         )
         self.albums[album] = replace(self.albums[album], mtime_ns=now_ns)
         self._report(album)
@@ -153,7 +197,12 @@ class MemoryOriginal:
         current = self._provider.assets.get(self._asset.id)
         if current is not None and current.version != self._asset.version:
             raise VersionChanged(self._asset.id)
-        return self._content[offset : offset + length]
+        if self._provider.unreachable:
+            raise ProviderUnreachable("the memory provider was told to be unreachable")
+        return await self._provider.reads.answer(self._asset.id, self._content, offset, length)
+
+    async def prepare(self) -> None:
+        """The bytes are here."""
 
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:

@@ -34,7 +34,8 @@ def stuck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mount]:
         stuck_clients += start_clients(["stat"], [*hung_renders(mount), *hung_lookups(mount)])
         eventually(lambda: waiting(mount) >= HUNG, deadline_s=10)
         yield mount
-        assert all(client.poll() is None for client in stuck_clients), "they were to hang until now"
+        # Those that render or look up are given up after Deadlines.lookup_s, which a slow machine may have reached.
+        assert all(client.poll() is None for client in stuck_clients[:HUNG]), "reads were to hang until now"
     finally:
         take_down(mount)
         reap(stuck_clients)
@@ -93,12 +94,6 @@ def test_a_rendition_in_the_cache_is_read(stuck: Mount) -> None:
     assert median_s("rendition", rendition.read_bytes, drop_kernel_caches) < ANSWER_S
 
 
-def test_a_folder_is_listed(stuck: Mount) -> None:
-    """Its collection.json waits for the folders that hang, so it is left out after Deadlines.patience_s."""
-    assert median_s("listing", lambda: names(stuck.files), drop_kernel_caches, rounds=3) < ANSWER_S + 1.0
-    assert "collection.json" not in names(stuck.files)
-
-
 def test_status_answers(stuck: Mount) -> None:
     assert median_s("status", stuck.status) < ANSWER_S
 
@@ -112,3 +107,9 @@ def test_a_new_rendition_of_a_good_picture_is_made(stuck: Mount) -> None:
         print(f"new rendition: {(time.monotonic() - began) * 1000:.1f} ms")
     finally:
         client.kill()
+
+
+def test_a_folder_is_listed(stuck: Mount) -> None:
+    """Its collection.json waits for the folders that hang, so it is left out after Deadlines.patience_s."""
+    assert median_s("listing", lambda: names(stuck.files), drop_kernel_caches, rounds=1) < ANSWER_S + 1.0
+    assert "collection.json" not in names(stuck.files)

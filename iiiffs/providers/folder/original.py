@@ -63,6 +63,9 @@ class FileOriginal:
             check_version(number, self._version)
         return data
 
+    async def prepare(self) -> None:
+        """Rule: Original.prepare. The file is on this machine."""
+
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:
         """Rule: Original.stream. Outlives `aclose`: it has a descriptor of its own."""

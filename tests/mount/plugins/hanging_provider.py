@@ -21,6 +21,7 @@ class SlowOriginal:
     def __init__(self, original: Original) -> None:
         self._original = original
         self.size_bytes = original.size_bytes
+        self.prepare = original.prepare
         self.stream = original.stream
         self.aclose = original.aclose
 

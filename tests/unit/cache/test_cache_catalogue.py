@@ -1,5 +1,6 @@
 """Facts and documents come back as they were put, or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -173,3 +174,30 @@ def test_a_seal_breaks_with_any_byte(key: bytes, row: bytes, at: int, turn: int)
     at %= len(sealed)
     assert unseal(key, sealed[:at] + bytes((sealed[at] ^ turn,)) + sealed[at + 1 :]) is None
     assert unseal(key, sealed[:3]) is None
+
+
+def test_facts_are_read_in_any_thread_as_they_were_or_newer(cache: Cache) -> None:
+    cache.catalogue.put_facts(HOME, {(asset("committed"), ONE): PHOTO, (asset("broken"), ONE): BROKEN})
+    cache.writer.commit_now()
+    cache.catalogue.put_facts(HOME, {(asset("waiting"), ONE): BROKEN})
+    wanted = [(asset(name), version) for name in ("committed", "broken", "waiting", "none") for version in (ONE, TWO)]
+    facts, unfit = cache.catalogue.reading_facts(HOME, wanted), cache.catalogue.reading_unfit(HOME, iter(wanted))
+    known = {(asset("committed"), ONE): PHOTO, (asset("broken"), ONE): BROKEN, (asset("waiting"), ONE): BROKEN}
+    cache.writer.commit_now()  # what waited when it was asked is on disk when it is read
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(facts).result() == known == cache.catalogue.facts_of(HOME, wanted)
+        assert sorted(threads.submit(unfit).result()) == ["broken", "waiting"]
+    cache.close()
+
+
+@pytest.mark.warns("a test says so")
+def test_a_condemned_file_has_no_facts_and_is_rebuilt_when_they_are_asked_for(cache: Cache) -> None:
+    cache.catalogue.put_facts(HOME, {(asset("a"), ONE): PHOTO})
+    cache.writer.commit_now()
+    read = cache.catalogue.reading_facts(HOME, [(asset("a"), ONE)])
+    cache.environment.condemned = "a test says so"
+    assert read() == {}
+    assert cache.catalogue.facts_of(HOME, [(asset("a"), ONE)]) == {}
+    cache.writer.commit_now()
+    assert cache.writer.stats.rebuilt == 1
+    cache.close()

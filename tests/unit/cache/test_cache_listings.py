@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.cache.environment import DATA_NAME
-from iiiffs.cache.listing_rows import decode_listing, encode_listing
+from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, encode_listing
 from iiiffs.cache.store import Cache, open_cache
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 
@@ -53,6 +53,7 @@ def reopened(cache: Cache) -> Cache:
 @given(LISTINGS)
 def test_a_listing_is_its_row(whole: Listing) -> None:
     assert decode_listing(encode_listing(whole)) == whole
+    assert decode_heading(encode_listing(whole)) == ListingHeading(whole.album, whole.albums, whole.etag)
 
 
 def test_assets_share_what_is_equal() -> None:

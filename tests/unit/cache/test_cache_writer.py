@@ -78,6 +78,22 @@ def test_touches_alone_wait_for_company(cache: Cache) -> None:
     cache.close()
 
 
+def test_a_flush_that_finds_nothing_left_leaves_the_service_awake(cache: Cache) -> None:
+    """It takes an empty slice while the service waits for something to arrive."""
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(cache.writer.run)
+            await trio.testing.wait_all_tasks_blocked()
+            await cache.writer._commit_slice()
+            cache.renditions.put_nowait(b"key", b"", "", b"data")
+            with trio.fail_after(5):
+                await cache.writer.wait_committed()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
 def test_cancelled_it_commits_what_is_pending(cache: Cache) -> None:
     data = random.Random(1).randbytes(3 * SLICE_BYTES)
 

@@ -23,8 +23,14 @@ from iiiffs.config_accounts import account_name_problem
 from iiiffs.config_values import ByteSize, parse_duration, parse_size, parse_web_url
 from iiiffs.errors import ConfigError
 from iiiffs.model.gallery import AccountName, AccountNames
+from tests.harness.immich_plugin import PLUGINS
 
 FOLDER = '[account.pictures]\nprovider = "folder"\npath = "/srv/photos"\naccess = "read"\n'
+
+
+@pytest.fixture(autouse=True)
+def immich_is_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PLUGINS)
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -58,6 +64,50 @@ def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert account.options == {"path": "/srv/photos"}
     assert account.paths == {"path": Path("/srv/photos")}
+    assert (account.mode, account.poll_s, account.settle_s, account.credentials) == ("hybrid", 30, 3, None)
+    assert account.settings == {"path": "/srv/photos", "poll": 30}
+
+
+def test_network_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    plain, full = read(
+        tmp_path,
+        IMMICH
+        + """
+[account.other]
+provider = "immich"
+access = "read"
+url = "http://192.168.1.5:2283/"
+cleartext = true
+ca_file = "~/ca.pem"
+mode = "proxy"
+poll = "2 min"
+settle = "1 s"
+credentials = "~/other.json"
+""",
+    ).accounts
+    assert plain.options == {"url": "https://photos.example.org", "cleartext": False, "shared_link": ""}
+    assert (plain.mode, plain.credentials, plain.paths) == ("hybrid", None, {})
+    assert full.settings == {
+        "url": "http://192.168.1.5:2283",
+        "cleartext": True,
+        "ca_file": "/home/ada/ca.pem",
+        "shared_link": "",
+        "poll": 120,
+    }
+    assert (full.mode, full.poll_s, full.settle_s) == ("proxy", 120, 1)
+    assert full.paths == {"ca_file": Path("/home/ada/ca.pem"), "credentials": Path("/home/ada/other.json")}
+
+
+@pytest.mark.parametrize("url", ["http://localhost:2283", "http://127.1.2.3", "http://[::1]:80", "http://a.localhost"])
+def test_no_network_needs_no_tls(tmp_path: Path, url: str) -> None:
+    (account,) = read(tmp_path, IMMICH.replace("https://photos.example.org", url)).accounts
+    assert account.options["url"] == url
+
+
+def test_a_settle_time_has_no_effect_yet(tmp_path: Path) -> None:
+    config = read(tmp_path, IMMICH + 'settle = "5 s"\n')
+    assert notices(config) == ("account.home.settle: no effect, this version mounts read-only",)
 
 
 def test_everything_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +178,8 @@ access = "edit"
 BASE = 'an http or https URL without user, query and fragment, such as "https://photos.example.org/iiif"'
 PART = 'expected a name of 1 to 100 characters A-Z a-z 0-9 . _ ~ - that begins with no "."'
 NAME = PART + "; rename the section"
+SERVER = 'an http or https URL without user, query and fragment, such as "https://photos.example.org"'
+IMMICH = '[account.home]\nprovider = "immich"\nurl = "https://photos.example.org"\naccess = "read"\n'
 ACCOUNT_A, ACCOUNT_B = (f'[account.{name}]\nprovider = "folder"\npath = "/{name}"\n' for name in "ab")
 BAD = {
     "unknown section": ('[cahce]\nsize = 1\n', 'cahce: unknown key; did you mean "cache"?'),
@@ -160,8 +212,8 @@ BAD = {
     "account hidden": ('[account.".iiiffs"]\nprovider = "folder"\npath = "/a"\n', f'account.".iiiffs": {NAME}'),
     "account reserved": ('[account."index.html"]\nprovider = "folder"\npath = "/a"\n', "account.\"index.html\": this name is the mount's own; rename the section"),
     "no provider": ('[account.a]\npath = "/a"\n', 'account.a.provider: missing; expected the name of a provider, such as "folder"'),
-    "later provider": ('[account.a]\nprovider = "immich"\n', 'account.a.provider: "immich" is not available in this version; expected "folder"'),
-    "other provider": ('[account.a]\nprovider = "floppy"\n', 'account.a.provider: expected one of "folder", found "floppy"'),
+    "later provider": ('[account.a]\nprovider = "nextcloud"\n', 'account.a.provider: "nextcloud" is not available in this version; expected one of "folder", "immich"'),
+    "other provider": ('[account.a]\nprovider = "floppy"\n', 'account.a.provider: expected one of "folder", "immich", found "floppy"'),
     "no path": ('[account.a]\nprovider = "folder"\n', 'account.a.path: missing; expected an absolute path or one that begins with "~"'),
     "folder key": ('[account.a]\nprovider = "folder"\npath = "/a"\npaht = "/b"\n', 'account.a.paht: unknown key; did you mean "path"?'),
     "access": ('[account.a]\nprovider = "folder"\npath = "/a"\naccess = "write"\n', 'account.a.access: expected "read", "add" or "edit", found "write"'),
@@ -178,8 +230,25 @@ BAD = {
     "alias that is a slug": (ACCOUNT_A + 'slug = "c"\n' + ACCOUNT_B + 'aliases = ["c"]\n', 'account.b.aliases: "c" is a name of account.a; choose another one'),
     "alias that is the name": (ACCOUNT_A + 'aliases = ["a"]\n', 'account.a.aliases: "a" is named twice; remove one'),
     "alias twice": (ACCOUNT_A + 'aliases = ["c", "c"]\n', 'account.a.aliases: "c" is named twice; remove one'),
-    "mode": ('[account.a]\nprovider = "folder"\npath = "/a"\nmode = "proxy"\n', "account.a.mode: not available in this version; remove it"),
-    "poll": ('[account.a]\nprovider = "folder"\npath = "/a"\npoll = "5 s"\n', "account.a.poll: not available in this version; remove it"),
+    "later key": (ACCOUNT_A + 'upload_folder = "Photos"\n', "account.a.upload_folder: not available in this version; remove it"),
+    "mode": (ACCOUNT_A + 'mode = "prox"\n', 'account.a.mode: expected "direct", "proxy" or "hybrid", found "prox"'),
+    "direct folder": (ACCOUNT_A + 'mode = "direct"\n', 'account.a.mode: provider "folder" has no addresses of its own; expected "hybrid" or "proxy"'),
+    "folder's credentials": (ACCOUNT_A + 'credentials = "/c"\n', 'account.a.credentials: provider "folder" has no secrets; remove it'),
+    "credentials": (IMMICH + 'credentials = "c"\n', 'account.home.credentials: expected an absolute path or one that begins with "~", found "c"'),
+    "secret in the file": (IMMICH + 'api_key = "k"\n', "account.home.api_key: unknown key; known are url, cleartext, ca_file, shared_link"),
+    "poll": (ACCOUNT_A + 'poll = "0.5 s"\n', 'account.a.poll: expected a duration from "1 s" to "1 d", such as "30 s", found "0.5 s"'),
+    "poll too long": (ACCOUNT_A + 'poll = "25 h"\n', 'account.a.poll: expected a duration from "1 s" to "1 d", such as "30 s", found "25 h"'),
+    "settle": (ACCOUNT_A + "settle = 0\n", 'account.a.settle: expected a duration such as "30 s" or a number of seconds, found 0'),
+    "no url": ('[account.a]\nprovider = "immich"\n', f"account.a.url: missing; expected {SERVER}"),
+    "url with a user": (IMMICH.replace("https://", "https://u:p@"), f'account.home.url: expected {SERVER}, found "https://u:…@photos.example.org"'),
+    "url with a key": (IMMICH.replace(".org", ".org/?a=1&apiKey=s3cret#x"), f'account.home.url: expected {SERVER}, found "https://photos.example.org/?a=…&apiKey=…#x"'),
+    "http": (IMMICH.replace("https", "http"), "account.home.url: the key would travel in clear; expected https, or cleartext = true where others may read it"),
+    "http, a name that only looks like this machine": (IMMICH.replace("https://photos", "http://localhost"), "account.home.url: the key would travel in clear; expected https, or cleartext = true where others may read it"),
+    "cleartext": (IMMICH + 'cleartext = "yes"\n', 'account.home.cleartext: expected true or false, found "yes"'),
+    "ca_file": (IMMICH + 'ca_file = "ca.pem"\n', 'account.home.ca_file: expected an absolute path or one that begins with "~", found "ca.pem"'),
+    "direct without a link": (IMMICH + 'mode = "direct"\n', 'account.home.mode: "direct" needs a shared_link of the server; add it, or choose "hybrid" or "proxy"'),
+    "link without direct": (IMMICH + 'shared_link = "https://photos.example.org/share/k"\n', 'account.home.shared_link: of use with mode = "direct" only; add that, or remove it'),
+    "link": (IMMICH + 'shared_link = "https://photos.example.org"\n', 'account.home.shared_link: expected "" or the URL of a shared link, such as "https://photos.example.org/share/KEY", found "https://photos.example.org"'),
     "duration": ('[account.a]\nprovider = "folder"\npath = "/a"\nlist_timeout = "soon"\n', 'account.a.list_timeout: expected a duration such as "30 s" or a number of seconds, found "soon"'),
     "account keys loose": ('[account]\nprovider = "folder"\n', "account: expected sections [account.NAME]; put each account's keys below one"),
 }  # fmt: skip

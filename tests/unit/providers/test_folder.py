@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,8 +22,9 @@ from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, Facts, List
 from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import FolderProvider, open_provider
 from iiiffs.providers.folder.listings import LastListings, Remembered
+from iiiffs.providers.folder.watch import WATCH_TIMES
 from iiiffs.providers.registry import open_provider as open_registered
-from iiiffs.providers.registry import provider_kinds
+from iiiffs.providers.registry import probe_of, provider_kinds
 from iiiffs.state import State
 from iiiffs.state.identities import AccountLedger
 from iiiffs.sync.identity import Row
@@ -751,11 +753,30 @@ def test_remembered_listings_are_bounded(gallery: Gallery) -> None:
         ({"path": "Pictures"}, "no absolute path"),
         ({"path": "/no/such/folder"}, "there is no folder '/no/such/folder'; make it"),
         ({"path": "/etc/passwd"}, "is no folder"),
+        ({"path": "/", "poll": True}, "account.home.poll: expected a number of seconds above 0"),
+        ({"path": "/", "poll": 0}, "account.home.poll: expected a number of seconds above 0"),
+        ({"path": "/", "poll": "5 s"}, "account.home.poll: expected a number of seconds above 0"),
     ],
 )
 def test_a_path_that_cannot_be_shown_is_refused(gallery: Gallery, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         open_provider(gallery.context(**settings))
+
+
+def test_poll_is_how_often_an_unwatched_folder_is_looked_through(gallery: Gallery) -> None:
+    for settings, poll_s in (({}, WATCH_TIMES.poll_s), ({"poll": 2.5}, 2.5)):
+        provider = open_provider(gallery.context(path=str(gallery.root), **settings))
+        assert isinstance(provider, FolderProvider)
+        assert provider._watch_times == replace(WATCH_TIMES, poll_s=poll_s)
+
+
+def test_the_probe_says_what_it_found(gallery: Gallery) -> None:
+    probe = probe_of("folder")
+    assert probe is not None
+    assert trio.run(probe, {"path": str(gallery.root)}, {}) == f"{gallery.root} can be read"
+    with pytest.raises(ConfigError, match=r"^path: there is no folder"):
+        trio.run(probe, {"path": "/no/such/folder"}, {})
+    assert probe_of("floppy") is None
 
 
 def test_providers_are_found_by_kind(gallery: Gallery) -> None:

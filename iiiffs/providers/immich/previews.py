@@ -1,0 +1,106 @@
+"""The reduced pictures that an Immich keeps: which there are, and how large they are on this server.
+
+Sizes are the admin's and no question tells them; so the first preview of each kind that is large enough is looked at,
+and its short side holds for all of that kind until one is seen that differs (§3: sharp's fit outside, never enlarged).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import trio
+
+from iiiffs.model.gallery import Asset, Facts
+from iiiffs.model.image import Extent
+from iiiffs.providers.base import Preview, ReadHeaders
+from iiiffs.providers.immich.client import ImmichClient
+from iiiffs.providers.remote import BytesOriginal
+
+KINDS = ("thumbnail", "preview")
+FULLSIZE = "fullsize"
+WEB = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp"})
+"""What browsers show: of these `fullsize` is the original itself (§3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    short_side_px: int
+    media_type: str
+
+
+class Previews:
+    """Of one account. What was learnt of the server lasts as long as this object."""
+
+    def __init__(self, client: ImmichClient, read_headers: ReadHeaders) -> None:
+        self._client = client
+        self._read_headers = read_headers
+        self._seen: dict[str, _Seen] = {}
+        self._has_fullsize: bool | None = None
+
+    async def of(self, asset: Asset, id: UUID, extent: Extent | None) -> Sequence[Preview]:
+        """Rule: HasPreviews.previews. `extent`: as displayed; None while the server has not looked at the file."""
+        if extent is None or not asset.media_type.startswith(("image/", "video/")):
+            return ()
+        found = []
+        for kind in KINDS:
+            seen = self._seen.get(kind)
+            if seen is None:
+                preview = await self._look(kind, id, extent)
+            else:
+                preview = Preview(kind, reduced(extent, seen.short_side_px), seen.media_type)
+            if preview is not None:
+                found.append(preview)
+        if asset.is_image and asset.media_type not in WEB and await self._keeps_fullsize(id):
+            found.append(Preview(FULLSIZE, extent, "image/jpeg"))
+        return found
+
+    async def open(self, id: UUID, preview: Preview) -> BytesOriginal | None:
+        """Rule: HasPreviews.open_preview. One of another size than was thought: the admin changed it, so that kind is
+        looked at anew."""
+        answer = await self._client.thumbnail(id, preview.name)
+        if answer is None:
+            return None
+        facts = await trio.to_thread.run_sync(self._headers, preview.name, answer.body)
+        if facts.extent is None or abs(_short(facts.extent) - _short(preview.extent)) > 1:
+            self._seen.pop(preview.name, None)
+        return BytesOriginal(answer.body)
+
+    async def _look(self, kind: str, id: UUID, extent: Extent) -> Preview | None:
+        """One is fetched to see how large such ones are; None while it is not made."""
+        answer = await self._client.thumbnail(id, kind)
+        if answer is None:
+            return None
+        facts = await self._learn(kind, answer.body, extent)
+        return None if facts.extent is None else Preview(kind, facts.extent, facts.media_type)
+
+    async def _learn(self, kind: str, body: bytes, extent: Extent) -> Facts:
+        facts = await trio.to_thread.run_sync(self._headers, kind, body)
+        if facts.extent is not None and _short(facts.extent) < _short(extent):
+            self._seen[kind] = _Seen(_short(facts.extent), facts.media_type)
+        return facts
+
+    def _headers(self, kind: str, body: bytes) -> Facts:
+        with BytesOriginal(body).stream() as stream:
+            return self._read_headers(stream, f"a {kind}")
+
+    async def _keeps_fullsize(self, id: UUID) -> bool:
+        if self._has_fullsize is None:
+            self._has_fullsize = await self._client.has_fullsize(id)
+        return self._has_fullsize
+
+
+def _short(extent: Extent) -> int:
+    return min(extent.width, extent.height)
+
+
+def reduced(extent: Extent, short_side_px: int) -> Extent:
+    """`extent` with that short side at most, rounded to the nearest px (halves up), never enlarged."""
+    short = _short(extent)
+    if short <= short_side_px:
+        return extent
+    width, height = (
+        max(1, (2 * side * short_side_px + short) // (2 * short)) for side in (extent.width, extent.height)
+    )
+    return Extent(width, height)

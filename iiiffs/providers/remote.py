@@ -1,0 +1,144 @@
+"""The open bytes of an asset that are somewhere else: read by ranges, or whole in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import trio
+
+from iiiffs.errors import StoreFull
+
+Fetch = Callable[[int, int], Awaitable[bytes]]
+"""(offset, length) -> exactly those bytes; length > 0, and all of them are in the file. Errors: as Original.read."""
+
+WINDOW_BYTES = 8 << 20
+"""Of a whole download: some seconds of a slow line, so that one broken connection costs little."""
+
+BUFFER_BYTES = 256 << 10
+"""Of a stream: headers and EXIF of most files come with the first question."""
+
+
+class RemoteOriginal:
+    """providers.base.Original over questions. Holds nothing open but what `prepare` brought."""
+
+    def __init__(self, size_bytes: int, fetch: Fetch) -> None:
+        self._size_bytes = size_bytes
+        self._fetch = fetch
+        self._whole: BinaryIO | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Rule: Original.size_bytes."""
+        return self._size_bytes
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Rule: Original.read. Never asks beyond the end."""
+        length = max(0, min(length, self._size_bytes - offset))
+        return await self._fetch(offset, length) if length else b""
+
+    async def prepare(self) -> None:
+        """Rule: Original.prepare. All of it is in an unnamed file of this machine; for who has no cache above."""
+        if self._whole is not None:
+            return
+        file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  # closed by aclose
+        try:
+            for offset in range(0, self._size_bytes, WINDOW_BYTES):
+                data = await self.read(offset, WINDOW_BYTES)
+                await trio.to_thread.run_sync(file.write, data)
+            await trio.to_thread.run_sync(file.flush)
+        except OSError as error:
+            file.close()
+            raise StoreFull(f"a download finds no room: {error.strerror}") from error
+        except BaseException:
+            file.close()
+            raise
+        self._whole = file
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """Rule: Original.stream. Its reads go back to the loop, so only a thread that trio started may use it."""
+        if self._whole is not None:
+            with Path(f"/proc/self/fd/{self._whole.fileno()}").open("rb") as again:  # a position of its own
+                yield again
+            return
+        raw = _RemoteFile(self._size_bytes, self.read)
+        with io.BufferedReader(raw, BUFFER_BYTES) as buffered:
+            yield cast(BinaryIO, buffered)
+
+    async def aclose(self) -> None:
+        """Rule: Original.aclose."""
+        if self._whole is not None:
+            self._whole.close()
+            self._whole = None
+
+
+class BytesOriginal:
+    """providers.base.Original over bytes that are here."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @property
+    def size_bytes(self) -> int:
+        """Rule: Original.size_bytes."""
+        return len(self._data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Rule: Original.read."""
+        return self._data[offset : offset + max(0, length)]
+
+    async def prepare(self) -> None:
+        """Rule: Original.prepare."""
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """Rule: Original.stream."""
+        with io.BytesIO(self._data) as stream:
+            yield stream
+
+    async def aclose(self) -> None:
+        """Rule: Original.aclose."""
+
+
+class _RemoteFile(io.RawIOBase):
+    """A seekable file whose reads are answered by the loop that the thread came from."""
+
+    def __init__(self, size_bytes: int, read: Fetch) -> None:
+        super().__init__()
+        self._size_bytes = size_bytes
+        self._read = read
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """The new position, which may be past the end. Rule: io.IOBase.seek."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
+        if base + offset < 0:
+            raise ValueError("a position before the beginning of the file")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """As much of `buffer` as the file has from here on, filled."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # typeshed's Buffer is no name at run time
+        data = trio.from_thread.run(self._read, self._position, len(view))
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,55 @@
+"""What was read of the cache's file does not stay in the daemon's resident memory."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import pytest
+
+from iiiffs.cache import mapped
+from iiiffs.cache.environment import DATA_NAME
+from iiiffs.cache.store import open_cache
+
+QUOTA = 64 << 20
+PAGE = bytes(range(256)) * 256
+KEYS = [number.to_bytes(4, "big") for number in range(400)]
+
+
+def resident_bytes(file: Path) -> int:
+    """Of the maps of `file` in this process. Rule: proc(5), /proc/pid/smaps."""
+    found, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            counts = bool(rest) and line.endswith(str(file))
+        elif counts and first == "Rss:":
+            found += int(rest[0]) * 1024
+    return found
+
+
+def test_its_pages_are_given_back_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "BETWEEN_S", 0.0)
+    monkeypatch.setattr(mapped, "MAPPED_BYTES_MAX", 4 << 20)
+    cache = open_cache(tmp_path, QUOTA)
+    for key in KEYS:
+        cache.renditions.put_nowait(key, b"", "", key + PAGE)
+        cache.writer.commit_now()
+    most = 0
+    for _ in range(2):
+        for key in KEYS:
+            assert cache.renditions.get(key) == key + PAGE
+            most = max(most, resident_bytes(tmp_path / DATA_NAME))
+    cache.close()
+    assert most > 0, "the file is not mapped where it was looked for"
+    assert most < 8 << 20, "of 26 MB that were read"
+
+
+def test_only_the_file_s_own_maps_are_given_back(tmp_path: Path) -> None:
+    other = tmp_path / "sub" / DATA_NAME
+    other.parent.mkdir()
+    for file in (tmp_path / DATA_NAME, other):
+        file.write_bytes(bytes(mmap.PAGESIZE))
+    with other.open("rb") as held, mmap.mmap(held.fileno(), 0, prot=mmap.PROT_READ):
+        assert mapped._ranges_of(tmp_path / DATA_NAME) == []
+        assert [length for _, length in mapped._ranges_of(other)] == [mmap.PAGESIZE]

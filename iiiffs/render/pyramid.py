@@ -48,6 +48,7 @@ class Pyramid:
 
     def level(self, level: int) -> PyramidLevel:
         """The picture at 1/2^level, never above the first level. Each pixel is the mean of four."""
+        assert level >= self._first_level, "cut from another decode than the plan's"
         return PyramidLevel(self, level - self._first_level)
 
     def size(self, index: int) -> tuple[int, int]:

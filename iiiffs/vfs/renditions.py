@@ -138,8 +138,7 @@ class Renditions:
     def is_decoded(self, gallery: Gallery, wanted: Wanted) -> bool:
         """The pixels that it is cut from are held, so that others can be cut from them at little cost."""
         picture = wanted.picture
-        how = plan_for(wanted.request, picture.facts).decode
-        return self._renderer.kept(_source(gallery, picture), how, picture.page) is not None
+        return self._renderer.kept(_source(gallery, picture), _decode_of(wanted), picture.page) is not None
 
     async def make(self, gallery: Gallery, wanted: Wanted) -> Made:
         """The rendition, made now or joined while it is being made. Errors: as `rendition`."""
@@ -148,18 +147,21 @@ class Renditions:
         return await self._flights.join(("rendition", key), work, gallery.deadlines.render_s)
 
     async def make_missing(self, gallery: Gallery, some: Sequence[Wanted]) -> int:
-        """Those of `some`, of one picture and one level of it, are there that were not there or on their way.
+        """Those of `some`, of one picture, are there that were not there or on their way. How many that were.
 
-        All are cut in one turn of a thread. How many that were. Errors: as `rendition`.
+        Those of one decode are cut in one turn of a thread. Errors: as `rendition`.
         """
-        missing = {self._key_of(gallery, wanted): wanted for wanted in some}
-        for key in list(missing):
-            if self._flights.is_flying(("rendition", key)) or self._store.has(key):
-                del missing[key]
-        if missing:
-            flying = [("rendition", key) for key in missing]
-            await self._flights.together(flying, partial(self._render_all, gallery, missing))
-        return len(missing)
+        made = 0
+        for how in Decode:  # a sliver at the picture's edge may need another one than its neighbours
+            missing = {self._key_of(gallery, wanted): wanted for wanted in some if _decode_of(wanted) is how}
+            for key in list(missing):
+                if self._flights.is_flying(("rendition", key)) or self._store.has(key):
+                    del missing[key]
+            if missing:
+                flying = [("rendition", key) for key in missing]
+                await self._flights.together(flying, partial(self._render_all, gallery, missing))
+                made += len(missing)
+        return made
 
     async def decoded(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
         """The picture's pixels, decoded once whoever asks how often. Errors: as `rendition`."""
@@ -174,11 +176,10 @@ class Renditions:
         return (await self._render_all(gallery, {key: wanted}))[0]
 
     async def _render_all(self, gallery: Gallery, some: Mapping[bytes, Wanted]) -> list[Made]:
-        """All of one picture and one level of it, made in one turn of a thread and kept."""
+        """All of one picture and one decode of it, made in one turn of a thread and kept."""
         first = next(iter(some.values()))
         picture = first.picture
-        plan = plan_for(first.request, picture.facts)
-        pyramid = await self.decoded(gallery, picture, plan.decode)
+        pyramid = await self.decoded(gallery, picture, _decode_of(first))
         requests = [wanted.request for wanted in some.values()]
         async with self._budget.hold(max(map(self._renderer.cut_cost_px, requests))):
             made = await self._threads.run(self._cut, pyramid, requests, picture.facts)
@@ -239,6 +240,10 @@ class Renditions:
 
     def _group(self, account: str, asset: str, version: str) -> bytes:
         return _hashed(account, asset, version, self.fingerprint)
+
+
+def _decode_of(wanted: Wanted) -> Decode:
+    return plan_for(wanted.request, wanted.picture.facts).decode
 
 
 def _source(gallery: Gallery, picture: Picture) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
+from PIL import Image
 from trio.testing import trio_test
 
 from iiiffs.iiif.pyramid import scale_factors, tiles
@@ -154,4 +156,32 @@ async def test_what_was_done_with_is_begun_again_only_later(
         await tree.walk(SERVICE.format("a0") + "/64,0,64,64/64,64/0/default.jpg")
         await until(lambda: tree.ahead.is_idle)
         assert tree.renditions.rendered == 2 * TILES
+        nursery.cancel_scope.cancel()
+
+
+@trio_test
+async def test_what_is_cut_ahead_is_what_is_cut_when_asked(gallery: MemoryProvider, tmp_path: Path) -> None:
+    """Slivers at the edge among them, which need a finer level than the tiles beside them."""
+    extent = Extent(517, 403)
+    noise = Image.effect_noise((extent.width, extent.height), 60).convert("RGB")
+    buffer = io.BytesIO()
+    noise.save(buffer, "JPEG")
+    gallery.put("sliver", "s.jpg", buffer.getvalue(), ROOT)
+    paths = [
+        f"{tile.region.left},{tile.region.top},{tile.region.extent.width},{tile.region.extent.height}"
+        f"/{tile.extent.width},{tile.extent.height}/0/default.jpg"
+        for scale in scale_factors(extent, SIDE)
+        for tile in tiles(extent, SIDE, scale)
+    ]
+    service = SERVICE.format("sliver")
+    async with tree_of(tmp_path / "asked", {"memory": gallery}) as tree:
+        asked = [await tree.read(f"{service}/{path}") for path in paths]
+    async with tree_of(tmp_path / "ahead", {"memory": gallery}) as tree, trio.open_nursery() as nursery:
+        tree.renditions.on_miss = tree.ahead.missed
+        nursery.start_soon(tree.ahead.run)
+        await tree.read(f"{service}/{TILE}")
+        await until(lambda: tree.ahead.is_idle)
+        assert tree.renditions.rendered == len(paths)
+        assert [await tree.read(f"{service}/{path}") for path in paths] == asked
+        assert tree.renditions.rendered == len(paths)
         nursery.cancel_scope.cancel()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from iiiffs.errors import StoreError, StoreFull
+from iiiffs.providers.seeking import Seeking
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 BUFFER_BYTES = 256 << 10
@@ -52,31 +53,17 @@ class ScratchFile:
         self._file.close()
 
 
-class _Positioned(io.RawIOBase):
+class _Positioned(Seeking):
     """A descriptor that is read by pread, since descriptors of one file share their position."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self._number = number
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new position. Rule: io.IOBase.seek."""
-        size_bytes = os.fstat(self._number).st_size
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the beginning of the file")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+    @property
+    def length_bytes(self) -> int:
+        """Rule: Seeking.length_bytes."""
+        return os.fstat(self._number).st_size
 
     def readinto(self, buffer: object) -> int:
         """Rule: io.RawIOBase.readinto."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import BinaryIO, cast
 import trio
 
 from iiiffs.errors import StoreFull
+from iiiffs.providers.seeking import Seeking
 
 Fetch = Callable[[int, int], Awaitable[bytes]]
 """(offset, length) -> exactly those bytes; length > 0, and all of them are in the file. Errors: as Original.read."""
@@ -106,34 +106,18 @@ class BytesOriginal:
         """Rule: Original.aclose."""
 
 
-class _RemoteFile(io.RawIOBase):
+class _RemoteFile(Seeking):
     """A seekable file whose reads are answered by the loop that the thread came from."""
 
     def __init__(self, size_bytes: int, read: Fetch) -> None:
         super().__init__()
         self._size_bytes = size_bytes
         self._read = read
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new position, which may be past the end. Rule: io.IOBase.seek."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the beginning of the file")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
+    @property
+    def length_bytes(self) -> int:
+        """Rule: Seeking.length_bytes."""
+        return self._size_bytes
 
     def readinto(self, buffer: object) -> int:
         """As much of `buffer` as the file has from here on, filled."""

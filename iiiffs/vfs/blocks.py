@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from iiiffs.cache.scratch import ScratchFile
 from iiiffs.errors import ProviderError
 from iiiffs.model.gallery import AccountName, Asset
 from iiiffs.providers.base import Original
+from iiiffs.providers.seeking import Seeking
 from iiiffs.sync.blocks import FIRST_BYTES, NOTHING, Window, blocks_of, start_of, whole_window
 from iiiffs.vfs.block_files import BlockFile
 from iiiffs.vfs.block_means import BlockTraffic, Lane, Means, RecentBlocks, Source
@@ -214,30 +214,17 @@ def _expect(file: BlockFile, generation: int) -> None:
         raise ProviderError("the provider sent wrong bytes, and some of them were read already; open it again")
 
 
-class _Blockwise(io.RawIOBase):
+class _Blockwise(Seeking):
     """A CachedOriginal as a blocking file, in a worker thread of trio: each read is done by trio's thread."""
 
     def __init__(self, original: CachedOriginal) -> None:
         super().__init__()
         self._original = original
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new position. Rule: io.IOBase.seek."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._original.size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the beginning of the file")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+    @property
+    def length_bytes(self) -> int:
+        """Rule: Seeking.length_bytes."""
+        return self._original.size_bytes
 
     def readinto(self, buffer: object) -> int:
         """Rule: io.RawIOBase.readinto. Errors: as `Original.read`."""

@@ -123,6 +123,7 @@ def test_a_download_outlives_its_reader(afar: tuple[Mount, Network]) -> None:
 def test_a_damaged_block_is_fetched_again(tmp_path: Path, photos: Path) -> None:
     with mounted_afar(tmp_path, photos) as (mount, _):
         assert (mount.files / "film.bin").read_bytes() == FILM
+        eventually(lambda: mount.gauge("blocks", "in_flight_bytes"), lambda held: held == 0)
     data = tmp_path / "cache" / DATA_NAME
     place = data.read_bytes().index(FILM[9 * MIB : 9 * MIB + 64]) + 12_345
     modified_ns = data.stat().st_mtime_ns

@@ -19,6 +19,7 @@ import trio
 from iiiffs.errors import ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import Version
 from iiiffs.providers.folder.disk import Descriptor
+from iiiffs.providers.seeking import Seeking
 from iiiffs.sync.identity import version_of
 
 FINGERPRINT_BYTES = 64 << 10
@@ -83,7 +84,7 @@ class FileOriginal:
             return read_exactly(descriptor.number, self._version, offset, length)
 
 
-class CheckedFile(io.RawIOBase):
+class CheckedFile(Seeking):
     """A seekable file that reads one version or raises VersionChanged. The descriptor is not its own."""
 
     def __init__(self, number: int, version: Version, size_bytes: int) -> None:
@@ -91,27 +92,11 @@ class CheckedFile(io.RawIOBase):
         self._number = number
         self._version = version
         self._size_bytes = size_bytes
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """The new position, which may be past the end. Rule: io.IOBase.seek."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the beginning of the file")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
+    @property
+    def length_bytes(self) -> int:
+        """Rule: Seeking.length_bytes."""
+        return self._size_bytes
 
     def readinto(self, buffer: object) -> int:
         """As much of `buffer` as the file has from here on, filled."""

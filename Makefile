@@ -19,9 +19,6 @@ BASE_NEEDS := fuse3:fusermount3 libfuse3-dev:/usr/include/fuse3/fuse.h pkg-confi
 	nginx-light:/usr/sbin/nginx npm:npm curl:curl
 TEST_NEEDS := apache2-bin:/usr/sbin/apache2 caddy:caddy chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 mate-backgrounds:/usr/share/backgrounds/mate rsync:rsync attr:getfattr wrk:wrk plocate:/usr/sbin/updatedb.plocate pcmanfm:pcmanfm xvfb:Xvfb xauth:xauth
 
-# Tests that only compute, so that two processes do not disturb each other. The rest waits, mounts and counts.
-COMPUTING := tests/blackbox/test_check.py tests/blackbox/test_faults.py $(addprefix tests/unit/,conformance iiif model render sync tree)
-
 .PHONY: help demo test check bench soak constraints system-base system-test clean
 
 help:
@@ -31,12 +28,7 @@ demo: $(VENV)/.base
 	@exec $(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$$PHOTOS")   # exec: `kill` of make must reach it
 
 test: $(VENV)/.dev $(TOOLS)/.ready
-ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -m "not soak" -n 2 $(COMPUTING)
-	$(BIN)/python -m pytest -m "not soak" $(addprefix --ignore=,$(COMPUTING))
-else
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
-endif
+	$(BIN)/python -m pytest -m "not soak" $(if $(strip $(ARGS)),$(ARGS),-n 2 --dist loadfile)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -20,7 +20,7 @@ class _AlbumRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     mtime_ns: int
 
 
-class _AssetRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class _AssetRow(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_defaults=True):
     """`album` is None for that of the listing, which it nearly always is."""
 
     id: str
@@ -31,6 +31,9 @@ class _AssetRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     mtime_ns: int
     changed_ns: int
     media_type: str
+    checksum: bytes | None = None
+    described: str = ""
+    motion: str | None = None
 
 
 class _ListingRow(msgspec.Struct, array_like=True, frozen=True):
@@ -76,6 +79,9 @@ def encode_listing(listing: Listing) -> bytes:
             asset.mtime_ns,
             asset.changed_ns,
             asset.media_type,
+            asset.checksum,
+            asset.described,
+            asset.motion,
         )
         for asset in listing.assets
     ]
@@ -97,6 +103,9 @@ def decode_listing(row: bytes) -> Listing:
             asset.mtime_ns,
             asset.changed_ns,
             sys.intern(asset.media_type),
+            asset.checksum,
+            asset.described,
+            None if asset.motion is None else AssetId(asset.motion),
         )
         for asset in known.assets
     )

@@ -59,6 +59,9 @@ class Asset:
         1 s after the version before, the same over restarts. What is made from the asset is never older than this.
     `media_type`: by name until the bytes were seen, such as "image/jpeg"; "application/octet-stream" if unknown.
     `checksum`: SHA-1 of the bytes of this version, 20 bytes, where the provider tells one that holds; else None.
+    `described`: another text when what the provider says of the asset is another, though its bytes are the same; ""
+        where only the bytes say anything.
+    `motion`: the moving half of a live photo, which is in no listing; None if it has none.
     """
 
     id: AssetId
@@ -70,6 +73,8 @@ class Asset:
     changed_ns: int
     media_type: str
     checksum: bytes | None = None
+    described: str = ""
+    motion: AssetId | None = None
 
     @property
     def is_media(self) -> bool:

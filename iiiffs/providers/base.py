@@ -231,5 +231,19 @@ def previews_of(provider: Provider) -> HasPreviews | None:
     return cast(HasPreviews, provider) if has else None
 
 
+class HasTrouble(Protocol):
+    """A provider that knows by itself when it cannot be asked. Optional beside Provider: ask with `trouble_of`."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why its server did not answer of late, or is not asked; None as soon as it answers again."""
+        ...
+
+
+def trouble_of(provider: Provider) -> str | None:
+    """What `provider` says of itself; None if all is well, or if it says nothing."""
+    return cast(HasTrouble, provider).trouble if hasattr(provider, "trouble") else None
+
+
 OpenProvider = Callable[[ProviderContext], Provider]
 """What an entry point of the group `iiiffs.providers` names. Asks nothing yet. Errors: ConfigError, AccessDenied."""

@@ -5,7 +5,7 @@ A proposal of issue 5, kept by iiiffs.providers.immich: a view is a value, and i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,8 @@ from iiiffs.tree.query import Query
 ALBUMS = AlbumId("albums")
 """In a Changeset: the set of albums, or a title, is another."""
 LIBRARY = AlbumId("library")
-"""`Asset.album` of what was found by a view and is in no album that is known; in a Changeset: any asset has changed."""
+"""`Asset.album` of what was found by a view and is in no album that is known; in a Changeset: assets have come, changed
+or gone, so that any view, and any album that held one of them, may differ."""
 TRASH = AlbumId("trash")
 """`Asset.album` of what lies in the trash: only such an asset is opened from there."""
 
@@ -93,6 +94,10 @@ class HasViews(Protocol):
 
     async def count(self, view: View) -> int | None:
         """How many the view holds, in one question; None where the provider does not tell."""
+        ...
+
+    async def months(self) -> Mapping[str, int]:
+        """How many assets of the timeline were taken in each month, as "2024-06" by local time; none that is empty."""
         ...
 
     async def people(self) -> Sequence[Named]:

@@ -40,7 +40,7 @@ RESERVED_NAMES = frozenset(
 """Names at the mount's root that are no account (DESIGN §2), and two that every browser or crawler asks for."""
 
 API_VERSIONS: tuple[ApiVersion, ...] = (2, 3)
-LATER_PROVIDERS = ("immich", "nextcloud", "webdav", "google")
+LATER_PROVIDERS = ("nextcloud", "webdav", "google")
 """Refused by name, until a package registers them."""
 LATER_ACCOUNT_KEYS = ("upload_folder",)
 SETTLE = Seconds(3)

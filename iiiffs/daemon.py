@@ -34,7 +34,7 @@ from iiiffs.iiif.description import Privacy
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Identifiers, Uris
 from iiiffs.model.gallery import AccountName
-from iiiffs.providers.base import Provider, ProviderContext
+from iiiffs.providers.base import Provider, ProviderContext, traffic_of
 from iiiffs.providers.registry import open_provider
 from iiiffs.render.headers import facts_fingerprint, read_facts
 from iiiffs.render.renderer import Renderer, RenderLimits
@@ -53,9 +53,11 @@ from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.previews import Previews
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.services import Services
+from iiiffs.vfs.shelved import gallery_of
 from iiiffs.vfs.waiting import WAITING_MAX
 from iiiffs.vfs.watcher import run_account
 from iiiffs.web.page import page
@@ -132,6 +134,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(daemon.ahead.run)
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
+        daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
         for gallery in daemon.galleries.values():
             nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell))
         try:
@@ -258,19 +261,20 @@ class Daemon:
         for account in config.accounts:
             deadlines = Deadlines(list_s=account.list_timeout_s)
             provider = providers[account.name]
-            daemon.galleries[account.slug] = Gallery(
+            daemon.galleries[account.slug] = gallery_of(
                 account.names,
                 provider,
                 catalogue,
                 flights,
                 deadlines,
-                Reading(short(facts_fingerprint()), rules.privacy, daemon.blocks),
+                Reading(short(facts_fingerprint()), rules.privacy, daemon.blocks, account.mode),
             )
         documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights), flights)
         threads = RenderThreads(os.cpu_count() or 1)
         daemon.renditions = Renditions(
             stores.cache.renditions, daemon.renderer, flights, daemon.bodies, threads, RENDER_PIXELS
         )
+        daemon.renditions.previews = Previews(partial(state.previews, fingerprint=daemon.renderer.fingerprint), flights)
         daemon.ahead = CutAhead(daemon.renditions, threads, rules.limits, rules.tile_size)
         if config.cache.cut_ahead:
             daemon.renditions.on_miss = daemon.ahead.missed
@@ -308,7 +312,10 @@ class Daemon:
                     "reason": self._trouble(account),
                     "waiting": self.galleries[account.slug].questions.waiting
                     + self.galleries[account.slug].reads.waiting,
-                    "library": self._library(account.slug),
+                    "library": self.galleries[account.slug].gauges(),
+                    "traffic": {
+                        name: value for name, value in self._traffic(account).items() if isinstance(value, int)
+                    },
                 }
                 for account in self._config.accounts
             ],
@@ -336,21 +343,19 @@ class Daemon:
 
     def _trouble(self, account: Account) -> str | None:
         """Why the account's server cannot be asked; None if all is well."""
-        return self.galleries[account.slug].unreachable or self._stores.credentials.trouble(account.name)
-
-    def _library(self, account: AccountName) -> Values:
-        library = self.galleries[account].library
-        if library is None:
-            return {}
-        return {"whole": library.is_whole, "files": len(library.index), "folders": library.albums_read}
+        return self.galleries[account.slug].trouble or self._stores.credentials.trouble(account.name)
 
     def status_json(self) -> bytes:
         """`.iiiffs/status.json`"""
         return as_json(self.values())
 
     def metrics(self) -> bytes:
-        """`.iiiffs/metrics`"""
-        return as_metrics(self.values())
+        """`.iiiffs/metrics`: what status says, and what servers were asked in all detail."""
+        asked = [{"name": account.name, **self._traffic(account)} for account in self._config.accounts]
+        return as_metrics({**self.values(), "http": asked})
+
+    def _traffic(self, account: Account) -> Mapping[str, object]:
+        return traffic_of(self.galleries[account.slug].provider)
 
     @property
     def handlers(self) -> Mapping[str, Callable[[Mapping[str, object]], Awaitable[object]]]:

@@ -28,7 +28,7 @@ def rewrite(file: Path, data: bytes, mode: int | None = None) -> None:
                 stream.write(data)
                 stream.flush()
                 os.fsync(descriptor)
-            os.replace(beside, target)  # noqa: PTH105
+            os.replace(beside, target)  # noqa: PTH105 - both are text
         except BaseException:
             with suppress(FileNotFoundError):
                 beside.unlink()

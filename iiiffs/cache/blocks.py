@@ -5,21 +5,24 @@ Nothing here raises because the cache is full or damaged: what cannot be kept or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import trio
 
-from iiiffs.cache.entries import EntryTable, checked, digest_of
+from iiiffs.cache.block_folder import sum_of
+from iiiffs.cache.block_table import FiledEntry, FiledTable, Place
+from iiiffs.cache.entries import EntryRecord
 from iiiffs.cache.environment import CacheEnvironment
-from iiiffs.cache.renditions import RenditionStats, RenditionStore, Verification
+from iiiffs.cache.renditions import VALUE_SHARE_MAX, RenditionStats, RenditionStore, Verification
 from iiiffs.cache.writer import CacheWriter
-from iiiffs.errors import StoreCorrupt, StoreError
+from iiiffs.errors import StoreError
 
-READERS = 4
-"""Blocks read at once: each is copied and hashed in a thread, a millisecond or two."""
+THREADS = 4
+"""Blocks read at once, and runs of them written at once: some tenths of a millisecond for each MiB."""
 VERIFIED = "verified"
+NOWHERE = Place(0, sum_of(b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,15 @@ class BlockGroup:
 class BlockStore:
     """(group, number of the block) -> its bytes.
 
-    Concurrency: all methods are trio's thread's; bytes are read and hashed in worker threads, so the loop runs on.
+    Concurrency: all methods are trio's thread's; bytes are read, written and summed in worker threads.
     """
 
-    def __init__(self, environment: CacheEnvironment, table: EntryTable, writer: CacheWriter) -> None:
+    def __init__(self, environment: CacheEnvironment, table: FiledTable, writer: CacheWriter) -> None:
         self._environment = environment
         self._table = table
         self._writer = writer
         self._entries = RenditionStore(environment, table, writer)
-        self._readers = trio.CapacityLimiter(READERS)
+        self._readers, self._writers = trio.CapacityLimiter(THREADS), trio.CapacityLimiter(THREADS)
         self._hits = self._misses = self._corrupt = 0
 
     def has(self, group: BlockGroup, index: int) -> bool:
@@ -55,25 +58,36 @@ class BlockStore:
     async def get(self, group: BlockGroup, index: int) -> bytes | None:
         """Exactly the bytes that were put in; None if absent. Damaged ones are counted, deleted and absent."""
         key = _key(group, str(index))
-        decided, entry = self._writer.find(self._table.name, key)
-        data: bytes | None = None if entry is None else entry.data
-        if not decided and self._entries.has(key):
-            try:
-                data = await trio.to_thread.run_sync(self._read_checked, key, limiter=self._readers)
-            except StoreError:
-                self._forget_corrupt(key)
+        record = self._record(key)
+        data: bytes | None = None
+        if record is not None:
+            data = await trio.to_thread.run_sync(self._read_checked, record, limiter=self._readers)
+            if data is None:
+                self._forget_damaged(key, record)
         if data is None:
             self._misses += 1
             return None
         self._hits += 1
-        self._entries.peek(key)  # a use
+        self._entries.touch(key)
         return data
 
     async def put(self, group: BlockGroup, index: int, data: bytes) -> None:
-        """It is there from now on, unless it is too large for the quota. Waits while too much waits for the disk."""
-        digest = await trio.to_thread.run_sync(digest_of, data, limiter=self._readers)
-        await self._writer.wait_for_room(len(data))
-        self._entries.put_nowait(_key(group, str(index)), group.key, str(index), data, digest)
+        """It is there from now on, unless it is too large for the quota or the disk."""
+        await self.put_run(group, {index: data})
+
+    async def put_run(self, group: BlockGroup, blocks: Mapping[int, bytes]) -> None:
+        """All of them are there from now on, as with `put`. They are on their way to the disk when this returns."""
+        most_bytes = self._table.quota_bytes // VALUE_SHARE_MAX
+        filed = {index: (self._entries.next_stamp(), data) for index, data in blocks.items() if len(data) <= most_bytes}
+        for _ in range(len(blocks) - len(filed)):
+            self._writer.drop_put()
+        places = await trio.to_thread.run_sync(self._write, filed, limiter=self._writers)
+        for index, (stamp, data) in filed.items():
+            place = places.get(index)
+            if place is None:
+                self._writer.drop_put()
+            else:
+                self._file(_key(group, str(index)), FiledEntry(stamp, group.key, str(index), place, len(data)))
 
     def present(self, group: BlockGroup) -> set[int]:
         """The numbers of the blocks that are there. No use of them."""
@@ -81,11 +95,14 @@ class BlockStore:
 
     def delete(self, group: BlockGroup, index: int) -> None:
         """It is absent."""
-        self._entries.delete(_key(group, str(index)))
+        self._delete(_key(group, str(index)))
 
     def drop(self, group: BlockGroup) -> int:
         """Nothing of the group is left; how many rows that were."""
-        return self._entries.drop_group(group.key)
+        keys = self._entries.keys(group.key)
+        for key in keys:
+            self._delete(key)
+        return len(keys)
 
     def is_verified(self, group: BlockGroup) -> bool:
         """The whole of it was once seen to have the checksum that its provider tells."""
@@ -93,10 +110,15 @@ class BlockStore:
 
     def set_verified(self, group: BlockGroup) -> None:
         """`is_verified`, for as long as the cache remembers."""
-        self._entries.put_nowait(_key(group, VERIFIED), group.key, VERIFIED, b"")
+        entry = FiledEntry(self._entries.next_stamp(), group.key, VERIFIED, NOWHERE, 0)
+        self._file(_key(group, VERIFIED), entry)
 
     def clear(self) -> None:
         """The store is empty."""
+        waiting: dict[bytes, FiledEntry] = {}
+        self._writer.overlay(self._table.name, waiting, lambda entry: entry)
+        for entry in waiting.values():
+            self._table.lose(entry)
         self._entries.clear()
 
     def stats(self) -> RenditionStats:
@@ -109,22 +131,56 @@ class BlockStore:
         """As `RenditionStore.verify`."""
         return await self._entries.verify(progress)
 
-    def _read_checked(self, key: bytes) -> bytes | None:
-        """Runs in a worker thread. Errors: StoreCorrupt if it is there and damaged."""
-        with self._environment.reading() as transaction:
-            record, stored = self._table.record(transaction, key), self._table.stored(transaction, key)
-        if record is None and stored is None:
+    def _record(self, key: bytes) -> EntryRecord | None:
+        decided, entry = self._writer.find(self._table.name, key)
+        if decided:
+            record: EntryRecord | None = None if entry is None else entry.record()
+            return record
+        try:
+            with self._environment.reading() as transaction:
+                return self._table.record(transaction, key)
+        except StoreError:
+            self._corrupt += 1
+            self._writer.wake()
             return None
-        data = None if record is None or stored is None else checked(record, stored)
-        if data is None:
-            raise StoreCorrupt("a block is not what was put in")
-        return data
 
-    def _forget_corrupt(self, key: bytes) -> None:
-        self._corrupt += 1
-        self._writer.wake()
-        if not self._writer.find(self._table.name, key)[0]:
-            self._entries.delete(key)
+    def _file(self, key: bytes, entry: FiledEntry) -> None:
+        self._lose_waiting(key)
+        self._writer.put(self._table.name, key, entry, len(entry.group) + len(entry.label))
+
+    def _delete(self, key: bytes) -> None:
+        self._lose_waiting(key)
+        self._entries.delete(key)
+
+    def _lose_waiting(self, key: bytes) -> None:
+        """The file of a row that waits to be committed is gone: nobody will know of it when the row is replaced."""
+        entry = self._writer.find(self._table.name, key)[1]
+        if entry is not None:
+            self._table.lose(entry)
+
+    def _forget_damaged(self, key: bytes, record: EntryRecord) -> None:
+        """What could not be read is gone; unless it was evicted, or replaced, while it was read."""
+        now = self._record(key)
+        if now is not None and now.digest == record.digest:
+            self._corrupt += 1
+            self._delete(key)
+
+    # From here on: worker threads.
+
+    def _read_checked(self, record: EntryRecord) -> bytes | None:
+        data = self._table.read(record)
+        return None if data is None else self._table.checked(record, data)
+
+    def _write(self, filed: Mapping[int, tuple[int, bytes]]) -> dict[int, Place]:
+        """Where each of them lies now; those for which there was no room are left out."""
+        places: dict[int, Place] = {}
+        for index, (serial, data) in filed.items():
+            try:
+                self._table.folder.write(serial, data)
+            except StoreError:
+                continue
+            places[index] = Place(serial, sum_of(data))
+        return places
 
 
 def _key(group: BlockGroup, label: str) -> bytes:

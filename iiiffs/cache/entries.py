@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,10 @@ class Entry:
     label: str
     digest: bytes
     data: bytes
+
+    def record(self) -> EntryRecord:
+        """Its row, as long as its bytes are not compressed."""
+        return EntryRecord(self.stamp, len(self.data), False, self.digest, self.group, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +145,22 @@ class EntryTable:
             small = zlib.compress(data, 1)
             if len(small) < len(data) * 9 // 10:
                 data, packed = small, True
-        record = EntryRecord(value.stamp, len(value.data), packed, value.digest, value.group, value.label)
+        transaction.put(key, data, db=self._environment.database(self._data))
+        self.index(transaction, key, replace(value.record(), packed=packed))
+
+    def index(self, transaction: lmdb.Transaction, key: bytes, record: EntryRecord) -> None:
+        """What leads to the bytes is there; the key had no value before."""
         database = self._environment.database
-        transaction.put(key, data, db=database(self._data))
         transaction.put(key, seal(key, record.encode()), db=database(self._index))
-        transaction.put(_STAMP.pack(value.stamp), key, db=database(self._recency))
-        transaction.put(_group_key(value.group, key), b"", db=database(self._groups))
+        transaction.put(_STAMP.pack(record.stamp), key, db=database(self._recency))
+        transaction.put(_group_key(record.group, key), b"", db=database(self._groups))
+
+    def lose(self, value: Entry) -> None:
+        """Rule: Table.lose. All of it was in memory."""
+
+    def checked(self, record: EntryRecord, stored: bytes) -> bytes | None:
+        """The value as it was put in; None if `stored` is not what the record says (so the disk has damaged it)."""
+        return checked(record, stored)
 
     def erase(self, transaction: lmdb.Transaction, key: bytes) -> None:
         """The key has no value. Of a damaged row, what led to it goes when it is met: in `settle` or `group`."""
@@ -163,7 +177,7 @@ class EntryTable:
         record = self.record(transaction, key)
         if record is None or record.stamp >= stamp:
             return
-        newer = EntryRecord(stamp, record.size_bytes, record.packed, record.digest, record.group, record.label)
+        newer = replace(record, stamp=stamp)
         database = self._environment.database
         transaction.delete(_STAMP.pack(record.stamp), db=database(self._recency))
         transaction.put(_STAMP.pack(stamp), key, db=database(self._recency))

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import lmdb
 
+from iiiffs.cache.block_folder import BlockFolder
 from iiiffs.cache.location import refuse_network_filesystem
 from iiiffs.cache.mapped import MappedFile
 from iiiffs.cache.structure import check_structure
@@ -45,10 +46,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SCHEMA = b"iiiffs cache 2"
+SCHEMA = b"iiiffs cache 3"
 """Changes with any change of what rows hold; a cache of another schema is thrown away."""
 
 MIB = 1024 * 1024
+BLOCKS_FOLDER = "blocks"
 LOCK_NAME, CLEAN_NAME, DATA_NAME, LMDB_LOCK_NAME = "iiiffs.lock", "closed", "data.mdb", "lock.mdb"
 META = "meta"
 
@@ -108,6 +110,8 @@ class CacheEnvironment:
         self.quota_bytes = quota_bytes
         self.map_bytes = map_bytes
         self.condemned: str | None = None
+        self.was_clean = False
+        """It was closed in order the last time, so what lies outside LMDB is what its rows say."""
         self._names = (META, *databases)
         self._lock_fd = lock_fd
         self._env: lmdb.Environment | None = None
@@ -284,6 +288,7 @@ class CacheEnvironment:
         closed_as = clean.read_bytes() if clean.exists() else b""
         clean.unlink(missing_ok=True)
         if closed_as == _mark(data):
+            self.was_clean = True
             return None
         try:
             check_structure(data)
@@ -300,6 +305,7 @@ class CacheEnvironment:
             self._env = None
         for name in (DATA_NAME, LMDB_LOCK_NAME, CLEAN_NAME):
             (self.path / name).unlink(missing_ok=True)
+        BlockFolder(self.path / BLOCKS_FOLDER).empty()
 
     def _open_lmdb(self) -> None:
         """LMDB open and of our schema. Errors: lmdb.Error; StoreCorrupt if it is of another schema."""

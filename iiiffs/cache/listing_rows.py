@@ -13,11 +13,13 @@ import msgspec
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Listing, Version
 
 
-class _AlbumRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class _AlbumRow(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_defaults=True):
     id: str
     title: bytes
     parent: str | None
     mtime_ns: int
+    count: int | None = None
+    cover: str | None = None
 
 
 class _AssetRow(msgspec.Struct, array_like=True, frozen=True, gc=False, omit_defaults=True):
@@ -119,12 +121,13 @@ def decode_heading(row: bytes) -> ListingHeading:
 
 
 def _album_row(album: Album) -> _AlbumRow:
-    return _AlbumRow(album.id, _written(album.title), album.parent, album.mtime_ns)
+    return _AlbumRow(album.id, _written(album.title), album.parent, album.mtime_ns, album.count, album.cover)
 
 
 def _album(row: _AlbumRow) -> Album:
     parent = None if row.parent is None else AlbumId(row.parent)
-    return Album(AlbumId(row.id), _read(row.title), parent, row.mtime_ns)
+    cover = None if row.cover is None else AssetId(row.cover)
+    return Album(AlbumId(row.id), _read(row.title), parent, row.mtime_ns, row.count, cover)
 
 
 def _written(name: str) -> bytes:

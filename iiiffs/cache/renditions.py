@@ -17,7 +17,6 @@ from iiiffs.cache.entries import (
     Entry,
     EntryRecord,
     EntryTable,
-    checked,
     digest_of,
 )
 from iiiffs.cache.environment import CacheEnvironment
@@ -77,13 +76,13 @@ class RenditionStore:
         """Size and digest, no byte of it copied; None if absent. Counts as a use, not as a hit or miss."""
         decided, entry = self._writer.find(self._table.name, key)
         if decided:
-            found = None if entry is None else StoredRendition(len(entry.data), entry.digest)
+            record = None if entry is None else entry.record()
         else:
             record, _ = self._read(key, with_data=False)
-            found = None if record is None else StoredRendition(record.size_bytes, record.digest)
-        if found is not None:
-            self._touch(key)
-        return found
+        if record is None:
+            return None
+        self.touch(key)
+        return StoredRendition(record.size_bytes, record.digest)
 
     def has(self, key: bytes) -> bool:
         """True if `peek` would find it. No use of it."""
@@ -104,7 +103,7 @@ class RenditionStore:
             self._misses += 1
             return None
         self._hits += 1
-        self._touch(key)
+        self.touch(key)
         return found
 
     async def put(self, key: bytes, group: bytes, label: str, data: bytes) -> StoredRendition:
@@ -130,10 +129,18 @@ class RenditionStore:
             if self.peek(key) is not None:
                 self._writer.delete(self._table.name, key)
         else:
-            self._stamp += 1
-            entry = Entry(self._stamp, group, label, digest, bytes(data))
+            entry = Entry(self.next_stamp(), group, label, digest, bytes(data))
             self._writer.put(self._table.name, key, entry, len(data) + len(group) + len(label))
         return StoredRendition(len(data), digest)
+
+    def touch(self, key: bytes) -> None:
+        """It was used now."""
+        self._writer.touch(self._table.name, key, self.next_stamp())
+
+    def next_stamp(self) -> int:
+        """Later than all before it, in this table, for ever."""
+        self._stamp += 1
+        return self._stamp
 
     def delete(self, key: bytes) -> None:
         """The key is absent."""
@@ -152,9 +159,13 @@ class RenditionStore:
         """(label, size in bytes, digest) of what there is of a group, by label. No use of any of them."""
         return sorted((record.label, record.size_bytes, record.digest) for record in self._group(group).values())
 
+    def keys(self, group: bytes) -> list[bytes]:
+        """The keys of what there is of a group."""
+        return list(self._group(group))
+
     def drop_group(self, group: bytes) -> int:
         """Nothing of the group is left; how many there were."""
-        keys = list(self._group(group))
+        keys = self.keys(group)
         for key in keys:
             self._writer.delete(self._table.name, key)
         return len(keys)
@@ -202,7 +213,7 @@ class RenditionStore:
                 for key in islice(self._table.keys(transaction, after), VERIFY_STEP_KEYS):
                     record, stored = self._table.record(transaction, key), self._table.stored(transaction, key)
                     keys.append(key)
-                    if record is None or stored is None or checked(record, stored) is None:
+                    if record is None or stored is None or self._table.checked(record, stored) is None:
                         corrupt.append(key)
                     read_bytes += len(stored or b"")
                     if read_bytes > VERIFY_STEP_BYTES:
@@ -228,7 +239,7 @@ class RenditionStore:
         record, stored = self._read(key, with_data=True)
         if record is None and stored is None:
             return None
-        data = None if record is None or stored is None else checked(record, stored)
+        data = None if record is None or stored is None else self._table.checked(record, stored)
         if record is None or data is None:
             self._forget_corrupt(key)
             return None
@@ -239,10 +250,6 @@ class RenditionStore:
         if not self._writer.find(self._table.name, key)[0]:
             self._writer.delete(self._table.name, key)
 
-    def _touch(self, key: bytes) -> None:
-        self._stamp += 1
-        self._writer.touch(self._table.name, key, self._stamp)
-
     def _group(self, group: bytes) -> dict[bytes, EntryRecord]:
         try:
             with self._environment.reading() as transaction:
@@ -250,9 +257,5 @@ class RenditionStore:
         except StoreError:
             self._writer.wake()
             found = {}
-        self._writer.overlay(self._table.name, found, _record_of)
+        self._writer.overlay(self._table.name, found, lambda entry: entry.record())
         return {key: record for key, record in found.items() if record.group == group}
-
-
-def _record_of(entry: Entry) -> EntryRecord:
-    return EntryRecord(entry.stamp, len(entry.data), False, entry.digest, entry.group, entry.label)

@@ -60,6 +60,9 @@ class RowTable:
     def touch(self, transaction: lmdb.Transaction, key: bytes, stamp: int) -> None:
         """Nothing: rows have no recency."""
 
+    def lose(self, value: bytes) -> None:
+        """Rule: Table.lose. All of it was in memory."""
+
     def wipe(self, transaction: lmdb.Transaction) -> None:
         """No row is left."""
         transaction.drop(self._environment.database(self.name), delete=False)

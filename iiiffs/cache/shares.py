@@ -31,11 +31,6 @@ class SharingTable(EntryTable):
         others = 0 if self.partner is None else self.partner.stat(transaction)[1]
         return self._evict(transaction, max(self.quota_bytes // 2, self.quota_bytes - others))
 
-
-def sharing(
-    environment: CacheEnvironment, names: tuple[str, str], quota_bytes: int
-) -> tuple[SharingTable, SharingTable]:
-    """Two tables that share a quota."""
-    one, other = (SharingTable(environment, name, quota_bytes) for name in names)
-    one.partner, other.partner = other, one
-    return one, other
+    def share_with(self, other: SharingTable) -> None:
+        """The two have one quota from now on."""
+        self.partner, other.partner = other, self

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from iiiffs.cache.block_folder import BlockFolder
+from iiiffs.cache.block_table import FiledTable
 from iiiffs.cache.blocks import BlockStore
 from iiiffs.cache.catalogue import Catalogue, CatalogueStats
 from iiiffs.cache.entries import EntryTable, database_names
-from iiiffs.cache.environment import CacheEnvironment, documents_quota
+from iiiffs.cache.environment import BLOCKS_FOLDER, CacheEnvironment, documents_quota
 from iiiffs.cache.renditions import RenditionStats, RenditionStore, Verification
 from iiiffs.cache.rows import RowTable
-from iiiffs.cache.shares import sharing
+from iiiffs.cache.shares import SharingTable
 from iiiffs.cache.writer import CacheWriter, WriterStats
 
 FACTS, DOCUMENTS, LISTINGS = "facts", "documents", "listings"
@@ -78,7 +80,12 @@ def open_cache(path: Path, quota_bytes: int, *, map_bytes: int | None = None) ->
     """The cache in the folder `path`, made if absent. Errors: as `CacheEnvironment.open`."""
     environment = CacheEnvironment.open(path, quota_bytes, databases=DATABASES, map_bytes=map_bytes)
     facts, documents, listings = (RowTable(environment, name) for name in (FACTS, DOCUMENTS, LISTINGS))
-    renditions, blocks = sharing(environment, (RENDITIONS, BLOCKS), quota_bytes)
+    renditions = SharingTable(environment, RENDITIONS, quota_bytes)
+    blocks = FiledTable(environment, BLOCKS, quota_bytes, BlockFolder(path / BLOCKS_FOLDER))
+    renditions.share_with(blocks)
+    if not environment.was_clean:
+        with environment.writing() as transaction:
+            blocks.sweep(transaction)
     bodies = EntryTable(environment, BODIES, documents_quota(quota_bytes), compresses=True)
     tables = (facts, documents, listings, renditions, blocks, bodies)
     writer = CacheWriter(environment, {table.name: table for table in tables})

@@ -63,6 +63,9 @@ class Table(Protocol):
     def relieve(self, transaction: lmdb.Transaction) -> int:
         """About a tenth of its pages are freed, where it may forget. How many values were evicted for it."""
 
+    def lose(self, value: Any) -> None:
+        """A value that was on its way will not be written: what lies outside LMDB for it is gone. In any thread."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -309,6 +312,7 @@ class CacheWriter:
             await self._commit_slice()
         if self._pending.changes:
             log.warning("cache: %d changes not kept, the disk is too slow", len(self._pending.changes))
+            self._lose(self._pending)
             self._pending = Slice()
 
     # From here on: the worker thread.
@@ -326,7 +330,13 @@ class CacheWriter:
         except StoreError as error:
             log.warning("cache: %d changes not kept: %s", len(batch.changes), error)
             outcome.dropped += len(batch.changes)
+            self._lose(batch)
         return outcome
+
+    def _lose(self, batch: Slice) -> None:
+        for (name, _), change in batch.changes.items():
+            if change.value is not None:
+                self._tables[name].lose(change.value)
 
     def _rebuild(self, reason: str, outcome: _Outcome) -> None:
         self._environment.rebuild(reason)
@@ -346,6 +356,7 @@ class CacheWriter:
                 return
         if len(batch.changes) <= 1:
             outcome.dropped += len(batch.changes)
+            self._lose(batch)
             return
         middle = len(batch.changes) // 2
         items = batch.changes.items()

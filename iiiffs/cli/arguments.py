@@ -24,5 +24,5 @@ def log_to_stderr(*, verbose: bool) -> None:
     if "JOURNAL_STREAM" not in os.environ:
         form = f"%(asctime)s {form}"
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG if verbose else logging.INFO, format=form, force=True)
-    for chatty in ("PIL", "httpx", "httpcore"):
-        logging.getLogger(chatty).setLevel(logging.INFO)
+    for chatty, level in (("PIL", logging.INFO), ("httpx", logging.WARNING), ("httpcore", logging.WARNING)):
+        logging.getLogger(chatty).setLevel(level)

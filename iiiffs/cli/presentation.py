@@ -79,8 +79,19 @@ def print_answer(console: Console, answer: Mapping[str, object]) -> None:
         console.print(Text(key_text(key), style="bold underline"))
         if isinstance(section, Mapping):
             print_answer(console, section)
+        elif any(isinstance(value, Mapping) for row in section for value in row.values()):
+            for row in section:
+                console.print(_block(row))
         else:
             console.print(_rows(section))
+
+
+def _block(row: Mapping[str, object]) -> Table:
+    """What says too much for a line: a line a key, so that no reason is cut."""
+    table = Table.grid(padding=(0, 2))
+    for key, value in row.items():
+        table.add_row(Text(key_text(key), style="bold"), Text(value_text(key, value), overflow="fold"))
+    return table
 
 
 def _rows(rows: list[Mapping[str, object]]) -> Table:

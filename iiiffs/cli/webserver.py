@@ -114,7 +114,7 @@ def apache(
 
 def _run_folder(config: Config, run_dir: Path | None, kind: str) -> Path:
     """The server's own folder, which is there."""
-    folder = Path(os.path.abspath(run_dir or config.state.path / kind))  # noqa: PTH100
+    folder = Path(os.path.abspath(run_dir or config.state.path / kind))  # noqa: PTH100 - may hang
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

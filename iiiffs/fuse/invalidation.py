@@ -2,7 +2,8 @@
 
 Never from the loop itself: the kernel may hold a lock of ours until a handler answers (peers.md §5.2). A few threads,
 given up at the end; an entry that the kernel has dropped already, or a mount that is gone, is no error. Inodes name
-their bytes, so bytes need no word: only names and directories' times do. Rule: DESIGN §6 "Invalidation".
+their bytes, so bytes need no word, only names and directories' times do; but for bytes that were wrong when a provider
+sent them, which is known at the end of a file. Rule: DESIGN §6 "Invalidation".
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections.abc import Callable, Iterator
 import pyfuse3
 import trio
 
+from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.tree.albums import ALIASES, COLLECTION, MANIFEST
 from iiiffs.tree.inodes import InodeTable
-from iiiffs.tree.nodes import AlbumDir, AliasDir, Directory, PresentationDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, Directory, Original, PresentationDir
 from iiiffs.vfs.watcher import AlbumChange
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,14 @@ class Invalidator:
             for name in names:
                 await self._run(pyfuse3.invalidate_entry, inode.number, os.fsencode(name))
             await self._run(pyfuse3.invalidate_inode, inode.number, True)
+
+    async def drop_bytes(self, account: AccountName, asset: AssetId, version: Version) -> None:
+        """The kernel keeps no byte of that original. `account`: its name; nodes have the slug, so all are looked at."""
+        for inode in list(self._inodes):
+            node = inode.node
+            if isinstance(node, Original) and (node.asset, node.version) == (asset, version):
+                log.debug("%s: bytes of %s are dropped", account, asset)
+                await self._run(pyfuse3.invalidate_inode, inode.number, False)
 
     async def _run(self, notify: Callable[..., None], *args: object) -> None:
         self.told += 1

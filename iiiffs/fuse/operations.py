@@ -69,6 +69,8 @@ class Operations(pyfuse3.Operations):
     def __init__(self, filesystem: Filesystem, inode_key: bytes, owner: Owner, ready: Callable[[], None]) -> None:
         super().__init__()
         self.faults = Faults()
+        self.first_open: Callable[[], None] | None = None
+        """Called before the first file is opened."""
         self.inodes = InodeTable(inode_key)
         self._filesystem = filesystem
         self._owner = owner
@@ -153,6 +155,9 @@ class Operations(pyfuse3.Operations):
         if held.attributes.kind is not FileKind.FILE:
             raise FUSEError(errno.EISDIR)
         node = cast(File, held.node)
+        if self.first_open is not None:
+            called, self.first_open = self.first_open, None
+            called()
         opened = await self._filesystem.open(node)
         handle = self._numbered()
         self._files[handle] = node, opened

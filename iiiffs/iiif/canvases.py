@@ -45,12 +45,30 @@ class OriginalFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedImage:
+    """A picture at an address of the provider's own. `extent`: upright px."""
+
+    uri: str
+    media_type: str
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Where the provider itself hands an asset out: what is painted, and what stands for it where that is small."""
+
+    painted: LinkedImage
+    thumbnail: LinkedImage
+
+
+@dataclass(frozen=True, slots=True)
 class CanvasItem:
     """One asset of an album.
 
     `label`: the file's name; may be any text. `extent`: upright; None for sound and for what cannot be shown.
     `original` is None where originals are not shown. `captured`, `pages`, `duration_s`, `description`: as in Facts.
     `said`: what the owner says of it. `motion`: the video of a live photo. `sidecar`: the .xmp beside it.
+    `linked`: pictures to be shown in the place of an image service, which there is none of then.
     """
 
     asset: AssetId
@@ -64,6 +82,7 @@ class CanvasItem:
     duration_s: float | None = None
     motion: OriginalFile | None = None
     sidecar: OriginalFile | None = None
+    linked: Linked | None = None
 
     @property
     def taken(self) -> str | None:
@@ -80,7 +99,7 @@ class CanvasItem:
         """The ids that its Canvases and image services have, in order: its own, then ID~2, ID~3 … of further pages."""
         if self.extent is None:
             return (self.asset,) if self.is_played else ()
-        further = range(2, len(self.pages) + 1) if self.duration_s is None else ()
+        further = range(2, len(self.pages) + 1) if self.duration_s is None and self.linked is None else ()
         return (self.asset, *(AssetId(f"{self.asset}~{page}") for page in further))
 
 
@@ -115,6 +134,8 @@ def canvases(rules: CanvasRules, item: CanvasItem) -> list[dict[str, object]]:
         return []
     if len(item.canvas_assets) == 1:
         label = label_map(said.said.label or said.description.label, item.label)
+        if item.linked is not None:
+            return [_linked(rules, item.asset, item.linked, item.extent, label) | _about(rules, said)]
         return [_picture(rules, item.asset, item.extent, label) | _about(rules, said)]
     return _pages(rules, said)
 
@@ -145,6 +166,27 @@ def _picture(rules: CanvasRules, asset: AssetId, extent: Extent, label: dict[str
     }
 
 
+def _linked(
+    rules: CanvasRules, asset: AssetId, linked: Linked, extent: Extent, label: dict[str, list[str]]
+) -> dict[str, object]:
+    """The Canvas of a picture that the provider hands out, as large as the picture itself."""
+    uri = rules.uris.canvas(rules.account, rules.album, asset)
+    return {
+        "id": uri,
+        "type": "Canvas",
+        "label": label,
+        "width": extent.width,
+        "height": extent.height,
+        "thumbnail": [_linked_image(linked.thumbnail)],
+        "items": [painting_page(uri, _linked_image(linked.painted))],
+    }
+
+
+def _linked_image(image: LinkedImage) -> dict[str, object]:
+    sides = {"width": image.extent.width, "height": image.extent.height}
+    return {"id": image.uri, "type": "Image", "format": image.media_type, **sides}
+
+
 def _played(rules: CanvasRules, item: CanvasItem, file: OriginalFile, duration_s: float) -> dict[str, object]:
     """A Canvas in time. A video's has an extent as well, or it may not be painted with one (§5.3)."""
     uri = rules.uris.canvas(rules.account, rules.album, item.asset)
@@ -152,7 +194,7 @@ def _played(rules: CanvasRules, item: CanvasItem, file: OriginalFile, duration_s
     poster: dict[str, object] = {}
     if item.extent is not None:
         sides = {"width": item.extent.width, "height": item.extent.height}
-        poster = _poster(rules, item.asset, item.extent)
+        poster = _poster(rules, item.asset, item.extent, item.linked)
     body = {
         "id": file.uri,
         "type": "Sound" if item.extent is None else "Video",
@@ -172,7 +214,7 @@ def _played(rules: CanvasRules, item: CanvasItem, file: OriginalFile, duration_s
     }
 
 
-def _poster(rules: CanvasRules, asset: AssetId, extent: Extent) -> dict[str, object]:
+def _poster(rules: CanvasRules, asset: AssetId, extent: Extent, linked: Linked | None) -> dict[str, object]:
     """The picture that stands for a video until it plays: its image service is that of one of its frames."""
     uri = f"{rules.uris.canvas(rules.account, rules.album, asset)}/poster"
     placeholder = {
@@ -180,8 +222,12 @@ def _poster(rules: CanvasRules, asset: AssetId, extent: Extent) -> dict[str, obj
         "type": "Canvas",
         "width": extent.width,
         "height": extent.height,
-        "items": [painting_page(uri, _image(rules, asset, extent))],
+        "items": [
+            painting_page(uri, _image(rules, asset, extent) if linked is None else _linked_image(linked.painted))
+        ],
     }
+    if linked is not None:
+        return {"thumbnail": [_linked_image(linked.thumbnail)], "placeholderCanvas": placeholder}
     thumbnail = Thumbnail(rules.uris.service(rules.account, asset), extent)
     return {"thumbnail": thumbnails(thumbnail, rules.limits), "placeholderCanvas": placeholder}
 

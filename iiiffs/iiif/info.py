@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from iiiffs.iiif.parameters import OFFERED, Format, Quality
 from iiiffs.iiif.pyramid import scale_factors, sizes, tile_side
 from iiiffs.iiif.scaling import Limits
@@ -16,12 +18,19 @@ _EXTRA_FEATURES = ("mirroring", "rotationArbitrary", "sizeUpscaling")
 
 
 def image_info(
-    service_id: str, image: Extent, limits: Limits, tile_size: int, *, monochrome: bool
+    service_id: str,
+    image: Extent,
+    limits: Limits,
+    tile_size: int,
+    *,
+    monochrome: bool,
+    at_hand: Collection[Extent] = (),
 ) -> dict[str, object]:
     """The document, its keys in the recommended order, of str, int, list and dict only.
 
     `service_id` is the URI that clients use, to the byte, without a slash at its end. Limits are always said: a server
     that upscales must (§4.2). Every size and tile in it is servable under them (§5.2).
+    `at_hand`: sizes that cost less than others.
     """
     side = tile_side(tile_size, limits)
     return {
@@ -35,7 +44,7 @@ def image_info(
         "maxWidth": limits.max_width,
         "maxHeight": limits.max_height,
         "maxArea": limits.max_area,
-        "sizes": [{"width": extent.width, "height": extent.height} for extent in sizes(image, limits)],
+        "sizes": [{"width": extent.width, "height": extent.height} for extent in sizes(image, limits, at_hand)],
         "tiles": [{"width": side, "height": side, "scaleFactors": scale_factors(image, side)}],
         "extraQualities": _extra_qualities(monochrome=monochrome),
         "extraFormats": [format_.value for format_ in OFFERED if format_ not in _PROFILE_FORMATS],

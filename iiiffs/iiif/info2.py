@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from iiiffs.iiif.parameters import OFFERED, Format, Quality
 from iiiffs.iiif.pyramid import scale_factors, sizes_by_width, tile_side
 from iiiffs.iiif.scaling import Limits
@@ -18,12 +20,19 @@ _EXTRA_FEATURES = ("mirroring", "regionSquare", "rotationArbitrary")
 
 
 def image_info_2(
-    service_id: str, image: Extent, limits: Limits, tile_size: int, *, monochrome: bool
+    service_id: str,
+    image: Extent,
+    limits: Limits,
+    tile_size: int,
+    *,
+    monochrome: bool,
+    at_hand: Collection[Extent] = (),
 ) -> dict[str, object]:
     """The document, its keys in the order of the specification's examples, of str, int, list and dict only.
 
     `service_id` is the URI that clients use, to the byte, without a slash at its end. Every size and tile in it is
     servable as `w,h`; as `w,` too, as far as the limits hold the height that comes with it. Rule: §5.2.
+    `at_hand`: sizes that cost less than others.
     """
     side = tile_side(tile_size, limits)
     return {
@@ -32,7 +41,9 @@ def image_info_2(
         "protocol": "http://iiif.io/api/image",
         "width": image.width,
         "height": image.height,
-        "sizes": [{"width": extent.width, "height": extent.height} for extent in sizes_by_width(image, limits)],
+        "sizes": [
+            {"width": extent.width, "height": extent.height} for extent in sizes_by_width(image, limits, at_hand)
+        ],
         "tiles": [{"width": side, "height": side, "scaleFactors": scale_factors(image, side)}],
         "profile": [PROFILE_2, _profile(limits, monochrome=monochrome)],
     }

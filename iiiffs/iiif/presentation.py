@@ -152,7 +152,7 @@ def part_references(uris: Uris, heading: AlbumHeading, parts: Iterable[MonthPart
                 (
                     Thumbnail(uris.service(heading.account, item.asset), item.extent)
                     for item in part.items
-                    if item.extent is not None
+                    if item.extent is not None and item.linked is None
                 ),
                 None,
             ),

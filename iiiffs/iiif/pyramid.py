@@ -6,7 +6,7 @@ Rule: Image API 3.0 §5.3, §5.4; implementation notes §3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isqrt
 
@@ -43,27 +43,34 @@ def scale_factors(image: Extent, side: int) -> list[int]:
     return factors
 
 
-def sizes(image: Extent, limits: Limits) -> list[Extent]:
-    """The image and its halves inside `limits`, smallest first; at least one."""
-    found: list[Extent] = []
+def sizes(image: Extent, limits: Limits, at_hand: Iterable[Extent] = ()) -> list[Extent]:
+    """The image and its halves inside `limits`, smallest first; at least one.
+
+    Among them sizes of the image that are `at_hand`, and so cost less than others, each as high as `w,` makes it.
+    """
+    found: set[Extent] = set()
+    for extent in at_hand:
+        kept = scaled_to_width(image, extent.width)
+        if extent.width < image.width and limits.hold(kept):
+            found.add(kept)
     scale = 1
     while True:
         extent = reduced(image, scale)
         if limits.hold(extent):
-            found.append(extent)
+            found.add(extent)
             if max(extent.width, extent.height) <= SMALLEST_SIDE_PX:
-                return found[::-1]
+                return sorted(found)
         scale *= 2
 
 
-def sizes_by_width(image: Extent, limits: Limits) -> list[Extent]:
+def sizes_by_width(image: Extent, limits: Limits, at_hand: Iterable[Extent] = ()) -> list[Extent]:
     """As `sizes`, but each as high as `w,` makes it, so that `w,` and `w,h` of a listed size are one image.
 
     Widths differ. Only where `limits` do not hold what `w,` makes, of very tall images, `w,h` alone is served.
     Rule: Image API 2.1 §5.2, "size-inconsistency".
     """
     found: dict[int, Extent] = {}
-    for extent in sizes(image, limits):
+    for extent in sizes(image, limits, at_hand):
         kept = scaled_to_width(image, extent.width)
         found[extent.width] = kept if limits.hold(kept) else extent
     return list(found.values())

@@ -46,7 +46,7 @@ def merged(*descriptions: Description) -> Description:
             value = getattr(description, name)
             if value is not None and value != ():
                 known[name] = value
-    return Description(**known) if known else NOTHING_SAID  # type: ignore[arg-type]
+    return Description(**known) if known else NOTHING_SAID  # type: ignore[arg-type]  # by name
 
 
 _PARTS = tuple(field.name for field in fields(Description))

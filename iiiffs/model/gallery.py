@@ -39,13 +39,16 @@ class AccountNames:
 class Album:
     """An album, or a folder of a provider with a real folder tree. `parent` is None for the topmost folder.
 
-    `title` may hold lone surrogates where a file name is not UTF-8 (os.fsdecode).
+    `title` may hold lone surrogates where a file name is not UTF-8 (os.fsdecode). `mtime_ns` is 0 where nobody knows.
+    `count`, `cover`: how many assets are in it and which one stands for it, where the provider says so unasked.
     """
 
     id: AlbumId
     title: str
     parent: AlbumId | None
     mtime_ns: int
+    count: int | None = None
+    cover: AssetId | None = None
 
 
 @dataclass(frozen=True, slots=True)

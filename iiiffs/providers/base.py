@@ -91,6 +91,8 @@ class Capabilities:
     `fresh_s`: how long an answer may be shown before it is asked again.
     `watches`: it tells by itself what has changed (`watch`).
     `tells_facts`: `facts` answers; else headers are read from what `open` gives, through the cache.
+    `shelves`: of a provider without folders, which keeps views.HasAlbums and HasViews: what is shown of it, of
+        "albums", "timeline", "favorites", "people", "tags", "trash" and "search", in that order.
     """
 
     folders: bool
@@ -99,6 +101,7 @@ class Capabilities:
     fresh_s: float
     watches: bool = False
     tells_facts: bool = True
+    shelves: tuple[str, ...] = ()
 
 
 class Original(Protocol):
@@ -231,6 +234,47 @@ def previews_of(provider: Provider) -> HasPreviews | None:
     return cast(HasPreviews, provider) if has else None
 
 
+@dataclass(frozen=True, slots=True)
+class PublicFile:
+    """A file of an asset at an address that anybody may ask, with no secret in it but the one that is public.
+
+    `media_type`: of what comes, as far as is known. `extent`: upright px; None where `facts` tells.
+    """
+
+    url: str
+    media_type: str
+    extent: Extent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrls:
+    """What the world gets of an asset: the original, and those reduced pictures that there are."""
+
+    original: PublicFile
+    preview: PublicFile | None = None
+    thumbnail: PublicFile | None = None
+
+
+class HasPublicUrls(Protocol):
+    """A provider whose server may hand assets out to the world. Optional beside Provider: ask with `public_urls_of`.
+
+    With such an account `authenticate` also says whether the link does what it is for.
+    """
+
+    async def public_urls(self, asset: Asset) -> PublicUrls | None:
+        """Where anybody gets it; None for what the account's public link does not hold, or where there is no link.
+
+        Cheap: no question for each asset of an album that was listed. Errors: AccessDenied if the link is not there any
+        more, or asks for more than it did; AssetGone, VersionChanged.
+        """
+        ...
+
+
+def public_urls_of(provider: Provider) -> HasPublicUrls | None:
+    """`provider`, if its server may hand assets out to the world."""
+    return cast(HasPublicUrls, provider) if hasattr(provider, "public_urls") else None
+
+
 class HasTrouble(Protocol):
     """A provider that knows by itself when it cannot be asked. Optional beside Provider: ask with `trouble_of`."""
 
@@ -243,6 +287,20 @@ class HasTrouble(Protocol):
 def trouble_of(provider: Provider) -> str | None:
     """What `provider` says of itself; None if all is well, or if it says nothing."""
     return cast(HasTrouble, provider).trouble if hasattr(provider, "trouble") else None
+
+
+class HasTraffic(Protocol):
+    """A provider that counts what it asks. Optional beside Provider: ask with `traffic_of`."""
+
+    @property
+    def traffic(self) -> Mapping[str, object]:
+        """Numbers for metrics, nested by name: questions, failures, seconds, bytes, since the start."""
+        ...
+
+
+def traffic_of(provider: Provider) -> Mapping[str, object]:
+    """What `provider` counts; {} if it counts nothing."""
+    return cast(HasTraffic, provider).traffic if hasattr(provider, "traffic") else {}
 
 
 OpenProvider = Callable[[ProviderContext], Provider]

@@ -11,19 +11,20 @@ question's; it logs the arguments of what it retries, and its switches are globa
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import httpcore
 import httpx
-import msgspec
 import trio
 
 from iiiffs.errors import AccessDenied, ConfigError, ProviderUnreachable, VersionChanged
@@ -40,6 +41,7 @@ from iiiffs.providers.http_policy import (
     redirect_target,
     span_of,
 )
+from iiiffs.providers.http_streams import Body, causes_of, feed, told_by
 from iiiffs.providers.http_values import SETTINGS, Answer, Ask, HttpGauges, HttpSettings, Lane, Part
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ for _chatty in ("httpx", "httpcore"):
     # They log whole URLs (INFO) and headers (DEBUG), which hold keys, whatever the level of the root is.
     logging.getLogger(_chatty).setLevel(logging.WARNING)
 
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 1 << 20
+# Of one look at a socket: with its own 64 KiB a download took twice the time. Nothing but this attribute sets it.
 T = TypeVar("T")
 Authorize = Callable[[], Awaitable[Mapping[str, str]]]
 """Headers that let the account in; asked once, and again after `HttpAccount.authorize_again`. Errors: AccessDenied."""
@@ -54,8 +58,6 @@ Authorize = Callable[[], Awaitable[Mapping[str, str]]]
 REDIRECTS_MAX = 3
 SECRET_MIN = 4
 """Characters of a header that is kept out of messages; shorter ones are words."""
-TOLD_BYTES_MAX = 4096
-"""Of an error's body: a sentence of it is told."""
 
 
 class Refusal(ProviderUnreachable):
@@ -65,6 +67,10 @@ class Refusal(ProviderUnreachable):
         super().__init__(text)
         self.status = status
         self.told = told
+
+
+class NoConnection(ProviderUnreachable):
+    """Nobody answered at the server's address."""
 
 
 class _Again(Exception):
@@ -78,14 +84,26 @@ class _Again(Exception):
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Verifies hosts by the authorities of this machine, and by those in `ca_file`. Errors: ConfigError."""
+    if ca_file is None:
+        return _machines_context()
+    context = _new_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or "it holds no PEM certificate"
+        raise ConfigError(f"ca_file: {str(ca_file)!a} cannot be used: {reason}") from error
+    return context
+
+
+@functools.cache
+def _machines_context() -> ssl.SSLContext:
+    """One for all accounts: reading hundreds of certificates takes 50 ms."""
+    return _new_context()
+
+
+def _new_context() -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.load_default_certs()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or "it holds no PEM certificate"
-            raise ConfigError(f"ca_file: {str(ca_file)!a} cannot be used: {reason}") from error
     return context
 
 
@@ -120,6 +138,8 @@ class HttpAccount:
         }
         self._quiet_until_s = float("-inf")
         self._denied: tuple[str, float] | None = None
+        self._failing: str | None = None
+        self._answered_s = float("-inf")
         self._client = httpx.AsyncClient(
             verify=tls or tls_context(None),
             follow_redirects=False,
@@ -135,6 +155,23 @@ class HttpAccount:
         """Why nobody is asked at the moment: a 401 of late; None if all is well."""
         return self._denied[0] if self._denied and trio.current_time() < self._denied[1] else None
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the server did not answer of late, or is not asked; None as soon as it has answered any question.
+
+        A question counts that failed after all its attempts, while none was answered since the last of them began; of
+        downloads only where there was no connection, for one broken file says nothing of the server.
+        """
+        return self._failing
+
+    def in_trouble(self, reason: str) -> None:
+        """What answered is not the server, or not in its senses: who understands the answers says so."""
+        self._failing = reason
+
+    def out_of_trouble(self) -> None:
+        """A refusal was an answer in good order: who understands the answers says so."""
+        self._failing = None
+
     def authorize_again(self) -> None:
         """The next question fetches the headers anew, and is asked even after a 401."""
         self._headers, self._denied = None, None
@@ -149,7 +186,7 @@ class HttpAccount:
                 body.extend(chunk)
                 return len(body) <= self._settings.body_bytes_max
 
-            if not await _feed(response.aiter_bytes(), take):
+            if not await feed(response.aiter_bytes(), take):
                 raise self._trouble(ask, "an answer of more bytes than are accepted")
             self.gauges.received_bytes += len(body)
             return Answer(response.status_code, response.headers, bytes(body))
@@ -161,10 +198,13 @@ class HttpAccount:
         answer = await self.ask(ask)
         if answer.status not in (204, 304) and not is_json(answer.headers.get("content-type")):
             kind = one_line(answer.headers.get("content-type", "nothing that is named"), 60)
-            raise ProviderUnreachable(
+            strange = Refusal(
                 f"{self.name}: {ask.what}: {kind} came where JSON was asked for; check url, and whether something in "
-                "front of the server wants its own login or headers"
+                "front of the server wants its own login or headers",
+                status=answer.status,
             )
+            self.in_trouble(str(strange))
+            raise strange
         return answer
 
     async def status(self, ask: Ask) -> int:
@@ -221,24 +261,37 @@ class HttpAccount:
 
     async def _answered(self, ask: Ask, consume: Callable[[httpx.Response], Awaitable[T]]) -> T:
         """What `consume` makes of the answer, after as many attempts as the policy and the deadline allow."""
-        with trio.move_on_after(ask.deadline_s) as scope:
-            for attempt in itertools.count(1):
-                try:
-                    return await self._attempt(ask, consume, scope.deadline)
-                except _Again as again:
-                    pause_s = self._settings.retry.delay_s(attempt, random.random(), again.asked_s)
-                    too_late = pause_s is None or trio.current_time() + pause_s >= scope.deadline
-                    if pause_s is None or too_late or not ask.repeatable:
-                        raise again.error from again.__cause__
-                self.gauges.retries += 1
-                await trio.sleep(pause_s)
-        raise self._trouble(ask, f"no answer within {ask.deadline_s:g} s")
+        begun_s = trio.current_time()
+        try:
+            with trio.move_on_after(ask.deadline_s) as scope:
+                for attempt in itertools.count(1):
+                    begun_s = trio.current_time()
+                    try:
+                        return await self._attempt(ask, consume, scope.deadline)
+                    except _Again as again:
+                        pause_s = self._settings.retry.delay_s(attempt, random.random(), again.asked_s)
+                        too_late = pause_s is None or trio.current_time() + pause_s >= scope.deadline
+                        if pause_s is None or too_late or not ask.repeatable:
+                            raise again.error from again.__cause__
+                    self.gauges.retries += 1
+                    await trio.sleep(pause_s)
+            raise self._trouble(ask, f"no answer within {ask.deadline_s:g} s")
+        except ProviderUnreachable as error:
+            self._note(ask, error, begun_s)
+            raise
+
+    def _note(self, ask: Ask, error: ProviderUnreachable, begun_s: float) -> None:
+        """`error` is the server's state, if it says anything of that. Rule: `trouble`."""
+        is_answer = isinstance(error, Refusal) and error.status not in TRANSIENT
+        counts = ask.lane is Lane.QUESTIONS or isinstance(error, NoConnection)
+        if counts and not is_answer and self._answered_s < begun_s:
+            self._failing = str(error)
 
     async def _attempt(self, ask: Ask, consume: Callable[[httpx.Response], Awaitable[T]], deadline_s: float) -> T:
         if (denied := self.denied) is not None:
             raise AccessDenied(denied)
         if self._headers is None:
-            self._headers = dict(await self._authorize())
+            self._headers = await self._let_in()
         headers = self._headers
         async with self._lanes[ask.lane]:
             await self._turn(ask, deadline_s)
@@ -250,7 +303,9 @@ class HttpAccount:
                     status = response.status_code
                     try:
                         await self._judge(ask, response, headers)
-                        return await consume(response)
+                        found = await consume(response)
+                        self._failing, self._answered_s = None, trio.current_time()
+                        return found
                     finally:
                         await response.aclose()
             except _Again:
@@ -262,10 +317,18 @@ class HttpAccount:
                 self.gauges.add(ask.method, status, took_s)
                 log.debug("%s: %s %s: %s in %.3f s", self.name, ask.method, ask.what, status or "failed", took_s)
 
+    async def _let_in(self) -> Mapping[str, str]:
+        try:
+            return dict(await self._authorize())
+        except AccessDenied as error:
+            self._failing = str(error)
+            raise
+
     async def _turn(self, ask: Ask, deadline_s: float) -> None:
         """It may be asked now: not faster than the rate, and not before the server wants to be asked."""
         now_s = trio.current_time()
-        wait_s = max(self._bucket.take(now_s), self._quiet_until_s - now_s)
+        paced_s = self._bucket.take(now_s) if ask.lane is Lane.QUESTIONS else 0.0  # downloads are few, and large
+        wait_s = max(paced_s, self._quiet_until_s - now_s)
         if wait_s > 0:
             if now_s + wait_s >= deadline_s:
                 raise self._trouble(ask, f"the server wants to be left alone for {wait_s:.0f} s")
@@ -273,12 +336,14 @@ class HttpAccount:
 
     async def _send(self, ask: Ask, headers: Mapping[str, str]) -> httpx.Response:
         """The answer's head. Redirects are followed on the same host alone, by questions without a body."""
+        if self._client.is_closed:
+            raise self._trouble(ask, "the account is closed")
         url, query = self._base_url + ask.path, dict(ask.query)
         for _ in range(REDIRECTS_MAX + 1):
             request = self._client.build_request(
                 ask.method, url, params=query or None, json=ask.json, headers={**headers, **ask.headers}
             )
-            request.stream = _Body(request.content)
+            request.stream = Body(request.content)
             response = await self._client.send(request, stream=True)
             if response.status_code not in REDIRECTS or not ask.follow:
                 return response
@@ -296,12 +361,13 @@ class HttpAccount:
         status = response.status_code
         if status in ask.expected:
             return
-        told = self._redacted(await _told(response), headers)
+        told = self._redacted(await told_by(response), headers)
         said = f"{status}: {told}" if told else str(status)
         if status == 401:
             text = f"{self.name}: the server refuses the key ({said}); {self._advice}"
             if self._headers is headers:  # else somebody has logged in again meanwhile
                 self._denied = (text, trio.current_time() + self._settings.denied_s)
+                self._failing = text  # beyond the pause too, until there is an answer
             raise AccessDenied(text)
         if status == 403:
             advice = "give the key this permission" if told else "something in front of the server refuses it"
@@ -323,99 +389,45 @@ class HttpAccount:
     async def _cut(self, ask: Ask, response: httpx.Response, body: Span, wanted: Span) -> bytes:
         """The wanted bytes of a body that is `body` of the file. All of the body is read and counted, but for what
         follows the wanted part where the server ignored the range and told the file's length."""
-        data, at = bytearray(), body.start
+        parts: list[bytes] = []
+        at = body.start
 
         def take(chunk: bytes) -> bool:
             nonlocal at
-            data.extend(chunk[max(0, wanted.start - at) : max(0, wanted.end - at)])
+            parts.append(chunk[max(0, wanted.start - at) : max(0, wanted.end - at)])
             at += len(chunk)
             self.gauges.received_bytes += len(chunk)
             is_told = response.status_code == 200 and body.total is not None
             return not (is_told and wanted.end < at <= body.end)
 
-        if await _feed(response.aiter_raw(), take) and at != body.end:
+        if await feed(response.aiter_raw(), take) and at != body.end:
             raise _Again(self._trouble(ask, f"{at - body.start} bytes came where {body.end - body.start} belong"))
+        data = b"".join(parts)
         if len(data) != wanted.end - wanted.start:
             raise _Again(self._trouble(ask, "the body is not as long as it said"))
-        return bytes(data)
+        return data
 
     @contextmanager
     def _speaking(self, ask: Ask) -> Iterator[None]:
         """httpx's exceptions become ours; nothing of a URL is told."""
         try:
             yield
+        except httpx.ConnectTimeout as error:
+            raise _Again(self._no_connection(ask)) from error
         except httpx.TimeoutException as error:
             raise _Again(self._trouble(ask, "the server is silent")) from error
         except httpx.ConnectError as error:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes_of(error)):
                 text = "the server's certificate is not trusted; name the authority's file in ca_file, or correct url"
                 raise self._trouble(ask, text) from error
-            raise _Again(self._trouble(ask, "no connection to the server")) from error
+            raise _Again(self._no_connection(ask)) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _Again(self._trouble(ask, f"the connection broke ({type(error).__name__})")) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._trouble(ask, f"it cannot be asked ({type(error).__name__})") from error
 
+    def _no_connection(self, ask: Ask) -> NoConnection:
+        return NoConnection(f"{self.name}: {ask.what}: no connection to the server")
+
     def _trouble(self, ask: Ask, reason: str) -> ProviderUnreachable:
         return ProviderUnreachable(f"{self.name}: {ask.what}: {reason}")
-
-
-class _Body(httpx.AsyncByteStream):
-    """What is sent. httpx's own is a generator, which a sending that breaks off leaves to the garbage collector."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Once(self._data)
-
-
-class _Once(AsyncIterator[bytes]):
-    def __init__(self, data: bytes) -> None:
-        self._left = [data] if data else []
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
-
-
-async def _feed(chunks: AsyncIterator[bytes], take: Callable[[bytes], bool]) -> bool:
-    """All chunks were given to `take`; False if it wanted no more. Then the rest stays unread, by a cancellation:
-    it ends every generator below, where leaving the loop would leave them to the garbage collector."""
-    with trio.CancelScope() as enough:
-        async for chunk in chunks:
-            if not enough.cancel_called and not take(chunk):
-                enough.cancel()
-    return not enough.cancel_called
-
-
-def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what led to it: each library on the way wraps the one below."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-async def _told(response: httpx.Response) -> str:
-    """One line of what the server says of its refusal, if it says so in JSON; else ""."""
-    if not is_json(response.headers.get("content-type")):
-        return ""
-    body = bytearray()
-
-    def take(chunk: bytes) -> bool:
-        body.extend(chunk)
-        return len(body) <= TOLD_BYTES_MAX
-
-    if not await _feed(response.aiter_bytes(), take):
-        return ""
-    try:
-        message = msgspec.json.decode(body, type=_Message).message
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    return one_line(message if isinstance(message, str) else "; ".join(message))
-
-
-class _Message(msgspec.Struct):
-    message: str | list[str] = ""

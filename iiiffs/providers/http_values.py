@@ -27,7 +27,7 @@ class HttpSettings:
 
     questions: int = 4
     downloads: int = 8
-    rate_per_s: float = 50.0
+    rate_per_s: float = 100.0
     connect_s: float = 5.0
     silence_s: float = 15.0
     denied_s: float = 300.0
@@ -50,6 +50,19 @@ class HttpGauges:
     retries: int = 0
     received_bytes: int = 0
     in_flight: int = 0
+
+    def numbers(self) -> dict[str, object]:
+        """For metrics: sums, and answers and seconds by method and kind of status, such as get_2xx."""
+        failed = sum(count for (_, kind), count in self.answers.items() if kind not in ("2xx", "3xx"))
+        return {
+            "requests": sum(self.answers.values()),
+            "failed": failed,
+            "retries": self.retries,
+            "received_bytes": self.received_bytes,
+            "in_flight": self.in_flight,
+            "answers": {f"{method.lower()}_{kind}": count for (method, kind), count in self.answers.items()},
+            "seconds": {f"{method.lower()}_{kind}": round(took, 3) for (method, kind), took in self.seconds.items()},
+        }
 
     def add(self, method: str, status: int | None, took_s: float) -> None:
         """One more exchange has ended."""

@@ -27,6 +27,13 @@ class Everything:
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """What of the user's own timeline was taken in a month, as "2024-06" by local time: what `months` counts."""
+
+    month: str
+
+
+@dataclass(frozen=True, slots=True)
 class Favorites:
     """What the user likes."""
 
@@ -57,15 +64,19 @@ class Found:
     query: Query
 
 
-View = Everything | Favorites | Trash | OfPerson | OfTag | Found
+View = Everything | Month | Favorites | Trash | OfPerson | OfTag | Found
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a view. `cursor`: asks for the next part; None at the end."""
+    """A part of a view. `cursor`: asks for the next part; None at the end.
+
+    `is_cut`: the next part goes on with the same list, which may have moved on meanwhile, so that one is missed.
+    """
 
     assets: tuple[Asset, ...]
     cursor: str | None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 
 from iiiffs.model.image import Extent, Region
 from iiiffs.render.opening import JPEG
+from iiiffs.sync.previews import reduced_side, suffices
 
 DRAFT_LEVEL = 2
 """The first level that comes from a JPEG's draft decode."""
@@ -34,6 +36,32 @@ class Plan:
     level: int
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of the px of a reduced picture, half-open and exact: it may begin and end within a pixel."""
+
+    left: Fraction
+    top: Fraction
+    right: Fraction
+    bottom: Fraction
+
+
+def window_of(region: Region, image: Extent, reduced: Extent) -> Window:
+    """Where `region` of `image` lies in a picture of the same that has `reduced` px."""
+    left, right = reduced_side(region.left, region.right, image.width, reduced.width)
+    top, bottom = reduced_side(region.top, region.bottom, image.height, reduced.height)
+    return Window(left, top, right, bottom)
+
+
+def window_level(window: Window, out: Extent, reduced: Extent) -> int:
+    """The smallest level of the reduced picture that still has every pixel that `out` px of `window` can show."""
+    level, longest = 0, max(reduced.width, reduced.height)
+    sides = ((window.right - window.left, out.width), (window.bottom - window.top, out.height))
+    while 2 << level <= longest and all(suffices(side / (2 << level), need) for side, need in sides):
+        level += 1
+    return level
+
+
 def plan_cut(region: Region, out: Extent, image: Extent, media_type: str) -> Plan:
     """The smallest level that still has every pixel that `out` px of `region` can show; all upright.
 
@@ -46,7 +74,7 @@ def plan_cut(region: Region, out: Extent, image: Extent, media_type: str) -> Pla
     return Plan(Decode.DRAFT if has_draft and level >= DRAFT_LEVEL else Decode.FULL, level)
 
 
-def is_exact(region: Region, out: Extent, level: int) -> bool:
+def is_exact(region: Region | Window, out: Extent, level: int) -> bool:
     """True if the answer is pixels of that level as they are, so that nothing is resampled; all as stored."""
     return _axis_exact(region.left, region.right, out.width, level) and _axis_exact(
         region.top, region.bottom, out.height, level
@@ -76,7 +104,7 @@ def _axis_suffices(start: int, stop: int, whole: int, out: int, level: int) -> b
     return at_edge and (out << level) - side <= side >> 3
 
 
-def _axis_exact(start: int, stop: int, out: int, level: int) -> bool:
+def _axis_exact(start: int | Fraction, stop: int | Fraction, out: int, level: int) -> bool:
     """The level's pixels from `start` on cover just this. At an edge that cuts its last one in part they do not."""
     return start % (1 << level) == 0 and stop - start == out << level
 

@@ -18,7 +18,7 @@ from iiiffs.errors import TooLarge, Undecodable
 from iiiffs.iiif.parameters import Format
 from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import Facts
-from iiiffs.model.image import Extent
+from iiiffs.model.image import Extent, Region
 from iiiffs.render import encode as settings
 from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import to_srgb
@@ -27,7 +27,17 @@ from iiiffs.render.encode import encode
 from iiiffs.render.headers import PIXELS_MAX
 from iiiffs.render.opening import FILLING
 from iiiffs.render.orientation import UPRIGHTING, stored_extent, stored_region
-from iiiffs.render.plan import DRAFT_LEVEL, Decode, Plan, is_exact, level_extent, plan_cut
+from iiiffs.render.plan import (
+    DRAFT_LEVEL,
+    Decode,
+    Plan,
+    Window,
+    is_exact,
+    level_extent,
+    plan_cut,
+    window_level,
+    window_of,
+)
 from iiiffs.render.pyramid import Pyramid, PyramidCache
 from iiiffs.render.sensor import rawpy_module
 from iiiffs.render.sheets import FILE_FROM_PX, Sheets
@@ -119,11 +129,17 @@ class Renderer:
         self._checked_extent(facts)
         return self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page))
 
-    def cut(self, pyramid: Pyramid, request: ImageRequest, facts: Facts) -> bytes:
-        """The rendition of `request` from the decoded picture that its plan names. Blocks. Errors: as `render`."""
-        upright = self._checked_extent(facts)
+    def cut(self, pyramid: Pyramid, request: ImageRequest, facts: Facts, reduced: Extent | None = None) -> bytes:
+        """The rendition of `request` from the decoded picture that its plan names. Blocks. Errors: as `render`.
+
+        `reduced`: upright px of what the pyramid was decoded from, in full, where that is not the picture itself.
+        """
         with speaking_to_codec():
-            image = _compose(pyramid, request, upright, plan_for(request, facts).level)
+            if reduced is None:
+                upright = self._checked_extent(facts)
+                image = _compose(pyramid, request, upright, plan_for(request, facts).level)
+            else:
+                image = _compose_reduced(pyramid, request, facts, reduced)
         pyramid.let_go()
         answer = encode(image, request.format)
         with self._lock:
@@ -171,9 +187,25 @@ def plan_for(request: ImageRequest, facts: Facts) -> Plan:
 
 
 def _compose(pyramid: Pyramid, request: ImageRequest, upright: Extent, level: int) -> Image.Image:
-    """The pixels of the answer. Rule: Image API 3.0 §4.6, for the order of the steps."""
+    """The pixels of the answer."""
+    region = stored_region(request.region, upright, pyramid.orientation)
+    return _composed(pyramid, request, region, level)
+
+
+def _compose_reduced(pyramid: Pyramid, request: ImageRequest, facts: Facts, reduced: Extent) -> Image.Image:
+    """The pixels of the answer, from a reduced picture; it may be stored turned otherwise than the original."""
+    if facts.extent is None:
+        raise Undecodable(facts.error or "not a picture")
     turn = pyramid.orientation
-    region = stored_region(request.region, upright, turn)
+    region = stored_region(request.region, facts.extent, turn)
+    there = stored_extent(reduced, turn)
+    window = window_of(region, stored_extent(facts.extent, turn), there)
+    return _composed(pyramid, request, window, window_level(window, stored_extent(request.size.extent, turn), there))
+
+
+def _composed(pyramid: Pyramid, request: ImageRequest, region: Region | Window, level: int) -> Image.Image:
+    """`region`: as stored. Rule: Image API 3.0 §4.6, for the order of the steps."""
+    turn = pyramid.orientation
     out = stored_extent(request.size.extent, turn)
     exact = is_exact(region, out, level)
     image = to_srgb(cut(pyramid.level(level), region, 1 << level, out, exact=exact), pyramid.conversion)

@@ -11,6 +11,7 @@ from iiiffs.iiif.parameters import Quality, Rotation
 from iiiffs.iiif.parameters import turned_extent as turned_extent
 from iiiffs.model.image import Extent, Region
 from iiiffs.render.colour import on_white
+from iiiffs.render.plan import Window
 
 Box = tuple[int, int, int, int]
 
@@ -30,15 +31,18 @@ class Level(Protocol):
         """The part left, top, right, bottom, half-open; may be shared with others: not to be changed."""
 
 
-def cut(level: Level, region: Region, scale: int, out: Extent, *, exact: bool) -> Image.Image:
-    """`region` (stored source px) of a level at 1/`scale`, at exactly `out` px. May return what the level gave.
+def cut(level: Level, region: Region | Window, scale: int, out: Extent, *, exact: bool) -> Image.Image:
+    """`region` (stored px of what is decoded) of a level at 1/`scale`, at exactly `out` px.
+
+    May return what the level gave.
 
     `exact`: the answer is pixels of the level as they are (`plan.is_exact`).
     """
     if exact:
-        left, top = region.left // scale, region.top // scale
+        left, top = int(region.left // scale), int(region.top // scale)
         return level.crop((left, top, left + out.width, top + out.height))
-    box = (region.left / scale, region.top / scale, region.right / scale, region.bottom / scale)
+    sides = (region.left, region.top, region.right, region.bottom)
+    box = tuple(float(side / scale) for side in sides)
     # Pillow converts all of an image with alpha before it resamples a part of it: so only the part, with what the
     # filter sees around it.
     margin_x = ceil(_LANCZOS_SUPPORT_PX * max(1.0, (box[2] - box[0]) / out.width)) + 1

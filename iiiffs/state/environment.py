@@ -20,7 +20,7 @@ from iiiffs.errors import StoreCorrupt, StoreError, StoreFull
 Result = TypeVar("Result")
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
-DATABASES = ("meta", "rows", "ids", "inodes", "sizes", "seen", "times")
+DATABASES = ("meta", "rows", "ids", "inodes", "sizes", "seen", "times", "previews")
 MAP_BYTES = 64 << 20
 MAP_GROWTH = 2
 CORRUPT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError, lmdb.VersionMismatchError)

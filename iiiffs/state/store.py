@@ -13,6 +13,7 @@ from iiiffs.model.gallery import AccountName
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
 from iiiffs.state.identities import AccountLedger
+from iiiffs.state.previews import PreviewLedger
 from iiiffs.state.times import DocumentTimes
 from iiiffs.state.transfer import INODE_KEY, Exported, TakenIn, encoded, exported, take_in, write_private
 
@@ -74,6 +75,10 @@ class State:
     def ledger(self, account: AccountName) -> AccountLedger:
         """The recorded identities of that account."""
         return AccountLedger(self._environment, self._writer, account)
+
+    def previews(self, account: AccountName, fingerprint: str) -> PreviewLedger:
+        """What was learnt of the account's reduced pictures, for the renderer of that name. Made once an account."""
+        return PreviewLedger(self._environment, self._writer, account, fingerprint)
 
     @property
     def times(self) -> DocumentTimes:

@@ -32,12 +32,13 @@ INODE_KEY = b"inode_key"
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """All that is in the file. `rows`: by account. `seen`, `times`: as their databases have them."""
+    """All that is in the file. `rows`: by account. The others: as their databases have them."""
 
     inode_key: bytes
     rows: dict[AccountName, tuple[Row, ...]]
     seen: tuple[tuple[bytes, bytes], ...]
     times: tuple[tuple[bytes, bytes], ...]
+    previews: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def exported(reading: Reading) -> Exported:
         rows={account: tuple(rows) for account, rows in rows_by_account(reading).items()},
         seen=tuple(reading.below("seen", b"")),
         times=tuple(reading.below("times", b"")),
+        previews=tuple(reading.below("previews", b"")),
     )
 
 
@@ -103,7 +105,7 @@ def take_in(writing: Writing, held: Exported, ledgers: Mapping[AccountName, Acco
         raise StoreError("the state knows files already; `--merge` keeps what it knows and adds the rest")
     if not merge and held.inode_key:
         writing.put("meta", INODE_KEY, held.inode_key)
-    for database, pairs in (("seen", held.seen), ("times", held.times)):
+    for database, pairs in (("seen", held.seen), ("times", held.times), ("previews", held.previews)):
         for key, value in pairs:
             if not merge or writing.get(database, key) is None:
                 writing.put(database, key, value)

@@ -7,16 +7,16 @@ is the rest of the first BLOCK_BYTES, so every other block begins at a multiple 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 FIRST_BYTES = 128 << 10
 BLOCK_BYTES = 1 << 20
 AHEAD_FIRST_BYTES = 1 << 20
-AHEAD_MAX_BYTES = 16 << 20
+AHEAD_MAX_BYTES = 32 << 20
 SLACK_BYTES = 512 << 10
 """How far from where it was expected a read may lie and still go on where the last ended: what the kernel reads ahead
 comes in several requests, in any order."""
-REQUEST_MAX_BYTES = 4 << 20
+REQUEST_MAX_BYTES = 8 << 20
 """Of one question to a provider: what waits for its last byte in memory, and is asked for again if it fails."""
 SLOW_S, QUICK_S = 5.0, 1.0
 NOTHING = range(0)
@@ -75,26 +75,28 @@ class Window:
     grown_at: int = 0
     asked_to: int = 0
 
-    def after(self, offset: int, length: int, size_bytes: int) -> tuple[Window, range]:
+    def after(
+        self, offset: int, length: int, size_bytes: int, most_bytes: int = AHEAD_MAX_BYTES
+    ) -> tuple[Window, range]:
         """The window after that read, and the blocks behind it to ask for now, often none.
 
-        It doubles each time it was read through once, up to AHEAD_MAX_BYTES, and is nothing after a seek. Reads within
+        It doubles each time it was read through once, up to `most_bytes`, and is nothing after a seek. Reads within
         block 0 are no sign that anybody wants the rest. Asked again when half of it is used up, so in few questions.
         """
         end = min(offset + length, size_bytes)
         if self.next is not None and abs(offset - self.next) > SLACK_BYTES:
             return Window(end, 0, end, end), NOTHING
         here = max(end, self.next or 0)
-        window = replace(self, next=here, asked_to=max(here, self.asked_to))
+        asked_to, ahead_bytes, grown_at = max(here, self.asked_to), self.ahead_bytes, self.grown_at
         if here <= FIRST_BYTES or (self.next is None and offset > 0):
-            return replace(window, grown_at=here), NOTHING
-        if here - self.grown_at >= self.ahead_bytes:
-            doubled = min(max(2 * self.ahead_bytes, AHEAD_FIRST_BYTES), AHEAD_MAX_BYTES)
-            window = replace(window, ahead_bytes=doubled, grown_at=here)
-        wanted = min(here + window.ahead_bytes, size_bytes)
-        if window.asked_to - here > window.ahead_bytes // 2 or wanted <= window.asked_to:
-            return window, NOTHING
-        return replace(window, asked_to=wanted), blocks_of(window.asked_to, wanted - window.asked_to, size_bytes)
+            return Window(here, ahead_bytes, here, asked_to), NOTHING
+        if here - grown_at >= ahead_bytes:
+            ahead_bytes, grown_at = max(2 * ahead_bytes, AHEAD_FIRST_BYTES), here
+        ahead_bytes = min(ahead_bytes, most_bytes)
+        wanted = min(here + ahead_bytes, size_bytes)
+        if asked_to - here > ahead_bytes // 2 or wanted <= asked_to:
+            return Window(here, ahead_bytes, grown_at, asked_to), NOTHING
+        return Window(here, ahead_bytes, grown_at, wanted), blocks_of(asked_to, wanted - asked_to, size_bytes)
 
 
 def whole_window(position: int) -> Window:

@@ -11,13 +11,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Set
 from hashlib import blake2b
 
+from iiiffs.tree.junk import is_junk
+
 NAME_BYTES_MAX = 255
 REPLACEMENT = "_"
 _PLAIN_BYTES_MAX = 200
 
 
 def legal_name(title: str) -> str:
-    """`title` as one path component: NFC, no '/', NUL or control characters, 1 to 255 bytes, never '.' or '..'."""
+    """`title` as one path component: NFC, no '/', NUL or control characters, 1 to 255 bytes, never '.' or '..', nor
+    litter (tree.junk), which no lookup finds."""
+    if is_junk(title):
+        title = REPLACEMENT + title
     if title.isascii() and title.isprintable() and _PLAIN_BYTES_MAX >= len(title) > 2 and "/" not in title:
         return title  # as nearly all are, and thirty times as fast
     text = unicodedata.normalize("NFC", title.encode("utf-8", "replace").decode("utf-8"))

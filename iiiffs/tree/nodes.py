@@ -119,7 +119,8 @@ class ServiceDir:
     """ACCOUNT/iiif/API/ASSET-ID/ of one version, so that one revalidation drops all that is below. `api`: 2 or 3.
 
     `identifier`: "", or the encoded path by which the same picture was asked for: a directory of its own, since it has
-    an info.json of its own, and a directory inode has one parent.
+    an info.json of its own, and a directory inode has one parent. `revision`: of what it is rendered from; another
+    number when that is another, so that the same revalidation drops what was rendered before.
     """
 
     account: AccountName
@@ -127,6 +128,7 @@ class ServiceDir:
     version: Version
     api: ApiVersion
     identifier: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class PathDir:
 class ParameterDir:
     """REGION/, REGION/SIZE/ or REGION/SIZE/ROTATION/ of a service, as spelled: one inode a spelling.
 
-    `identifier`: of the service.
+    `identifier`, `revision`: of the service.
     """
 
     account: AccountName
@@ -155,6 +157,7 @@ class ParameterDir:
     api: ApiVersion
     spelled: tuple[str, ...]
     identifier: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Cutting ahead: whoever looks at one tile of a picture will look at others, and they are there before they are asked.
 
-The first tile that misses begins it. The full decode starts at once beside the draft that the first screen needs, then
+The first tile that misses and needs the original's pixels begins it; one that a provider's reduced picture answers
+begins nothing, for it fetches none. The full decode starts at once beside the draft that the first screen needs, then
 every tile of the pyramid is cut, coarse ones first as a viewer asks. All of it at low priority: each step begins only
 when a render thread is idle, takes a few milliseconds, and is joined by whoever asks for that tile meanwhile. The
 picture that was looked at last goes first. It stops, for that picture, where the decoded pixels are not kept in the
@@ -77,7 +78,9 @@ class CutAhead:
     def missed(self, gallery: Gallery, wanted: Wanted) -> None:
         """Somebody waits for a rendition: if it is a tile, the rest of its picture is cut soon."""
         picture, request = wanted.picture, wanted.request
-        if not gallery.capabilities.local or request.format is not Format.JPG or request.quality is not Quality.DEFAULT:
+        if request.format is not Format.JPG or request.quality is not Quality.DEFAULT:
+            return
+        if not self._renditions.needs_original(gallery, wanted):
             return
         whole = request.region.extent == picture.extent
         turned = request.rotation.mirrored or request.rotation.degrees

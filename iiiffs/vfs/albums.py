@@ -81,7 +81,11 @@ class Albums:
         library = self._galleries[directory.account].library
         if library is not None and not library.is_whole and library.is_view(directory.album):
             return last
-        return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
+        return self._directory(await self._galleries[directory.account].album(directory.album))
+
+    def _directory(self, album: Album) -> Attributes:
+        """Of an album whose time nobody knows: as old as this configuration."""
+        return attrs.directory(album.mtime_ns or self._documents.rules.began_ns)
 
     def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
         """A real entry as this mount shows it; None if it does not, or cannot size it yet."""
@@ -89,7 +93,7 @@ class Albums:
         if not self._is_shown(directory, entry):
             return None
         if isinstance(entry, Album):
-            return Found(AlbumDir(account, entry.id, directory.depth + 1), attrs.directory(entry.mtime_ns))
+            return Found(AlbumDir(account, entry.id, directory.depth + 1), self._directory(entry))
         assert entry.size_bytes is not None, "only entries of known size are shown"
         links = self._galleries[account].links(entry.id)
         return Found(

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import trio
@@ -19,6 +20,7 @@ from iiiffs.cache.blocks import BlockGroup
 from iiiffs.errors import AssetGone, DeadlinePassed, ProviderError, ProviderUnreachable, VersionChanged
 from iiiffs.providers.base import Original
 from iiiffs.sync.blocks import (
+    AHEAD_MAX_BYTES,
     NOTHING,
     bytes_of,
     count_of,
@@ -36,6 +38,9 @@ CLOSE_S = 5.0
 REFUSED_S = 300.0
 """How long an original whose bytes were wrong twice is not asked for again."""
 REFUSALS_KEPT = 1024
+AHEAD_LEAST_BYTES = 4 << 20
+SUM_AT_ONCE = 8
+"""Blocks that one step in a thread adds up."""
 
 
 class _Fetch:
@@ -89,6 +94,12 @@ class BlockFile:
         """The whole of it has not been seen to have its checksum, and there is one."""
         return self._checksum is not None
 
+    @property
+    def ahead_most_bytes(self) -> int:
+        """How far a reader may be read ahead of: all of them together need memory, and what is dropped before it was
+        read comes from the disk again."""
+        return max(AHEAD_MAX_BYTES // max(self._means.fetching, 1), AHEAD_LEAST_BYTES)
+
     def acquire(self) -> None:
         """One more needs this object."""
         self.users += 1
@@ -111,6 +122,8 @@ class BlockFile:
         Errors: as `Original.read`; ProviderError if they had another checksum than they should have.
         """
         self._expect_right()
+        if len(wanted) == 1 and not ahead and (data := self._at_hand(wanted.start)) is not None:
+            return [data]  # nearly every read of the kernel
         found: dict[int, bytes] = {}
         for index in wanted:
             data = await self._kept(index)
@@ -178,6 +191,8 @@ class BlockFile:
     def _ask(self, missing: Sequence[int]) -> list[_Fetch]:
         """The fetches that bring `missing`; all of them are on their way, in order."""
         new = [index for index in missing if index not in self._flying]
+        if new and not self._flying:
+            self._means.fetching += 1
         for run in runs_of(new, self.size_bytes, self._lane.most_bytes):
             fetch = _Fetch(run)
             for index in run:
@@ -197,15 +212,8 @@ class BlockFile:
         run = fetch.run
         offset, length = bytes_of(run, self.size_bytes)
         try:
-            async with self._lane.questions, self._means.budget.hold(length):
-                while not fetch.landed.is_set():
-                    self._expect_right()
-                    generation = self.generation
-                    data = await self._asked(offset, length)
-                    if self.generation == generation:
-                        cuts = [(start_of(index) - offset, start_of(index + 1) - offset) for index in run]
-                        pieces = {index: data[start:end] for index, (start, end) in zip(run, cuts, strict=True)}
-                        await self._hand_out(fetch, pieces, generation)
+            while not fetch.landed.is_set():
+                await self._attempt(fetch, offset, length)
         except Exception as error:
             fetch.error = error
             raise
@@ -214,8 +222,24 @@ class BlockFile:
                 del self._flying[index]
             fetch.landed.set()
             if not self._flying:
+                self._means.fetching -= 1
                 self._put_away()
             self.release()
+
+    async def _attempt(self, fetch: _Fetch, offset: int, length: int) -> None:
+        """Asked for once. The account's place is given back as soon as the bytes are here, the memory later; in this
+        order, so that accounts that hang hold no more memory than they have places."""
+        async with AsyncExitStack() as held:
+            async with self._lane.questions:
+                await held.enter_async_context(self._means.budget.hold(length))
+                self._expect_right()
+                generation = self.generation
+                data = await self._asked(offset, length)
+            if self.generation == generation:
+                bounds = [(start_of(index) - offset, start_of(index + 1) - offset) for index in fetch.run]
+                pieces = {index: data[start:end] for index, (start, end) in zip(fetch.run, bounds, strict=True)}
+                del data  # else it would be held twice
+                await self._hand_out(fetch, pieces, generation)
 
     async def _hand_out(self, fetch: _Fetch, pieces: Mapping[int, bytes], generation: int) -> None:
         """Who waits has the blocks, and they are kept; unless blocks of their generation turned out to be wrong.
@@ -227,8 +251,7 @@ class BlockFile:
             self._seen.update(pieces)
         if not self.wants_check or len(self._seen) < count_of(self.size_bytes):
             self._land(fetch, pieces)
-        for index, piece in pieces.items():
-            await store.put(self.group, index, piece)
+        await store.put_run(self.group, pieces)
         if self.wants_check and self.generation == generation:
             await self._add_up(generation, pieces)
         if self.generation == generation:
@@ -302,18 +325,28 @@ class BlockFile:
         async with self._summing:
             count = count_of(self.size_bytes)
             while self._summed < count and self.generation == generation:
-                index = self._summed
-                data = pieces.get(index) or self._at_hand(index)
-                if data is None and len(self._seen) == count:
-                    data = await self._means.store.get(self.group, index)
-                if data is None:
+                following = self._in_order(pieces)
+                if not following and len(self._seen) == count:
+                    data = await self._means.store.get(self.group, self._summed)
+                    following = [] if data is None else [data]
+                if not following:
                     return
-                await trio.to_thread.run_sync(self._sum.update, data)
+                await trio.to_thread.run_sync(_update, self._sum, following)
                 if self.generation != generation:
                     return
-                self._summed += 1
+                self._summed += len(following)
             if self.generation == generation:
                 self.settle_sum(self._sum.digest())
+
+    def _in_order(self, pieces: Mapping[int, bytes]) -> list[bytes]:
+        """The blocks that follow what was added up, as far as they are in memory, up to SUM_AT_ONCE of them."""
+        found: list[bytes] = []
+        for index in range(self._summed, min(self._summed + SUM_AT_ONCE, count_of(self.size_bytes))):
+            data = pieces.get(index) or self._at_hand(index)
+            if data is None:
+                break
+            found.append(data)
+        return found
 
     async def _check_kept(self) -> None:
         try:
@@ -337,6 +370,7 @@ class BlockFile:
         what = f"{self._name}: its bytes are wrong: SHA-1 {digest.hex()}, and the provider says"
         text = f"{what} {self._source.asset.checksum.hex() if self._source.asset.checksum else ''}; dropped, {then}"
         log.warning("%s", text)
+        self._means.on_wrong(self._source.account, self._source.asset.id, self._source.asset.version)
         raise ProviderError(text)
 
     def _expect_right(self) -> None:
@@ -347,6 +381,11 @@ class BlockFile:
     @property
     def _name(self) -> str:
         return f"{self._source.account}: {self._source.asset.name}"
+
+
+def _update(digest: hashlib._Hash, blocks: Sequence[bytes]) -> None:
+    for block in blocks:
+        digest.update(block)
 
 
 async def _closed(original: Original) -> None:

@@ -10,15 +10,22 @@ from pathlib import Path
 import trio
 
 from iiiffs.cache.blocks import BlockGroup, BlockStore
-from iiiffs.model.gallery import AccountName, Asset
+from iiiffs.model.gallery import AccountName, Asset, AssetId, Version
 from iiiffs.providers.base import Original
 from iiiffs.sync.blocks import REQUEST_MAX_BYTES
 from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.flights import Flights
 
+OnWrong = Callable[[AccountName, AssetId, Version], object]
+"""Told which bytes turned out to be wrong after some of them were handed out."""
+
 
 class RecentBlocks:
-    """The blocks used last, up to `bytes_max` of them: the kernel reads each in several requests."""
+    """The blocks that came last, up to `bytes_max` of them: the kernel reads each in several requests.
+
+    Not those used last: what was read ahead and is still to be used must not go for what was used a moment ago, and
+    has been in the kernel's own cache since.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -27,10 +34,7 @@ class RecentBlocks:
 
     def get(self, group: BlockGroup, index: int) -> bytes | None:
         """The block, if it is still held."""
-        data = self._kept.get((group.key, index))
-        if data is not None:
-            self._kept.move_to_end((group.key, index))
-        return data
+        return self._kept.get((group.key, index))
 
     def put(self, group: BlockGroup, index: int, data: bytes) -> None:
         """It is held for a while."""
@@ -65,11 +69,16 @@ class BlockTraffic:
     wrong: int = 0
 
 
+def _nobody(_account: AccountName, _asset: AssetId, _version: Version) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Means:
     """What all originals share. `wrong`: how often the bytes of a group were wrong, and when that was, last of all.
 
-    `budget`: of bytes in flight over all accounts. `scratch`: a folder for files that have no name.
+    `budget`: of bytes in flight over all accounts. `scratch`: a folder for files that have no name. `fetching`: of how
+    many originals something is on its way; they share what is read ahead.
     """
 
     store: BlockStore
@@ -77,6 +86,8 @@ class Means:
     recent: RecentBlocks
     budget: PixelBudget
     scratch: Path
+    on_wrong: OnWrong = _nobody
+    fetching: int = 0
     traffic: BlockTraffic = field(default_factory=BlockTraffic)
     wrong: OrderedDict[bytes, tuple[int, float]] = field(default_factory=OrderedDict)
 

@@ -25,16 +25,16 @@ from iiiffs.providers.base import Original
 from iiiffs.providers.seeking import Seeking
 from iiiffs.sync.blocks import FIRST_BYTES, NOTHING, Window, blocks_of, start_of, whole_window
 from iiiffs.vfs.block_files import BlockFile
-from iiiffs.vfs.block_means import BlockTraffic, Lane, Means, RecentBlocks, Source
+from iiiffs.vfs.block_means import BlockTraffic, Lane, Means, OnWrong, RecentBlocks, Source
 from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.flights import Flights
 
 QUESTIONS_MAX = 4
 """For blocks, of one account at once."""
-RECENT_BYTES = 16 << 20
+RECENT_BYTES = 32 << 20
 IN_FLIGHT_BYTES = 64 << 20
 """Over all accounts: asked for and not yet handed to the cache."""
-BLOCKS_BEHIND = 2
+BLOCKS_BEHIND = 4
 """Read from the disk before a sequential reader asks for them."""
 GATHER_BYTES = 1 << 20
 ATTEMPTS = 2
@@ -88,6 +88,10 @@ class BlockCache:
         self._means.recent.drop(group)
         self._means.store.drop(group)
 
+    def tell_wrong(self, told: OnWrong) -> None:
+        """`told` is called, in the loop, whenever the bytes of an original were wrong after some had been read."""
+        self._means.on_wrong = told
+
     @property
     def traffic(self) -> BlockTraffic:
         """What it did since the start."""
@@ -113,6 +117,7 @@ class CachedOriginal:
         self._size_bytes = file.size_bytes
         self._window = Window()
         self._generation = file.generation
+        self._latest = NOTHING
         self._whole: ScratchFile | None = None
         self._preparing = trio.Lock()
 
@@ -127,7 +132,7 @@ class CachedOriginal:
         if not length:
             return b""
         file = self._opened()
-        self._window, ahead = self._window.after(offset, length, self._size_bytes)
+        self._window, ahead = self._window.after(offset, length, self._size_bytes, file.ahead_most_bytes)
         data = await self._part(file, offset, length, ahead)
         _expect(file, self._generation)
         return data
@@ -173,9 +178,10 @@ class CachedOriginal:
     async def _part(self, file: BlockFile, offset: int, length: int, ahead: range = NOTHING) -> bytes:
         """[offset, offset + length), none of it past the end."""
         wanted = blocks_of(offset, length, self._size_bytes)
-        blocks = await file.blocks(wanted, ahead)
-        if self._window.ahead_bytes:
+        if self._window.ahead_bytes and wanted != self._latest:
             file.read_behind(range(wanted.stop, wanted.stop + BLOCKS_BEHIND))
+        self._latest = wanted
+        blocks = await file.blocks(wanted, ahead)
         skipped = offset - start_of(wanted.start)
         if len(blocks) == 1:
             return blocks[0] if len(blocks[0]) == length else blocks[0][skipped : skipped + length]
@@ -196,7 +202,7 @@ class CachedOriginal:
             window, offset = whole_window(0), 0
             while offset < self._size_bytes:
                 length = min(GATHER_BYTES - offset % GATHER_BYTES, self._size_bytes - offset)
-                window, ahead = window.after(offset, length, self._size_bytes)
+                window, ahead = window.after(offset, length, self._size_bytes, file.ahead_most_bytes)
                 data = await self._part(file, offset, length, ahead)
                 await trio.to_thread.run_sync(append, data)
                 _expect(file, generation)

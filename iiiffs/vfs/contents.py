@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from iiiffs.errors import IiiffsError
-from iiiffs.iiif.canvases import CanvasItem, OriginalFile
+from iiiffs.iiif.canvases import CanvasItem, Linked, LinkedImage, OriginalFile
 from iiiffs.iiif.description import NOTHING_MORE
 from iiiffs.iiif.overrides import NO_OVERRIDES, Overrides
 from iiiffs.iiif.uris import Uris, encoded
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Facts, Listing, Version
+from iiiffs.providers.base import PublicFile, PublicUrls, public_urls_of
 from iiiffs.sync.entries import entry_of, pairs
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.overrides import parse_overrides
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 OVERRIDES = "iiif.toml"
 OVERRIDES_BYTES_MAX = 4 << 20
 OVERRIDES_KEPT = 256
+DIRECT = "direct"
+"""The mode in which documents refer to the provider's own addresses. Rule: DESIGN §2, Modes."""
+SHOWN_BY_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,19 @@ class ContentsReader:
         if self._visibility.originals:
             for home in dict.fromkeys(asset.album for asset in names.listing.assets):
                 folders[home] = await gallery.path(await gallery.album(home))
-        found = _Found(gallery.account, self._uris, names, facts, folders, gallery.capabilities.real_names)
+        public = await self._public(gallery, names.listing) if gallery.mode == DIRECT else None
+        found = _Found(gallery.account, self._uris, names, facts, folders, gallery.capabilities.real_names, public)
         return await computed(partial(_items_of, found, overrides))
+
+    async def _public(self, gallery: Gallery, listing: Listing) -> dict[AssetId, PublicUrls]:
+        """Where the provider hands out what its public link holds. Errors: as HasPublicUrls.public_urls."""
+        provider = public_urls_of(gallery.provider)
+        found: dict[AssetId, PublicUrls] = {}
+        for asset in listing.assets if provider is not None else ():
+            urls = await provider.public_urls(asset) if provider is not None and asset.is_media else None
+            if urls is not None:
+                found[asset.id] = urls
+        return found
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,7 @@ class _Found:
 
     `folders`: where originals are shown: the paths of the folders they are in, whatever view lists them; empty where
     originals are not shown. `real_names`: they have their own names there, not those that this album gives them.
+    `public`: with mode "direct", where the provider hands them out; what it does not hand out has no canvas.
     """
 
     account: AccountName
@@ -109,6 +125,7 @@ class _Found:
     facts: Mapping[AssetId, Facts]
     folders: Mapping[AlbumId, tuple[str, ...]]
     real_names: bool
+    public: Mapping[AssetId, PublicUrls] | None = None
 
     @property
     def listing(self) -> Listing:
@@ -119,6 +136,11 @@ class _Found:
         """The original, if it is shown anywhere."""
         if asset is None or asset.album not in self.folders:
             return None
+        if self.public is not None:
+            urls = self.public.get(asset.id)
+            if urls is None:
+                return None
+            return OriginalFile(urls.original.url, urls.original.media_type, asset.size_bytes)
         name = asset.name if self.real_names else self.names.name_of(asset.id)
         if name is None:
             return None
@@ -126,9 +148,26 @@ class _Found:
         uri = f"{self._folder_uris[asset.album]}/{encoded(name)}"
         return OriginalFile(uri, asset.media_type if told is None else told.media_type, asset.size_bytes)
 
+    def linked(self, asset: Asset, facts: Facts) -> Linked | None:
+        """With mode "direct": what is shown in the place of an image service."""
+        urls = None if self.public is None else self.public.get(asset.id)
+        if urls is None:
+            return None
+        thumbnail = _shown(urls.thumbnail, facts)
+        painted = _shown(urls.preview, facts) or _shown(urls.original, facts) or thumbnail
+        return None if painted is None else Linked(painted, thumbnail or painted)
+
     @cached_property
     def _folder_uris(self) -> Mapping[AlbumId, str]:
         return {album: self.uris.place(self.account, path) for album, path in self.folders.items()}
+
+
+def _shown(file: PublicFile | None, facts: Facts) -> LinkedImage | None:
+    """The file, if browsers show it and somebody knows how large it is."""
+    if file is None or file.media_type not in SHOWN_BY_BROWSERS:
+        return None
+    extent = file.extent or facts.extent
+    return None if extent is None else LinkedImage(file.url, file.media_type, extent)
 
 
 def _items_of(found: _Found, overrides: Overrides) -> list[CanvasItem]:
@@ -146,6 +185,9 @@ def _items_of(found: _Found, overrides: Overrides) -> list[CanvasItem]:
         told = found.facts.get(asset.id)
         if told is None or asset.id in moving or (told.extent is None and told.duration_s is None):
             continue
+        linked = found.linked(asset, told)
+        if found.public is not None and linked is None and told.extent is not None:
+            continue
         items.append(
             CanvasItem(
                 asset.id,
@@ -159,6 +201,7 @@ def _items_of(found: _Found, overrides: Overrides) -> list[CanvasItem]:
                 duration_s=told.duration_s,
                 motion=found.file_of(assets.get(motions[asset.id])) if asset.id in motions else None,
                 sidecar=found.file_of(by_name.get(beside.get(asset.name, ""))),
+                linked=linked,
             )
         )
     return items

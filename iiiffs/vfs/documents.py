@@ -31,7 +31,7 @@ from iiiffs.model.gallery import AccountName, Album, AlbumId, AssetId, Listing
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
 from iiiffs.vfs.collector import computed
-from iiiffs.vfs.contents import OVERRIDES, Contents, ContentsReader
+from iiiffs.vfs.contents import DIRECT, OVERRIDES, Contents, ContentsReader
 from iiiffs.vfs.document_records import DocumentRecords, Made, Name, Written, encoded, gathered, of_body, written
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
@@ -192,6 +192,8 @@ class Documents:
         def digest() -> bytes:
             parts = ["manifest", album.title, *path, str(album.parent), str(album.mtime_ns), str(bool(listing.albums))]
             parts += [f"{asset.id}\0{asset.version}\0{asset.name}\0{asset.album}" for asset in listing.assets]
+            parts += [f"{asset.id}\0{asset.described}" for asset in listing.assets if asset.described]
+            parts += [gallery.mode] if gallery.mode == DIRECT else []
             return self._inputs([*parts, *homes, "unfit", *unfit, "beside", *beside])
 
         return digest() if len(listing.assets) <= DIGESTED_AT_ONCE else await computed(digest)
@@ -219,8 +221,8 @@ class Documents:
         return self._records.find((gallery.account, DocumentKind.COLLECTION, listing.album.id), inputs)
 
     async def account_collection(self, gallery: Gallery, wait_s: float | None = None) -> Made:
-        """The collection of one account: what `files/` holds. Errors: as `manifest`."""
-        listing = await gallery.listing((await gallery.root()).id)
+        """The collection of one account: what `files/` holds, or its shelves. Errors: as `manifest`."""
+        listing = await gallery.top()
         uris = self.rules.uris
         uri = uris.account_collection(gallery.account)
         return await self._collection(
@@ -277,8 +279,11 @@ class Documents:
             if not self.rules.visibility.shows_album(gallery.account, album.id):
                 continue
             try:
-                below = await gallery.listing(album.id)
-                item = await self._reference(gallery, below, await gallery.path(below.album), below=True)
+                if gallery.library is None:
+                    item = await self._told_reference(gallery, album)
+                else:
+                    below = await gallery.listing(album.id)
+                    item = await self._reference(gallery, below, await gallery.path(below.album), below=True)
             except (AssetGone, AccessDenied) as error:
                 log.debug("%s: %s is left out of its collection: %s", gallery.name, album.title, error)
                 continue
@@ -298,6 +303,22 @@ class Documents:
             return None
         label = gallery.label(album)
         return CollectionItem(uris.manifest(account, album.id), "Manifest", label, cover, homepage)
+
+    async def _told_reference(self, gallery: Gallery, album: Album) -> CollectionItem | None:
+        """As `_reference`, by what the shelf says: no album is listed because somebody looks at the shelf."""
+        uris, account = self.rules.uris, gallery.account
+        homepage = self._homepage(gallery, await gallery.path(album))
+        if gallery.holds_albums(album.id):
+            return CollectionItem(uris.collection(account, album.id), "Collection", album.title, None, homepage)
+        if album.count == 0:
+            return None
+        hides_services = gallery.mode == DIRECT
+        cover = None if album.cover is None or hides_services else await gallery.cover(album.cover)
+        facts = None if cover is None else await gallery.facts(cover)
+        thumbnail = None
+        if cover is not None and facts is not None and facts.extent is not None:
+            thumbnail = Thumbnail(uris.service(account, cover.id), facts.extent)
+        return CollectionItem(uris.manifest(account, album.id), "Manifest", album.title, thumbnail, homepage)
 
     def _homepage(self, gallery: Gallery, path: Sequence[str]) -> str | None:
         """The folder's page, where the names of all folders above it may be shown."""
@@ -342,6 +363,7 @@ class Documents:
         album = listing.album
         parts = ["collection", uri, album.title, *path, str(album.mtime_ns)]
         parts += [f"{inner.id}\0{inner.title}\0{inner.mtime_ns}" for inner in listing.albums]
+        parts += [f"{inner.id}\0{inner.count}\0{inner.cover}" for inner in listing.albums if inner.count is not None]
         parts += below
         parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.is_media][:1]
         parts += [f"{asset.id}\0{asset.version}" for asset in listing.assets if asset.name == OVERRIDES]
@@ -361,8 +383,9 @@ class Documents:
         limits, side = self.rules.limits, self.rules.tile_size
         kind, write = (DocumentKind.INFO_2, image_info_2) if api == 2 else (DocumentKind.INFO, image_info)
         uri = self.rules.uris.image(account, picture.service, api, identifier)
-        body = write(uri, picture.extent, limits, side, monochrome=picture.facts.monochrome)
-        mtime_ns = max(picture.asset.changed_ns, self.rules.began_ns)
+        at_hand = [one.extent for one in picture.sources.reduced]
+        body = write(uri, picture.extent, limits, side, monochrome=picture.facts.monochrome, at_hand=at_hand)
+        mtime_ns = max(picture.asset.changed_ns, self.rules.began_ns, picture.sources.since_ns)
         name = (account, kind, info_owner(picture.service, identifier))
         return self._records.hold(name, of_body(encoded(body)), mtime_ns)
 

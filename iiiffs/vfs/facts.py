@@ -210,8 +210,10 @@ class FactsReader:
         return asset.id, self._versioned(asset)
 
     def _versioned(self, asset: Asset) -> Version:
-        """What facts are kept by: other readers, such as with another codec installed, find other facts."""
-        return Version(f"{asset.version} {self._read_by}")
+        """What facts are kept by: other readers, such as with another codec installed, find other facts; so does who
+        asks after the provider was told something new."""
+        told = f"{asset.version} {asset.described}" if asset.described else asset.version
+        return Version(f"{told} {self._read_by}")
 
     def _complain(self, asset: Asset, reason: str) -> None:
         """One line a version."""
@@ -224,7 +226,7 @@ class FactsReader:
             self._complained.popitem(last=False)
 
     def _key(self, asset: Asset) -> tuple[str, ...]:
-        return ("facts", self._account, asset.id, asset.version)
+        return ("facts", self._account, asset.id, self._versioned(asset))
 
 
 def _headers(original: Original, name: str) -> Facts:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
+from iiiffs.errors import AssetGone, DeadlinePassed, ProviderError, ProviderUnreachable, VersionChanged
 from iiiffs.iiif.description import PRIVATE, Privacy
+from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.sync.losses import confirmed, needs_confirmation
 from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.views import view_id
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.library import Library, Source
+from iiiffs.vfs.library import TOP_VIEWS, Library, Source
 from iiiffs.vfs.waiting import QUESTIONS_MAX, READS_MAX, WaitingRoom
 
 log = logging.getLogger(__name__)
@@ -58,18 +61,22 @@ class Reading:
     """How files are read. `read_by`: what facts depend on besides the bytes, such as the codecs that are installed.
 
     `privacy`: what tags may be named after. `blocks`: what keeps originals that are not local; None: nothing does.
+    `mode`: "proxy", "hybrid" or "direct" (DESIGN §2, Modes).
     """
 
     read_by: str = ""
     privacy: Privacy = PRIVATE
     blocks: BlockCache | None = None
+    mode: str = "hybrid"
 
 
 READING = Reading()
 
 
 @dataclass(slots=True)
-class _Kept:
+class Kept:
+    """A listing with its names. `asked_s`: when it was told; -inf if it must be asked again."""
+
     names: AlbumNames
     asked_s: float
 
@@ -95,14 +102,17 @@ class Gallery:
         self.questions = WaitingRoom(names.name, QUESTIONS_MAX)
         self.reads = WaitingRoom(names.name, READS_MAX)
         self.unreachable: str | None = None
+        self.watched_since_s: float | None = None
+        """Since when the provider has been telling of every change; None while it does not."""
         self.facts_reader = FactsReader(names.name, provider, catalogue, flights, deadlines.list_s, reading.read_by)
         self.library: Library | None = None
         """What is known of all its folders; None for a provider without any."""
         self._provider = provider
         self._blocks = reading.blocks
+        self.mode = reading.mode
         self.facts_reader.open = self.open
         self._flights = flights
-        self._kept: OrderedDict[AlbumId, _Kept] = OrderedDict()
+        self._kept: OrderedDict[AlbumId, Kept] = OrderedDict()
         self._albums: OrderedDict[AlbumId, tuple[Album, float]] = OrderedDict()
         if provider.capabilities.folders:
             source = Source(
@@ -125,6 +135,42 @@ class Gallery:
     def provider(self) -> Provider:
         """Who is behind it."""
         return self._provider
+
+    # ---- the account ------------------------------------------------------------------------------------------
+
+    @property
+    def tops(self) -> Mapping[str, AlbumId]:
+        """Directory of the account -> the album that it shows; files/ is not among them."""
+        return {} if self.library is None else {name: view_id(view) for name, view in TOP_VIEWS.items()}
+
+    @property
+    def searches(self) -> bool:
+        """The account has a search/."""
+        return self.library is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the provider cannot be asked; None if all is well."""
+        return self.unreachable
+
+    def gauges(self) -> dict[str, object]:
+        """How much is known of it, in numbers."""
+        library = self.library
+        if library is None:
+            return {}
+        return {"whole": library.is_whole, "files": len(library.index), "folders": library.albums_read}
+
+    async def top(self) -> Listing:
+        """What the account's collection holds."""
+        return await self.listing((await self.root()).id)
+
+    def changed(self, changes: Changeset) -> set[AlbumId]:
+        """What the provider reported is asked again before it is told again; the albums that are worth it at once."""
+        if not changes.everything:
+            return set(changes.albums)
+        known = self.albums_kept()
+        self.expire(None)
+        return known | changes.albums
 
     # ---- albums -----------------------------------------------------------------------------------------------
 
@@ -205,6 +251,10 @@ class Gallery:
         is_root = album.parent is None and (self.library is None or not self.library.is_view(album.id))
         return self.account if is_root else album.title
 
+    def holds_albums(self, album: AlbumId) -> bool:
+        """True if it is known, without asking, that albums are in it and never assets."""
+        return False
+
     def links(self, asset: AssetId) -> int:
         """How many names are listed for it, as far as is known."""
         return 1 if self.library is None else self.library.index.links(asset)
@@ -251,6 +301,17 @@ class Gallery:
             return await self._flights.join(
                 ("asset", self.account, asset), partial(self._provider.asset, asset), self.deadlines.lookup_s
             )
+
+    def motion(self, asset: AssetId) -> AssetId | None:
+        """The moving half of a live photo that the provider tells of; None if it tells of none."""
+        return None
+
+    async def cover(self, asset: AssetId) -> Asset | None:
+        """The asset that stands for an album, as far as it is known or can be asked."""
+        try:
+            return await self.asset(asset)
+        except (ProviderError, DeadlinePassed):
+            return None
 
     async def facts(self, asset: Asset) -> Facts:
         """What the asset's bytes say: from the catalogue, else read once."""
@@ -320,7 +381,7 @@ class Gallery:
             library = self.library
             if library is not None and library.is_whole and (kept is not None or not library.knows(listing)):
                 self._flights.begin(("index", self.account, album), partial(library.album_seen, album))
-        self._kept[album] = _Kept(names, trio.current_time())
+        self._kept[album] = Kept(names, trio.current_time())
         self._kept.move_to_end(album)
         while len(self._kept) > LISTINGS_KEPT:
             self._kept.popitem(last=False)
@@ -331,21 +392,24 @@ class Gallery:
         make = partial(AlbumNames, listing, real_names=self.capabilities.real_names)
         return make() if len(listing.assets) <= NAMED_AT_ONCE else await computed(make)
 
-    async def _confirmed(self, album: AlbumId, kept: _Kept | None) -> Listing:
+    async def _confirmed(self, album: AlbumId, kept: Kept | None) -> Listing:
         """The listing; one that lost much of what was there is believed when a second one says the same (§2.10)."""
-        listing = await self._provider.listing(album)
+        listing = await self._asked(album)
         while kept is not None and needs_confirmation(kept.names.listing, listing):
             await trio.sleep(CONFIRM_S)
-            again = await self._provider.listing(album)
+            again = await self._asked(album)
             if confirmed(listing, again):
                 return again
             listing = again
         return listing
+
+    async def _asked(self, album: AlbumId) -> Listing:
+        return await self._provider.listing(album)
 
     def _went_away(self, error: ProviderUnreachable) -> None:
         if self.unreachable is None:
             log.warning("%s: %s; showing what is known", self.name, error)
         self.unreachable = str(error)
 
-    def _is_fresh(self, kept: _Kept) -> bool:
+    def _is_fresh(self, kept: Kept) -> bool:
         return trio.current_time() - kept.asked_s < self.capabilities.fresh_s

@@ -10,19 +10,24 @@ from dataclasses import dataclass, replace
 
 from iiiffs.model.gallery import Asset, AssetId, Facts
 from iiiffs.model.image import Extent
+from iiiffs.sync.previews import ORIGINAL_ONLY, Sources
 
 _PAGE = re.compile(r"(?P<asset>.+)~(?P<page>[2-9]|[1-9][0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`service`: the id of its image service. `page`: from 0. `facts`: the page's, `extent` the extent in them."""
+    """`service`: the id of its image service. `page`: from 0. `facts`: the page's, `extent` the extent in them.
+
+    `sources`: what it is rendered from, as far as that was known when it was looked up; `vfs.previews` knows now.
+    """
 
     asset: Asset
     service: AssetId
     page: int
     facts: Facts
     extent: Extent
+    sources: Sources = ORIGINAL_ONLY
 
 
 def asset_of(service: AssetId) -> tuple[AssetId, int]:

@@ -1,15 +1,16 @@
 """Renditions: found in the cache, or rendered once, whoever asks how often.
 
 Everything is decided and done before a lookup answers, so that a failure is a missing file and never a cut answer.
-A key is (account's name, asset, version, canonical request, renderer's fingerprint): what is cached never changes what
-is rendered (DESIGN §2.5). A picture that is too large for this machine is remembered until it changes.
+A key is (account's name, asset, version, canonical request, renderer's fingerprint) and, where a reduced picture of the
+provider answers, that one's name and size: what is cached or at hand never changes what is rendered (DESIGN §2.5). A
+picture that is too large for this machine is remembered until it changes.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -18,25 +19,40 @@ import trio
 
 from iiiffs.cache.entries import digest_of
 from iiiffs.cache.renditions import RenditionStore
-from iiiffs.errors import TooLarge, VersionChanged
+from iiiffs.errors import TooLarge, Undecodable, VersionChanged
 from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
+from iiiffs.model.image import Extent
 from iiiffs.render.plan import Decode
 from iiiffs.render.pyramid import Pyramid
 from iiiffs.render.renderer import Renderer, plan_for
+from iiiffs.sync.previews import ORIGINAL_ONLY, Reduced, Sources, chosen
 from iiiffs.tree.nodes import Rendition
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pictures import Picture
+from iiiffs.vfs.previews import Previews, not_made
 from iiiffs.vfs.render_threads import RenderThreads
 
 log = logging.getLogger(__name__)
 
 FAILURES_KEPT = 1024
+CHOICES_MAX = 8
+"""So often a source may turn out to be another thing than was known: each one does once."""
 SPARE_BYTES = 1 << 20
 """More than a few tiles need."""
+
+
+TAG = "\0"
+"""In labels of what was rendered from a reduced picture: canonical path, this, and that picture's tag."""
+
+IsCurrent = Callable[[str, str], bool]
+
+
+def _is_of_original(label: str, tag: str) -> bool:
+    return not tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,8 @@ class Renditions:
         self._budget = PixelBudget(pixels_max)
         self._threads = threads
         self._failures: OrderedDict[tuple[str, str, str], TooLarge] = OrderedDict()
+        self.previews: Previews | None = None
+        """Knows the reduced pictures of providers; None: everything is rendered from originals."""
         self.rendered = 0
         self.on_miss: Callable[[Gallery, Wanted], None] = _nobody
         """Told of each rendition that somebody waits for and the cache has not."""
@@ -96,11 +114,12 @@ class Renditions:
     async def rendition(self, gallery: Gallery, wanted: Wanted) -> Rendered:
         """The rendition, there to be read. Errors: RenderError, VersionChanged, DeadlinePassed, ProviderError."""
         picture = wanted.picture
-        stored = self._store.peek(self._key_of(gallery, wanted))
+        reduced = await self._chosen(gallery, wanted)
+        stored = self._store.peek(self._key_of(gallery, wanted, reduced))
         if stored is not None:
             return self._as_node(gallery.account, wanted, stored.digest.hex(), stored.size_bytes)
         failure = self._failures.get((gallery.name, picture.asset.id, picture.asset.version))
-        if failure is not None:
+        if failure is not None and reduced is None:
             raise failure.with_traceback(None)
         self.on_miss(gallery, wanted)
         with gallery.questions.place():
@@ -111,7 +130,7 @@ class Renditions:
         """The bytes of exactly this node. Errors: VersionChanged if a new render differs (never served under it)."""
         body = self._bodies.get(node)
         if body is None:
-            found = self._store.find(self._key(gallery.name, node.asset, node.version, node.canonical))
+            found = self._store.find(self._key_of(gallery, wanted, await self._chosen(gallery, wanted)))
             if found is None:
                 with gallery.questions.place():
                     made = await self.make(gallery, wanted)
@@ -122,13 +141,33 @@ class Renditions:
             self._bodies.put(node, body)
         return body
 
-    def existing(self, gallery: Gallery, asset: AssetId, version: Version) -> list[tuple[str, Rendered]]:
-        """The canonical paths of one asset version that are rendered already, for listings."""
-        account = gallery.account
-        return [
-            (label, Rendered(Rendition(account, asset, version, label, self.fingerprint, digest.hex()), size_bytes))
-            for label, size_bytes, digest in self._store.labels(self._group(gallery.name, asset, version))
-        ]
+    def existing(
+        self, gallery: Gallery, service: AssetId, version: Version, is_current: IsCurrent = _is_of_original
+    ) -> list[tuple[str, Rendered]]:
+        """The canonical paths of one asset version that are rendered already, for listings; each once.
+
+        `is_current`: (canonical path, tag of the reduced picture or "") -> that path is rendered from that.
+        """
+        account, found = gallery.account, []
+        for kept, size_bytes, digest in self._store.labels(self._group(gallery.name, service, version)):
+            label, _, tag = kept.partition(TAG)
+            if is_current(label, tag):
+                node = Rendition(account, service, version, label, self.fingerprint, digest.hex())
+                found.append((label, Rendered(node, size_bytes)))
+        return found
+
+    async def sources(self, gallery: Gallery, picture: Picture) -> Sources:
+        """What the picture is rendered from. Errors: ProviderError, DeadlinePassed, StoreError."""
+        return ORIGINAL_ONLY if self.previews is None else await self.previews.sources(gallery, picture)
+
+    def known_sources(self, gallery: Gallery, picture: Picture) -> Sources | None:
+        """As `sources`; None where the provider has to be asked."""
+        return ORIGINAL_ONLY if self.previews is None else self.previews.known(gallery, picture)
+
+    def needs_original(self, gallery: Gallery, wanted: Wanted) -> bool:
+        """It is known that no reduced picture answers it."""
+        sources = self.known_sources(gallery, wanted.picture)
+        return sources is not None and sources.original and _chosen_of(sources, wanted) is None
 
     async def has_spare(self) -> bool:
         """The cache can keep some more without forgetting anything. Waits while its disk does not keep up."""
@@ -137,87 +176,152 @@ class Renditions:
 
     def is_decoded(self, gallery: Gallery, wanted: Wanted) -> bool:
         """The pixels that it is cut from are held, so that others can be cut from them at little cost."""
-        picture = wanted.picture
-        return self._renderer.kept(_source(gallery, picture), _decode_of(wanted), picture.page) is not None
+        picture, sources = wanted.picture, self.known_sources(gallery, wanted.picture)
+        if sources is None:
+            return False
+        reduced = _chosen_of(sources, wanted)
+        source, how = _source(gallery, picture, reduced), _decode_of(wanted, reduced)
+        return self._renderer.kept(source, how, picture.page) is not None
 
     async def make(self, gallery: Gallery, wanted: Wanted) -> Made:
         """The rendition, made now or joined while it is being made. Errors: as `rendition`."""
-        key = self._key_of(gallery, wanted)
-        work = partial(self._render, gallery, wanted, key)
-        return await self._flights.join(("rendition", key), work, gallery.deadlines.render_s)
+        for _ in range(CHOICES_MAX):
+            reduced = await self._chosen(gallery, wanted)
+            key = self._key_of(gallery, wanted, reduced)
+            work = partial(self._render, gallery, wanted, key, reduced)
+            made = await self._flights.join(("rendition", key), work, gallery.deadlines.render_s)
+            if made is not None:
+                return made
+        raise VersionChanged(f"{gallery.name}: previews of {wanted.picture.asset.name} change all the time")
 
     async def make_missing(self, gallery: Gallery, some: Sequence[Wanted]) -> int:
         """Those of `some`, of one picture, are there that were not there or on their way. How many that were.
 
         Those of one decode are cut in one turn of a thread. Errors: as `rendition`.
         """
+        turns: dict[tuple[Reduced | None, Decode], list[Wanted]] = {}
+        for wanted in some:  # a sliver at the picture's edge may need another source or decode than its neighbours
+            reduced = await self._chosen(gallery, wanted)
+            turns.setdefault((reduced, _decode_of(wanted, reduced)), []).append(wanted)
         made = 0
-        for how in Decode:  # a sliver at the picture's edge may need another one than its neighbours
-            missing = {self._key_of(gallery, wanted): wanted for wanted in some if _decode_of(wanted) is how}
+        for (reduced, _), alike in turns.items():
+            missing = {self._key_of(gallery, wanted, reduced): wanted for wanted in alike}
             for key in list(missing):
                 if self._flights.is_flying(("rendition", key)) or self._store.has(key):
                     del missing[key]
             if missing:
                 flying = [("rendition", key) for key in missing]
-                await self._flights.together(flying, partial(self._render_all, gallery, missing))
+                await self._flights.together(flying, partial(self._render_all, gallery, missing, reduced))
                 made += len(missing)
         return made
 
-    async def decoded(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
-        """The picture's pixels, decoded once whoever asks how often. Errors: as `rendition`."""
-        source = _source(gallery, picture)
+    async def _chosen(self, gallery: Gallery, wanted: Wanted) -> Reduced | None:
+        """What it is rendered from; None: the original. Errors: as `sources`; ProviderUnreachable if not made yet."""
+        sources = await self.sources(gallery, wanted.picture)
+        reduced = _chosen_of(sources, wanted)
+        if reduced is None and not sources.original:
+            raise not_made(gallery, wanted.picture.asset)
+        return reduced
+
+    async def _decoded(
+        self, gallery: Gallery, picture: Picture, reduced: Reduced | None, how: Decode
+    ) -> Pyramid | None:
+        """Its pixels, decoded once whoever asks how often; None if another source is to be chosen now."""
+        source = _source(gallery, picture, reduced)
         kept = self._renderer.kept(source, how, picture.page)
         if kept is not None:
             return kept
-        work = partial(self._decode, gallery, picture, how)
+        work: Callable[[], Awaitable[Pyramid | None]] = partial(self._decode, gallery, picture, how)
+        if reduced is not None:
+            work = partial(self._decode_reduced, gallery, picture, reduced)
         return await self._flights.join(("decode", source, picture.page, how), work, gallery.deadlines.render_s)
 
-    async def _render(self, gallery: Gallery, wanted: Wanted, key: bytes) -> Made:
-        return (await self._render_all(gallery, {key: wanted}))[0]
+    async def _render(self, gallery: Gallery, wanted: Wanted, key: bytes, reduced: Reduced | None) -> Made | None:
+        return (await self._render_all(gallery, {key: wanted}, reduced))[0]
 
-    async def _render_all(self, gallery: Gallery, some: Mapping[bytes, Wanted]) -> list[Made]:
-        """All of one picture and one decode of it, made in one turn of a thread and kept."""
+    async def _render_all(
+        self, gallery: Gallery, some: Mapping[bytes, Wanted], reduced: Reduced | None
+    ) -> Sequence[Made | None]:
+        """All of one picture, source and decode, made in one turn of a thread and kept; None: choose another source."""
         first = next(iter(some.values()))
         picture = first.picture
-        pyramid = await self.decoded(gallery, picture, _decode_of(first))
+        pyramid = await self._decoded(gallery, picture, reduced, _decode_of(first, reduced))
+        if pyramid is None:
+            return [None] * len(some)
         requests = [wanted.request for wanted in some.values()]
+        extent = None if reduced is None else reduced.extent
         async with self._budget.hold(max(map(self._renderer.cut_cost_px, requests))):
-            made = await self._threads.run(self._cut, pyramid, requests, picture.facts)
+            made = await self._threads.run(self._cut, pyramid, requests, picture.facts, extent)
         group = self._group(gallery.name, picture.service, picture.asset.version)
         for (key, wanted), one in zip(some.items(), made, strict=True):
             self.rendered += 1
-            self._store.put_nowait(key, group, wanted.label, one.body, one.digest)
+            kept_as = wanted.label if reduced is None else f"{wanted.label}{TAG}{reduced.tag}"
+            self._store.put_nowait(key, group, kept_as, one.body, one.digest)
             self._bodies.put(self._as_node(gallery.account, wanted, one.digest.hex(), len(one.body)).node, one.body)
         return made
 
-    async def _decode(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
-        asset = picture.asset
+    async def _decode_reduced(self, gallery: Gallery, picture: Picture, reduced: Reduced) -> Pyramid | None:
+        """As `_decode`, of a reduced picture; None if it turned out to be another thing."""
+        assert self.previews is not None
+        async with self.previews.place(gallery.name):
+            return await self._decode_opened(gallery, picture, reduced, self.previews)
+
+    async def _decode_opened(
+        self, gallery: Gallery, picture: Picture, reduced: Reduced, previews: Previews
+    ) -> Pyramid | None:
+        opened = await previews.open(gallery, picture, reduced)
+        if opened is None:
+            return None
+        source = _source(gallery, picture, reduced)
         try:
-            cost_px = self._renderer.decode_cost_px(how, picture.facts)
-            # Opened before anything is taken that others need: a provider that hangs here holds up nobody's render.
-            original = await gallery.open(asset)
-            try:
-                # All bytes are here before a thread is taken: a slow network holds up nobody's render either.
-                await original.prepare()
-                async with self._budget.hold(cost_px):
-                    return await self._threads.run(
-                        self._renderer.decoded,
-                        _source(gallery, picture),
-                        original.stream,
-                        how,
-                        picture.facts,
-                        picture.page,
-                    )
-            finally:
-                with trio.CancelScope(shield=True):
-                    await original.aclose()
-        except TooLarge as error:
-            self._remember_failure((gallery.name, asset.id, asset.version), asset.name, error)
+            async with self._budget.hold(self._renderer.decode_cost_px(Decode.FULL, opened.facts)):
+                return await self._threads.run(
+                    self._renderer.decoded, source, opened.original.stream, Decode.FULL, opened.facts, picture.page
+                )
+        except (Undecodable, TooLarge) as error:
+            await previews.leave_out(gallery, picture, reduced, str(error))
+            return None
+        finally:
+            with trio.CancelScope(shield=True):
+                await opened.original.aclose()
+
+    async def _decode(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid | None:
+        """None if nothing can be made of the original, and a reduced picture answers for it from now on."""
+        try:
+            return await self._decode_original(gallery, picture, how)
+        except (Undecodable, TooLarge) as error:
+            if self.previews is not None and await self.previews.leave_out_original(gallery, picture, str(error)):
+                return None
+            if isinstance(error, TooLarge):
+                asset = picture.asset
+                self._remember_failure((gallery.name, asset.id, asset.version), asset.name, error)
             raise
 
-    def _cut(self, pyramid: Pyramid, requests: Sequence[ImageRequest], facts: Facts) -> list[Made]:
+    async def _decode_original(self, gallery: Gallery, picture: Picture, how: Decode) -> Pyramid:
+        cost_px = self._renderer.decode_cost_px(how, picture.facts)
+        # Opened before anything is taken that others need: a provider that hangs here holds up nobody's render.
+        original = await gallery.open(picture.asset)
+        try:
+            # All bytes are here before a thread is taken: a slow network holds up nobody's render either.
+            await original.prepare()
+            async with self._budget.hold(cost_px):
+                return await self._threads.run(
+                    self._renderer.decoded,
+                    _source(gallery, picture, None),
+                    original.stream,
+                    how,
+                    picture.facts,
+                    picture.page,
+                )
+        finally:
+            with trio.CancelScope(shield=True):
+                await original.aclose()
+
+    def _cut(
+        self, pyramid: Pyramid, requests: Sequence[ImageRequest], facts: Facts, reduced: Extent | None
+    ) -> list[Made]:
         """Runs in a thread."""
-        bodies = [self._renderer.cut(pyramid, request, facts) for request in requests]
+        bodies = [self._renderer.cut(pyramid, request, facts, reduced) for request in requests]
         return [Made(body, digest_of(body)) for body in bodies]
 
     def _remember_failure(self, key: tuple[str, str, str], name: str, error: TooLarge) -> None:
@@ -231,24 +335,29 @@ class Renditions:
         node = Rendition(account, picture.service, picture.asset.version, wanted.label, self.fingerprint, digest)
         return Rendered(node, size_bytes)
 
-    def _key_of(self, gallery: Gallery, wanted: Wanted) -> bytes:
+    def _key_of(self, gallery: Gallery, wanted: Wanted, reduced: Reduced | None) -> bytes:
         picture = wanted.picture
-        return self._key(gallery.name, picture.service, picture.asset.version, wanted.label)
-
-    def _key(self, account: str, asset: str, version: str, label: str) -> bytes:
-        return _hashed(account, asset, version, label, self.fingerprint)
+        source = () if reduced is None else (reduced.tag,)
+        version = picture.asset.version
+        return _hashed(gallery.name, picture.service, version, wanted.label, self.fingerprint, *source)
 
     def _group(self, account: str, asset: str, version: str) -> bytes:
         return _hashed(account, asset, version, self.fingerprint)
 
 
-def _decode_of(wanted: Wanted) -> Decode:
-    return plan_for(wanted.request, wanted.picture.facts).decode
+def _chosen_of(sources: Sources, wanted: Wanted) -> Reduced | None:
+    request = wanted.request
+    return chosen(sources, wanted.picture.extent, request.region, request.size.extent)
 
 
-def _source(gallery: Gallery, picture: Picture) -> str:
+def _decode_of(wanted: Wanted, reduced: Reduced | None) -> Decode:
+    return Decode.FULL if reduced is not None else plan_for(wanted.request, wanted.picture.facts).decode
+
+
+def _source(gallery: Gallery, picture: Picture, reduced: Reduced | None) -> str:
     """The renderer's name for these bytes."""
-    return f"{gallery.account}/{picture.asset.id}/{picture.asset.version}"
+    name = f"{gallery.account}/{picture.asset.id}/{picture.asset.version}"
+    return name if reduced is None else f"{name}/{reduced.tag}"
 
 
 def _nobody(gallery: Gallery, wanted: Wanted) -> None:

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import partial
 
-from iiiffs.errors import AssetGone, NoSuchName, RequestError, Undecodable, VersionChanged
+from iiiffs.errors import (
+    AssetGone,
+    DeadlinePassed,
+    NoSuchName,
+    ProviderUnreachable,
+    RequestError,
+    Undecodable,
+    VersionChanged,
+)
 from iiiffs.iiif.parameters import ApiVersion
 from iiiffs.iiif.request import canonical, canonical_2, parse_request, resolve_parts
 from iiiffs.model.gallery import AccountName, Asset, AssetId, Version
+from iiiffs.sync.previews import ORIGINAL_ONLY, UNDECIDED, Sources, chosen
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import Document, DocumentKind, ParameterDir, Rendition, ServiceDir
@@ -62,11 +72,13 @@ class Services:
         """The service of that name of `asset`: absent if it is not shown or no picture, or has no such page."""
         if not self._visibility.shows_any_of(account, [asset.album]):
             return Absent(attrs.ABSENT_S)
-        facts = await self._galleries[account].facts(asset)
-        if self._remember(account, picture_of(asset, name.service, facts)) is None:
+        gallery = self._galleries[account]
+        picture = self._remember(account, picture_of(asset, name.service, await gallery.facts(asset)))
+        if picture is None:
             return Absent(attrs.ABSENT_S)
-        node = ServiceDir(account, name.service, asset.version, name.api, name.identifier)
-        return Found(node, attrs.directory(self.made_ns(asset), attr_s=attrs.IMMUTABLE_S))
+        revision = (self._renditions.known_sources(gallery, picture) or UNDECIDED).revision
+        node = ServiceDir(account, name.service, asset.version, name.api, name.identifier, revision)
+        return Found(node, attrs.directory(self.made_ns(account, picture), attr_s=attrs.IMMUTABLE_S))
 
     async def lookup(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
         """One more component of a request, or info.json."""
@@ -74,7 +86,7 @@ class Services:
         picture = await self._picture(directory.account, directory.asset, directory.version)
         spelled = _spelled(directory)
         if not spelled and name == INFO:
-            return self._found_info(directory, picture)
+            return await self._found_info(directory, picture)
         parts = (*spelled, name)
         try:
             if len(parts) == PARTS:
@@ -85,29 +97,31 @@ class Services:
             return Absent(attrs.REFUSED_S, str(error))
         if len(parts) < PARTS:
             account, asset, version = directory.account, directory.asset, directory.version
-            node = ParameterDir(account, asset, version, directory.api, parts, directory.identifier)
-            return Found(node, attrs.fixed_directory(self.made_ns(picture.asset)))
+            node = ParameterDir(account, asset, version, directory.api, parts, directory.identifier, directory.revision)
+            return Found(node, attrs.fixed_directory(self.made_ns(account, picture)))
         try:
             rendered = await self._rendered(gallery, wanted)
         except Undecodable as error:
             return Absent(attrs.REFUSED_S, str(error))
-        return self._found_rendition(rendered, picture.asset)
+        return self._found_rendition(rendered, picture)
 
     async def entries(self, directory: ServiceDir | ParameterDir) -> Snapshot:
         """info.json, and of the endless rest what is rendered already, in canonical spelling."""
         picture = await self._picture(directory.account, directory.asset, directory.version)
-        gallery, asset, spelled = self._galleries[directory.account], picture.asset, _spelled(directory)
-        found: dict[str, Found] = {} if spelled else {INFO: self._found_info(directory, picture)}
-        for label, rendered in self._renditions.existing(gallery, picture.service, asset.version):
+        gallery, spelled = self._galleries[directory.account], _spelled(directory)
+        found: dict[str, Found] = {} if spelled else {INFO: await self._found_info(directory, picture)}
+        is_current = partial(self._is_current, picture, await self._sources(gallery, picture))
+        version = picture.asset.version
+        for label, rendered in self._renditions.existing(gallery, picture.service, version, is_current):
             parts = self._listed_as(picture, label, directory.api)
             if parts is None or parts[: len(spelled)] != spelled:
                 continue
             name = parts[len(spelled)]
             if len(spelled) == PARTS - 1:
-                found[name] = self._found_rendition(rendered, asset)
+                found[name] = self._found_rendition(rendered, picture)
             elif name not in found:
                 node = replace(_parameters(directory), spelled=(*spelled, name))
-                found[name] = Found(node, attrs.fixed_directory(self.made_ns(asset)))
+                found[name] = Found(node, attrs.fixed_directory(self.made_ns(directory.account, picture)))
         return fixed_snapshot(list(found.items()))
 
     async def attributes(self, directory: ServiceDir | ParameterDir, last: Attributes) -> Attributes:
@@ -121,6 +135,7 @@ class Services:
             service, identifier = service_of(node.owner)
             asset = await self._galleries[node.account].asset(asset_of(service)[0])
             picture = await self._picture(node.account, service, asset.version)
+            picture = await self._with_sources(node.account, picture)
             made = self._documents.info(node.account, picture, _api_of(node), identifier)
             body = self._documents.body(made.node) if made.node == node else None
         if body is None:
@@ -183,6 +198,14 @@ class Services:
                 self._pictures.popitem(last=False)
         return picture
 
+    def _is_current(self, picture: Picture, sources: Sources, label: str, tag: str) -> bool:
+        """A request of that canonical label is rendered from the source of that tag."""
+        if not sources.reduced:
+            return not tag
+        request = self._wanted(picture, tuple(label.split("/")), 3).request
+        reduced = chosen(sources, picture.extent, request.region, request.size.extent)
+        return tag == ("" if reduced is None else reduced.tag)
+
     def _listed_as(self, picture: Picture, label: str, api: ApiVersion) -> tuple[str, ...] | None:
         """A canonical label in the words of `api`; None if it has none for it, as for upscaled ones in version 2."""
         parts = tuple(label.split("/"))
@@ -199,17 +222,30 @@ class Services:
         )
         return Wanted(picture, request, "/".join(canonical(request, picture.extent)))
 
-    def _found_info(self, directory: ServiceDir | ParameterDir, picture: Picture) -> Found:
+    async def _sources(self, gallery: Gallery, picture: Picture) -> Sources:
+        """What it is rendered from; undecided while the provider cannot be asked: info.json is there all the same."""
+        try:
+            return await self._renditions.sources(gallery, picture)
+        except (ProviderUnreachable, DeadlinePassed):
+            return UNDECIDED
+
+    async def _with_sources(self, account: AccountName, picture: Picture) -> Picture:
+        return replace(picture, sources=await self._sources(self._galleries[account], picture))
+
+    async def _found_info(self, directory: ServiceDir | ParameterDir, picture: Picture) -> Found:
+        picture = await self._with_sources(directory.account, picture)
         made = self._documents.info(directory.account, picture, directory.api, directory.identifier)
         return Found(made.node, attrs.file(made.size_bytes, made.mtime_ns, entry_s=attrs.IMMUTABLE_S))
 
-    def _found_rendition(self, rendered: Rendered, asset: Asset) -> Found:
-        attributes = attrs.file(rendered.size_bytes, self.made_ns(asset), entry_s=attrs.IMMUTABLE_S)
+    def _found_rendition(self, rendered: Rendered, picture: Picture) -> Found:
+        made_ns = self.made_ns(rendered.node.account, picture)
+        attributes = attrs.file(rendered.size_bytes, made_ns, entry_s=attrs.IMMUTABLE_S)
         return Found(rendered.node, attributes)
 
-    def made_ns(self, asset: Asset) -> int:
-        """What is made from a version begins with it, or with the renderer and configuration that make it."""
-        return max(asset.changed_ns, self._began_ns)
+    def made_ns(self, account: AccountName, picture: Picture) -> int:
+        """What is made from a version begins with it, or with the renderer, configuration and sources that make it."""
+        sources = self._renditions.known_sources(self._galleries[account], picture) or ORIGINAL_ONLY
+        return max(picture.asset.changed_ns, self._began_ns, sources.since_ns)
 
 
 def _spelled(directory: ServiceDir | ParameterDir) -> tuple[str, ...]:
@@ -221,7 +257,7 @@ def _parameters(directory: ServiceDir | ParameterDir) -> ParameterDir:
     if isinstance(directory, ParameterDir):
         return directory
     account, asset, version = directory.account, directory.asset, directory.version
-    return ParameterDir(account, asset, version, directory.api, (), directory.identifier)
+    return ParameterDir(account, asset, version, directory.api, (), directory.identifier, directory.revision)
 
 
 def _api_of(node: Document) -> ApiVersion:

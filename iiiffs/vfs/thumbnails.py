@@ -45,7 +45,7 @@ class Thumbnails:
         except Undecodable as error:
             return Absent(attrs.ABSENT_S, str(error))
         node = Thumbnail(node.account, node.asset, node.version, shown, node.box_px, digest_of(body))
-        return Found(node, attrs.file(len(body), self._services.made_ns(picture.asset)))
+        return Found(node, attrs.file(len(body), self._services.made_ns(node.account, picture)))
 
     async def entries(self, directory: ThumbnailDir | ThumbnailSizeDir) -> Snapshot:
         """The sizes; no thumbnail, because each would have to be rendered to be sized (DESIGN §2.1)."""

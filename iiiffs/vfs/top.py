@@ -23,7 +23,6 @@ from iiiffs.tree.nodes import (
     SearchDir,
 )
 from iiiffs.tree.query import parse_query, query_album_id
-from iiiffs.tree.views import view_id
 from iiiffs.vfs.albums import Galleries, found_document, soon
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
@@ -108,9 +107,9 @@ class AccountDirs:
             case "files" if gallery.capabilities.folders:
                 root = await gallery.root()
                 return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns))
-            case "search" if gallery.library is not None:
+            case "search" if gallery.searches:
                 return Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
-        if gallery.library is not None and name in TOP_VIEWS:
+        if name in gallery.tops:
             return self._view(directory, gallery, name)
         return Absent(attrs.REFUSED_S)
 
@@ -122,8 +121,8 @@ class AccountDirs:
             files = await self.lookup(directory, FILES)
             assert isinstance(files, Found), "files/ is there, or its lookup raises"
             found.append((FILES, files))
-        if gallery.library is not None:
-            found += [(name, self._view(directory, gallery, name)) for name in TOP_VIEWS]
+        found += [(name, self._view(directory, gallery, name)) for name in gallery.tops]
+        if gallery.searches:
             search = Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
             found.append((SEARCH, search))
         made = await soon(self._documents.account_collection(gallery, wait_s=gallery.deadlines.patience_s))
@@ -136,9 +135,8 @@ class AccountDirs:
 
     def _view(self, directory: AccountDir, gallery: Gallery, name: str) -> Found:
         """timeline/ and the like; there at once, while what is in them may have to wait for the first scan."""
-        assert gallery.library is not None, "only accounts with a library have views"
-        changed_ns = gallery.library.index.changed_ns(TOP_VIEWS[name])
-        node = AlbumDir(directory.account, view_id(TOP_VIEWS[name]), 1)
+        changed_ns = 0 if gallery.library is None else gallery.library.index.changed_ns(TOP_VIEWS[name])
+        node = AlbumDir(directory.account, gallery.tops[name], 1)
         return Found(node, attrs.directory(max(changed_ns, self._documents.rules.began_ns)))
 
     def _api(self, directory: AccountDir) -> Found:
@@ -156,8 +154,8 @@ class SearchDirs:
         album_id = query_album_id(parse_query(name))
         try:
             album = await self._galleries[directory.account].album(album_id)
-        except NotOffered:
-            return Absent(attrs.REFUSED_S)
+        except NotOffered as error:
+            return Absent(attrs.REFUSED_S, str(error))
         return Found(AlbumDir(directory.account, album.id, 2), attrs.directory(album.mtime_ns))
 
     async def entries(self, directory: SearchDir) -> Snapshot:

@@ -48,10 +48,14 @@ async def run_watcher(
 ) -> None:
     """Every change that the provider reports is looked at, and `told` to the kernel's side; until cancelled."""
     watcher = Watcher(gallery, told)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(gallery.provider.watch, watcher.report)
-        task_status.started()
-        await watcher.run()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(gallery.provider.watch, watcher.report)
+            gallery.watched_since_s = trio.current_time()
+            task_status.started()
+            await watcher.run()
+    finally:
+        gallery.watched_since_s = None
 
 
 class Watcher:
@@ -78,11 +82,9 @@ class Watcher:
 
     async def _look(self, changes: Changeset) -> None:
         gallery, library = self._gallery, self._gallery.library
-        albums = set(changes.albums)
+        albums = gallery.changed(changes)
         if changes.everything:
-            log.info("%s: all folders are looked at again", gallery.name)
-            albums |= gallery.albums_kept()
-            gallery.expire(None)
+            log.info("%s: all albums are looked at again", gallery.name)
             if library is not None and library.is_whole:
                 await self._crawl_again(library)
         for album in albums:

@@ -155,9 +155,12 @@ class ExtendedAttributes:
 
     def _live(self, node: Original) -> str | None:
         """The id of the video that a still moves in; from the index, an album's pairs once a change of it."""
-        library = self._galleries[node.account].library
+        gallery = self._galleries[node.account]
+        library = gallery.library
         known = None if library is None else library.index.entry(node.asset)
-        if library is None or known is None or not known.asset.is_image:
+        if library is None:
+            return gallery.motion(node.asset)
+        if known is None or not known.asset.is_image:
             return None
         key, entries = (node.account, known.asset.album), library.index.album_entries(known.asset.album)
         kept = self._paired.get(key)

@@ -1,4 +1,5 @@
-"""`make bench`, or only some: python -m tests.bench [warm] [cold] [peers] [lookups] [servers] [listing] [library]"""
+"""`make bench`, or only some: python -m tests.bench [warm] [cold] [peers] [lookups] [servers] [listing] [library]
+[blocks] [shelves]"""
 
 import os
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Callable
 
 os.environ["IIIFFS_BENCH"] = "1"
 
-from tests.bench import cold, library, listing, lookups, peers, servers, warm
+from tests.bench import blocks, cold, library, listing, lookups, peers, servers, shelves, warm
 from tests.bench.figures import RUNS, machine
 
 BENCHES: dict[str, Callable[[], None]] = {
@@ -18,6 +19,8 @@ BENCHES: dict[str, Callable[[], None]] = {
     "servers": servers.run,
     "listing": listing.run,
     "library": library.run,
+    "blocks": blocks.run,
+    "shelves": shelves.run,
 }
 
 if __name__ == "__main__":

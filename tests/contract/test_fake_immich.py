@@ -18,6 +18,7 @@ import httpx
 import pytest
 from PIL import ExifTags, Image
 
+from tests.fakes.certificates import NO_TLS
 from tests.fakes.immich import ImmichServer, immich
 from tests.fakes.immich.faults import samples
 from tests.fakes.immich.originals import Recipe, drawn
@@ -219,7 +220,7 @@ class Replay:
     def __init__(self, server: ImmichServer, version: str) -> None:
         self.samples = samples(version)
         self._server = server
-        self._client = httpx.Client(timeout=30)
+        self._client = httpx.Client(timeout=30, verify=NO_TLS)
         self._ids: dict[str, str] = {}
         self._checksums: dict[str, str] = {}
         self._keys = {
@@ -297,7 +298,8 @@ class Replay:
             ("albums", "trash/empty", "trash/restore")
         ):
             options["json"] = {}
-        return httpx.request(asked["method"], url, params=query or None, headers=headers, timeout=30, **options)
+        options |= {"params": query or None, "headers": headers, "timeout": 30, "verify": NO_TLS}
+        return httpx.request(asked["method"], url, **options)
 
     def _form(self, fields: dict[str, str]) -> dict[str, Any]:
         files, data = {}, {}

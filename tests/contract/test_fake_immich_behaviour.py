@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.fakes import faults
+from tests.fakes.certificates import NO_TLS
 from tests.fakes.immich import ImmichServer, client_context, immich
 from tests.fakes.immich.faults import inconsistent_page, internal_error, no_thumbnail_yet, recorded
 from tests.fakes.immich.records import Camera, Place
@@ -32,7 +33,9 @@ DEVICE = {"deviceAssetId": "x", "deviceId": "iiiffs"}
 
 @contextmanager
 def client_of(server: ImmichServer, key: str | None = None) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{server.url}/api", headers={"x-api-key": key or server.key}, timeout=20) as client:
+    with httpx.Client(
+        base_url=f"{server.url}/api", headers={"x-api-key": key or server.key}, timeout=20, verify=NO_TLS
+    ) as client:
         yield client
 
 
@@ -423,7 +426,7 @@ def test_a_shared_link_is_a_way_in_to_its_album_alone() -> None:
         album = server.add_album("A", [inside])
         link = client.post("/shared-links", json={"type": "ALBUM", "albumId": album.id}).json()
         assert link["key"] in server.secrets
-        with httpx.Client(base_url=f"{server.url}/api", params={"key": link["key"]}) as guest:
+        with httpx.Client(base_url=f"{server.url}/api", params={"key": link["key"]}, verify=NO_TLS) as guest:
             assert guest.get(f"/assets/{inside.id}/original").status_code == 200
             assert guest.get(f"/assets/{inside.id}/thumbnail", params={"key": link["key"]}).status_code == 200
             assert guest.get(f"/assets/{outside.id}/original").status_code == 404

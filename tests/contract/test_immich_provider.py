@@ -18,6 +18,7 @@ from iiiffs.providers.base import Provider, ProviderContext
 from iiiffs.providers.immich import open_provider
 from iiiffs.render.headers import read_facts
 from tests.contract.provider_contract import ProviderContract
+from tests.fakes.certificates import NO_TLS
 from tests.fakes.immich import immich
 from tests.fakes.immich.originals import Original
 from tests.fakes.immich.records import Asset
@@ -73,14 +74,16 @@ class UploadedOverTheApi(ProviderContract):
     """The hooks as calls of the API, so that they work on any server. Subclasses give `servers`."""
 
     replaces_in_place = False
+    poll_s = 0.02
 
     @pytest.fixture
     def provider(self, server: tuple[str, str]) -> Iterator[Provider]:
         url, key = server
         self.ids: dict[str, str] = {}
         self.made: set[str] = set()
-        settings = {"url": url, "poll": 0.2}
-        with httpx.Client(base_url=f"{url}/api", headers={"x-api-key": key}, timeout=30) as self.client:
+        settings = {"url": url, "poll": self.poll_s}
+        verify = NO_TLS if url.startswith("http:") else True
+        with httpx.Client(base_url=f"{url}/api", headers={"x-api-key": key}, timeout=30, verify=verify) as self.client:
             self.album = self.call("POST", "/albums", json={"albumName": "iiiffs contract"})["id"]
             yield open_provider(ProviderContext(AccountName("home"), settings, NoLedger(), read_facts, stored(key)))
             self.call("DELETE", f"/albums/{self.album}")
@@ -121,6 +124,8 @@ class TestImmichOverTheApi(UploadedOverTheApi):
 
 
 class TestRealImmich(UploadedOverTheApi):
+    poll_s = 0.2
+
     @pytest.fixture
     def server(self) -> tuple[str, str]:
         url, key = os.environ.get("IIIFFS_TEST_IMMICH_URL"), os.environ.get("IIIFFS_TEST_IMMICH_KEY")

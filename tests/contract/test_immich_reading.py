@@ -11,15 +11,14 @@ from uuid import UUID
 import pytest
 import trio
 
-from iiiffs.errors import AccessDenied, AssetGone, ConfigError, NotOffered, ProviderUnreachable, VersionChanged
+from iiiffs.errors import AccessDenied, AssetGone, ConfigError, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AlbumId, Asset, AssetId, Listing
 from iiiffs.model.image import Extent
 from iiiffs.providers.base import previews_of
 from iiiffs.providers.immich import api_url, open_provider, probe
 from iiiffs.providers.immich.provider import ImmichProvider
-from iiiffs.providers.views import LIBRARY, TRASH, Everything, Favorites, Found, OfPerson, OfTag, Trash, View
+from iiiffs.providers.views import LIBRARY, View
 from iiiffs.render.headers import read_facts
-from iiiffs.tree.query import parse_query
 from tests.fakes import faults
 from tests.fakes.immich import ImmichServer, immich
 from tests.fakes.immich.faults import inconsistent_page
@@ -288,9 +287,9 @@ async def test_a_listing_is_paged_and_never_asked_asset_by_asset(
     assert server.requests.count("/search/metadata") == 3
     for asset in found.assets[:200]:
         assert (await provider.facts(asset)).extent is not None
-    assert server.requests.count() == 5  # the version, the album, three pages
+    assert server.requests.count() == 6  # the version, the album, the user, three pages
     assert await listing(provider, album) == found
-    assert server.requests.count() == 6
+    assert server.requests.count() == 7
 
 
 @on("2.7.5")
@@ -349,18 +348,23 @@ async def test_what_is_processed_later_is_picked_up(server: ImmichServer, provid
 
 
 @both
-async def test_an_asset_is_in_an_album_that_holds_it_now(server: ImmichServer, provider: ImmichProvider) -> None:
+async def test_an_asset_keeps_the_album_of_the_last_listing_and_is_one_question(
+    server: ImmichServer, provider: ImmichProvider
+) -> None:
     one = server.add_asset()
     first, second = server.add_album("A", [one]), server.add_album("B", [one])
     asset = AssetId(one.id)
     assert (await provider.asset(asset)).album == LIBRARY
     for album in (first, second):
-        await listing(provider, album)
-        assert (await provider.asset(asset)).album == album.id
+        (listed,) = (await listing(provider, album)).assets
+        server.requests.clear()
+        assert await provider.asset(asset) == listed
+        assert [one.path for one in server.requests] == [f"/api/assets/{asset}"]
     server.leave(second, [one.id])
-    assert (await provider.asset(asset)).album == first.id
-    server.leave(first, [one.id])
-    assert (await provider.asset(asset)).album == LIBRARY
+    assert (await provider.asset(asset)).album == second.id
+    server.purge(one)
+    with pytest.raises(AssetGone):
+        await provider.asset(asset)
 
 
 # ---- assets and bytes -----------------------------------------------------------------------------------------
@@ -390,20 +394,12 @@ async def test_facts_come_without_one_byte_of_an_original(server: ImmichServer, 
         "1.jpg", taken="2023-05-01T10:11:12+02:00", place=place, camera=Camera("Leica", "Leica Q3"), rating=4,
         description="A gate",
     )  # fmt: skip
-    server.add_person("Ada", [one])
-    server.add_tag("Trips/2023", [one])
     album = server.add_album("A", [one])
     facts = await provider.facts(await only(provider, album))
     assert (facts.captured, facts.extent) == ("2023-05-01T10:11:12+02:00", Extent(640, 480))
     said = facts.description
     assert (said.summary, said.rating, said.camera) == ((("", "A gate"),), 4, "Leica Q3")
     assert (said.place, said.position) == (("Paris", "Ile-de-France", "France"), (48.85, 2.35))
-    alone = account_of(server)
-    asset = await alone.asset(AssetId(one.id))
-    said = (await alone.facts(asset)).description
-    assert (said.people, said.keywords) == (("Ada",), ("Trips/2023",))
-    assert asset.album == LIBRARY
-    await alone.aclose()
     assert server.requests.count("/original") == 0
 
 
@@ -537,108 +533,3 @@ async def test_fullsize_leads_on_within_the_server(server: ImmichServer, provide
     answer = await provider._client.thumbnail(UUID(one.id), "fullsize")
     assert answer is not None
     assert answer.body == one.original.read()
-
-
-# ---- views ----------------------------------------------------------------------------------------------------
-
-
-@both
-async def test_views_of_the_whole_library(server: ImmichServer, provider: ImmichProvider) -> None:
-    clip = server.add_asset("live.mov", visibility="hidden")
-    plain = server.add_asset("plain.jpg", favorite=True, live_video=clip.id)
-    archived = server.add_asset("archived.jpg", visibility="archive", favorite=True)
-    binned = server.add_asset("binned.jpg")
-    tagged = server.add_asset("tagged.mp4")
-    server.add_asset("locked.jpg", visibility="locked", favorite=True)
-    server.trash(binned)
-    ada = server.add_person("Ada", [plain, archived])
-    server.add_person("", [tagged])
-    server.add_person("Eve", [plain], hidden=True)
-    trips = server.add_tag("Trips", [])
-    server.add_tag("Trips/2023", [tagged])
-    album = server.add_album("A", [plain])
-    await listing(provider, album)
-    assert sorted(names(await whole(provider, Everything()))) == ["plain.jpg", "tagged.mp4"]
-    assert names(await whole(provider, Favorites())) == ["plain.jpg", "archived.jpg"]
-    assert names(await whole(provider, OfPerson(ada.id))) == ["plain.jpg", "archived.jpg"]
-    assert names(await whole(provider, OfTag(trips.id))) == ["tagged.mp4"]
-    assert [one.name for one in await provider.people()] == ["Ada"]
-    assert [one.name for one in await provider.tags()] == ["Trips", "Trips/2023"]
-    (bin,) = await whole(provider, Trash())
-    assert (bin.name, bin.album) == ("binned.jpg", TRASH)
-    original = await provider.open(bin)
-    assert await original.read(0, original.size_bytes) == binned.original.read()
-    homes = {asset.name: asset.album for asset in await whole(provider, Everything())}
-    assert homes == {"plain.jpg": album.id, "tagged.mp4": LIBRARY}
-    assert [await provider.count(view) for view in (Everything(), Favorites(), OfTag(trips.id), Trash())] == [
-        2,
-        2,
-        1,
-        None,
-    ]
-
-
-@both
-async def test_views_come_in_pages(server: ImmichServer, provider: ImmichProvider) -> None:
-    server.add_assets(2300)
-    found = await whole(provider, Everything())
-    assert len({asset.id for asset in found}) == 2300
-    assert server.requests.count("/search/metadata") == 3
-    with pytest.raises(NotOffered):
-        await provider.page(Everything(), "archive:1")
-
-
-@both
-async def test_searches(server: ImmichServer, provider: ImmichProvider) -> None:
-    paris, york = Place(48.85, 2.35, "Paris", None, "France"), Place(40.7, -74.0, "New York", None, "USA")
-    late = server.add_asset("Beach.jpg", place=paris, taken="2024-06-30T23:30:00-05:00", rating=4)
-    clip = server.add_asset("street.mp4", place=york, taken="2024-07-01T01:00:00+02:00")
-    server.add_person("Anna Müller", [late])
-    server.add_tag("Holiday", [clip])
-    questions = {
-        "beach": ["Beach.jpg"],
-        "type:video": ["street.mp4"],
-        "type:jpg": [],
-        "person:muller": ["Beach.jpg"],
-        "person:nobody": [],
-        "tag:holiday": ["street.mp4"],
-        "city:york": ["street.mp4"],
-        "city:france": ["Beach.jpg"],
-        "city:london": [],
-        "to:2024-06-30": ["Beach.jpg"],
-        "from:2024-07-01": ["street.mp4"],
-        "rating:=4 city:paris": ["Beach.jpg"],
-    }
-    for text, found in questions.items():
-        assert names(await whole(provider, Found(parse_query(text)))) == found, text
-    assert await provider.count(Found(parse_query("person:anna"))) == 1
-    assert await provider.count(Found(parse_query("beach"))) is None
-    with pytest.raises(NotOffered):
-        await whole(provider, Found(parse_query("smart:boat")))
-
-
-@both
-async def test_searches_by_content(server: ImmichServer, provider: ImmichProvider) -> None:
-    server.settings.smart_search = True
-    server.add_asset("city.jpg", depicts="a street at night")
-    server.add_asset("sea.jpg", depicts="sunset beach")
-    assert names(await whole(provider, Found(parse_query('smart:"beach at sunset"'))))[0] == "sea.jpg"
-
-
-@on("3.1.0")
-async def test_two_people_of_one_name_are_not_mixed_up(server: ImmichServer, provider: ImmichProvider) -> None:
-    one = server.add_asset()
-    server.add_person("Ada", [one])
-    server.add_person("Ada", [one])
-    with pytest.raises(NotOffered, match="several"):
-        await provider.page(Found(parse_query("person:ada")))
-
-
-@both
-async def test_a_key_without_more_permissions_still_reads(server: ImmichServer, provider: ImmichProvider) -> None:
-    limited = account_of(server, stored(server.add_key(permissions=READ_ONLY).secret))
-    assert await limited.count(Everything()) is None
-    with pytest.raises(AccessDenied, match=r"person\.read"):
-        await limited.people()
-    assert await whole(limited, Everything()) == []
-    await limited.aclose()

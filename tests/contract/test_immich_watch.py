@@ -11,9 +11,10 @@ import trio
 
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AlbumId
+from iiiffs.model.image import Extent
 from iiiffs.providers.immich.provider import ImmichProvider
-from iiiffs.providers.views import ALBUMS, LIBRARY
-from tests.contract.test_immich_reading import both, on
+from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH, Trash
+from tests.contract.test_immich_reading import both, on, whole
 from tests.fakes import faults
 from tests.fakes.immich import ImmichServer
 from tests.fakes.immich.records import Album
@@ -118,13 +119,28 @@ def test_a_changed_album_is_reported_and_no_other(change: str) -> None:
         async with watching(provider) as watched:
             CHANGES[change](server)
             found = await watched.until(album.id)
-            assert found.albums <= {AlbumId(album.id), LIBRARY}
+            assert found.albums <= {AlbumId(album.id), LIBRARY, *({TRASH} if change == "trashed" else ())}
             assert not found.everything
         after = (await provider.listing(AlbumId(album.id))).etag
         assert after != before or change == "archived"
 
     for version in ("3.1.0", "2.7.5"):
         test(version)
+
+
+@both
+async def test_what_was_only_put_into_an_album_changes_nothing_else(
+    server: ImmichServer, provider: ImmichProvider
+) -> None:
+    loose, other = server.add_asset("1.jpg"), server.add_asset("2.jpg")
+    album = server.add_album("A", [other])
+    server.add_album("B", [loose, other])
+    async with watching(provider) as watched:
+        for change in (server.join, server.leave):
+            change(album, [loose.id])
+            assert (await watched.until(album.id)).albums == {AlbumId(album.id)}
+            await asked(server, 8)
+            assert not watched.reports
 
 
 @both
@@ -151,17 +167,114 @@ async def test_albums_that_come_go_or_are_renamed(server: ImmichServer, provider
 async def test_what_is_in_no_album_is_noticed_too(server: ImmichServer, provider: ImmichProvider) -> None:
     asset = server.add_asset()
     async with watching(provider) as watched:
-        for change in (
-            lambda: server.edit(asset, favorite=True),
-            lambda: server.trash(asset),
-            lambda: server.restore(asset),
-            lambda: server.purge(asset),
-            lambda: server.add_asset("new.jpg"),
+        for change, trash in (
+            (lambda: server.edit(asset, favorite=True), set()),
+            (lambda: server.trash(asset), {TRASH}),
+            (lambda: server.restore(asset), {TRASH}),
+            (lambda: server.edit(asset, favorite=False), set()),
+            (lambda: server.purge(asset), set()),
+            (lambda: server.add_asset("new.jpg"), set()),
         ):
             change()
-            assert (await watched.until(LIBRARY)).albums == {LIBRARY}
-            await asked(server, 6)  # both kinds of question have told of this change
+            assert (await watched.until(LIBRARY, *trash)).albums == {LIBRARY, *trash}
+            await asked(server, 8)  # all kinds of question have told of this change
             watched.drain()
+
+
+@both
+async def test_the_trash_is_watched_once_somebody_looked_into_it(
+    server: ImmichServer, provider: ImmichProvider
+) -> None:
+    first, second = (server.add_asset(f"{number}.jpg", taken="2020-01-01T00:00:00Z") for number in range(2))
+    server.trash(first, second)
+    for asset in (first, second):
+        asset.updated = asset.deleted = server.clock.now() - 86_400_000_000
+    server.changed()
+    async with watching(provider) as watched:
+        assert len(await whole(provider, Trash())) == 2
+        await watched.until(TRASH)
+        await asked(server, 8)
+        watched.drain()
+        server.requests.clear()
+        await asked(server, 8)
+        per_poll = 1 if server.version.startswith("3") else 2
+        assert server.requests.count() <= 3 * (8 // per_poll + 1)
+        assert not watched.reports
+        server.restore(first)
+        assert (await watched.until(LIBRARY, TRASH)).albums == {LIBRARY, TRASH}
+        await asked(server, 8)
+        watched.drain()
+        server.purge(second)
+        assert (await watched.until(TRASH)).albums == {TRASH}
+
+
+@both
+async def test_an_edit_that_changes_no_figure_reaches_every_listing_that_holds_the_asset(
+    server: ImmichServer, provider: ImmichProvider
+) -> None:
+    """The latest change of an album is one figure: what is updated earlier, by a clock that lags, moves none."""
+    one, other = server.add_asset("1.jpg"), server.add_asset("2.jpg")
+    other.updated = server.clock.now() + 3_600_000_000
+    albums = [server.add_album(title, [one, other]) for title in "AB"]
+    apart = server.add_album("C", [other])
+    before = [await provider.listing(AlbumId(album.id)) for album in (*albums, apart)]
+    async with watching(provider) as watched:
+        before = [await provider.listing(AlbumId(album.id)) for album in (*albums, apart)]
+        server.edit(one, description="new")
+        assert (await watched.until(LIBRARY)).albums == {LIBRARY, *(AlbumId(album.id) for album in albums)}
+        after = [await provider.listing(AlbumId(album.id)) for album in (*albums, apart)]
+    assert [one.etag == other.etag for one, other in zip(before, after, strict=True)] == [False, False, True]
+    described = [{asset.name: asset.described for asset in listing.assets} for listing in (before[0], after[0])]
+    assert described[0]["1.jpg"] != described[1]["1.jpg"]
+    assert described[0]["2.jpg"] == described[1]["2.jpg"]
+
+
+@both
+async def test_a_listing_that_was_fetched_while_it_changed_is_not_remembered(
+    server: ImmichServer, provider: ImmichProvider
+) -> None:
+    one, other = server.add_asset("1.jpg"), server.add_asset("2.jpg")
+    other.updated = server.clock.now() + 3_600_000_000
+    album = AlbumId(server.add_album("A", [one, other]).id)
+    etags: list[str] = []
+
+    async def fetch() -> None:
+        etags.append((await provider.listing(album)).etag)
+
+    pattern = "/search/metadata" if server.version.startswith("3") else rf"/albums/{album}$"
+    server.fault(faults.latency(0.2), pattern)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fetch)
+        await asked(server, 1, pattern)  # its answer is under way
+        server.edit(one, description="new")
+        assert provider._listings.drop_holding([one.id]) == set()
+        assert not etags
+    etags.append((await provider.listing(album)).etag)
+    assert etags[0] != etags[1]
+    assert (await provider.listing(album)).etag == etags[1]
+
+
+@both
+async def test_jobs_that_finish_later_are_picked_up(server: ImmichServer, provider: ImmichProvider) -> None:
+    """Dimensions, thumbnails and dates come seconds after an upload, and bump `updatedAt` (§4)."""
+    album = server.add_album("A", [server.add_asset("1.jpg")])
+    async with watching(provider) as watched:
+        server.hold_jobs()
+        late = server.add_asset("2.jpg", size_px=(600, 400), processed=False, album=album)
+        await watched.until(album.id)
+        asset = next(one for one in (await provider.listing(AlbumId(album.id))).assets if one.name == "2.jpg")
+        assert await provider.previews(asset) == ()
+        await asked(server, 8)
+        watched.drain()
+        taken = late.taken - 86_400_000_000 * 365
+        server.later(lambda: server.edit(late, taken=taken, modified=taken))
+        server.release_jobs()
+        assert AlbumId(album.id) in (await watched.until(LIBRARY, album.id)).albums
+        again = next(one for one in (await provider.listing(AlbumId(album.id))).assets if one.name == "2.jpg")
+        assert again.described != asset.described
+        assert again.mtime_ns == taken * 1000
+        assert (await provider.facts(again)).extent == Extent(600, 400)
+        assert [one.name for one in await provider.previews(again)] == ["thumbnail", "preview"]
 
 
 @on("3.1.0")

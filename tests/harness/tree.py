@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -31,9 +32,11 @@ from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery
 from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.previews import Previews
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.services import Services
+from iiiffs.vfs.shelved import gallery_of
 
 BASE_URL = "http://127.0.0.1:8080"
 
@@ -122,7 +125,7 @@ async def tree_of(
             await nursery.start(cache.writer.run)
             flights, bodies = Flights(nursery), Bodies(1 << 20)
             galleries = {
-                AccountName(name): Gallery(
+                AccountName(name): gallery_of(
                     (names or {}).get(name) or AccountNames(AccountName(name), AccountName(name)),
                     provider,
                     cache.catalogue,
@@ -136,6 +139,7 @@ async def tree_of(
             documents = Documents(rules, DocumentRecords(cache.catalogue, bodies, state.times, flights), flights)
             threads = RenderThreads(2)
             renditions = Renditions(cache.renditions, Renderer(RenderLimits()), flights, bodies, threads, 10**8)
+            renditions.previews = Previews(partial(state.previews, fingerprint="renderer"), flights)
             services = Services(galleries, documents, renditions, began_ns=10**9)
             pages = Pages({kind: f"page {kind.value}".encode() for kind in PageKind}, 10**9)
             control = ControlFiles({"status.json": lambda: b"{}"}, 10**9)

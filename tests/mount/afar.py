@@ -29,6 +29,10 @@ class Network:
         """Every read takes that long from now on."""
         (self.control / "latency_s").write_text(str(latency_s))
 
+    def lie(self, name: str) -> None:
+        """The first byte of that original is wrong, once."""
+        (self.control / "wrong").write_text(name)
+
     @contextmanager
     def down(self) -> Iterator[None]:
         """Inside, nothing can be asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import random
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from iiiffs.cache.environment import DATA_NAME
 from iiiffs.cache.store import open_cache
+from iiiffs.fuse.session import READ_AHEAD_KIB
+from tests.harness.block_damage import damage_block
 from tests.harness.mount import Mount
 from tests.mount.afar import Network, mounted_afar
 from tests.mount.observing import drop_kernel_caches, errno_of, eventually, names
@@ -85,7 +87,7 @@ def test_random_reads_by_many_are_exact_though_the_cache_holds_a_third(tmp_path:
             reader.join()
         assert not failures
         fetched = sum(length for name in ("film.bin", "other.bin") for _, length in network.asked(name))
-        assert fetched > 3 * len(FILM), "nothing was evicted"
+        assert fetched > 2 * len(FILM), "nothing was evicted"
         cache = mount.status()["cache"]
         assert isinstance(cache, dict)
         assert cache["blocks"]["used_bytes"] <= 16 * MIB
@@ -124,13 +126,7 @@ def test_a_damaged_block_is_fetched_again(tmp_path: Path, photos: Path) -> None:
     with mounted_afar(tmp_path, photos) as (mount, _):
         assert (mount.files / "film.bin").read_bytes() == FILM
         eventually(lambda: mount.gauge("blocks", "in_flight_bytes"), lambda held: held == 0)
-    data = tmp_path / "cache" / DATA_NAME
-    place = data.read_bytes().index(FILM[9 * MIB : 9 * MIB + 64]) + 12_345
-    modified_ns = data.stat().st_mtime_ns
-    with data.open("r+b") as file:
-        file.seek(place)
-        file.write(b"damage")
-    os.utime(data, ns=(modified_ns, modified_ns))
+    damage_block(tmp_path / "cache", FILM[9 * MIB : 9 * MIB + 64], 12_345)
     with mounted_afar(tmp_path, photos) as (mount, network):
         before = len(network.asked("film.bin"))
         assert (mount.files / "film.bin").read_bytes() == FILM
@@ -150,3 +146,32 @@ def test_what_is_kept_is_read_without_a_network_and_the_rest_fails_in_time(afar:
             assert os.pread(kept.fileno(), 4 * MIB, 0) == FILM[: 4 * MIB]
             assert errno_of(lambda: os.pread(other.fileno(), 10, 0)) == errno.EIO
         assert os.pread(other.fileno(), 10, 0) == FILM[:10]
+
+
+def test_wrong_bytes_do_not_stay_in_the_kernel(tmp_path: Path, photos: Path) -> None:
+    """What was read before the end is in its page cache, where the next open would find it without asking us."""
+    (tmp_path / "afar" / "sums").mkdir(parents=True)
+    (tmp_path / "afar" / "sums" / "film.bin").write_bytes(hashlib.sha1(FILM).digest())
+    with mounted_afar(tmp_path, photos) as (mount, network):
+        mount.expected.append("its bytes are wrong")
+        film = mount.files / "film.bin"
+        network.lie("film.bin")
+        with film.open("rb", buffering=0) as file:
+            assert os.pread(file.fileno(), STEP, 0)[1:] == FILM[1:STEP]
+            assert os.pread(file.fileno(), 1, 0) != FILM[:1]
+            read = errno_of(lambda: [os.pread(file.fileno(), MIB, offset) for offset in range(0, len(FILM), MIB)])
+            assert read == errno.EIO
+        eventually(film.read_bytes, lambda data: data == FILM)
+        assert mount.gauge("blocks", "wrong") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the kernel lets root alone say so")
+def test_the_kernel_reads_ahead_in_large_requests_and_headers_cost_one_block(afar: tuple[Mount, Network]) -> None:
+    mount, network = afar
+    device = (mount.files / "film.bin").stat().st_dev
+    limit = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    with (mount.files / "film.bin").open("rb", buffering=0) as film:
+        assert int(limit.read_text()) == READ_AHEAD_KIB
+        assert film.read(8 << 10) == FILM[: 8 << 10]
+        assert film.read(8 << 10) == FILM[8 << 10 : 16 << 10]
+    assert network.asked("film.bin") == [(0, STEP)]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from iiiffs.errors import AccessDenied, AssetGone, ProviderUnreachable
-from iiiffs.providers.folder.media import kind_of
+from iiiffs.providers.media import kind_of
 from iiiffs.providers.mountinfo import OWN_TYPE, read_mounts
 from iiiffs.sync.identity import FOLDER, LINK, Observed
 from iiiffs.tree.junk import is_junk
@@ -238,7 +238,7 @@ class Disk:
 
     def _shown(self, path: bytes) -> str:
         """For a message: one line, whatever bytes the name has."""
-        return ascii(os.fsdecode(os.path.join(self._root, path))) if path else self.root  # noqa: PTH118
+        return ascii(os.fsdecode(os.path.join(self._root, path))) if path else self.root  # noqa: PTH118 - bytes
 
 
 def _observed(name: bytes, status: os.stat_result, kind: str) -> Observed:

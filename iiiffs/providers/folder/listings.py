@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.folder.disk import Scan
-from iiiffs.providers.folder.media import media_type_of
+from iiiffs.providers.media import media_type_of
 from iiiffs.sync.identity import Observed, Row
 
 ENTRIES_MAX = 50_000

@@ -17,6 +17,7 @@ from iiiffs.providers.http_values import SETTINGS, HttpSettings
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.dialect import VIEW_PERMISSIONS, lacking
 from iiiffs.providers.immich.provider import POLL_S, ImmichProvider
+from iiiffs.providers.immich.public import link_address
 
 __all__ = ["ImmichProvider", "api_url", "open_provider", "probe", "provider_of"]
 
@@ -25,7 +26,8 @@ def open_provider(context: ProviderContext) -> Provider:
     """The account at the server that `url` names. Nothing is asked yet.
 
     Settings: `url`; `ca_file`, a file with the authorities of a private server; `poll`, seconds between two looks for
-    changes. Secrets: "api_key", and "headers", which go with every question. Errors: ConfigError.
+    changes; `shared_link`, what documents of mode "direct" refer to. Secrets: "api_key", and "headers", which go with
+    every question. Errors: ConfigError.
     """
     return provider_of(context)
 
@@ -75,8 +77,9 @@ def provider_of(context: ProviderContext, http: HttpSettings = SETTINGS) -> Immi
     async def authorize() -> Mapping[str, str]:
         return headers_of(context.account, await context.secrets())
 
+    link = link_address(context.settings.get("shared_link"), f"{key}.shared_link")
     account = HttpAccount(context.account, url, authorize, tls=tls, settings=http)
-    return ImmichProvider(context, account, float(poll_s))
+    return ImmichProvider(context, account, float(poll_s), link)
 
 
 def api_url(url: object, key: str) -> str:

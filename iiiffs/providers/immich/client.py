@@ -18,8 +18,10 @@ from iiiffs.providers.immich.dialect import READ_PERMISSIONS, Dialect, dialect_o
 from iiiffs.providers.immich.wire import (
     AlbumRecord,
     AssetRecord,
+    BucketRecord,
     CountAnswer,
     KeyRecord,
+    MessageRecord,
     PeopleAnswer,
     PersonRecord,
     SearchAnswer,
@@ -27,8 +29,11 @@ from iiiffs.providers.immich.wire import (
     ServerConfig,
     ServerFeatures,
     ServerVersion,
+    SharedLinkRecord,
     TagRecord,
+    UserRecord,
     decoded,
+    evenly,
 )
 
 log = logging.getLogger(__name__)
@@ -65,6 +70,7 @@ class ImmichClient:
         self.key: KeyRecord | None = None
         """Its name and permissions, since the last `check_key`."""
         self._dialect: Dialect | None = None
+        self._user: str | None = None
         self._warned: str | None = None
 
     @property
@@ -78,7 +84,7 @@ class ImmichClient:
         """How it is asked now; learnt anew after any trouble, for a server may be upgraded under a mount (§8)."""
         if self._dialect is None:
             answer = await self._json(Ask("GET", "/server/version", "the server's version"))
-            version = decoded(answer.body, ServerVersion, f"{self.name}: is there an Immich? The server's version")
+            version = await self._decoded(answer, ServerVersion, "is there an Immich? The server's version")
             found = dialect_of(version.major, version.minor, version.patch)
             if found.is_newer_than_known and self._warned != found.version:
                 log.warning("%s: Immich %s is newer than what iiiffs was made for", self.name, found.version)
@@ -90,21 +96,43 @@ class ImmichClient:
         """Before the next question the server is asked which it is."""
         self._dialect = None
 
+    async def user(self) -> str:
+        """The id of the key's user; "" for a key without user.read. Asked once."""
+        if self._user is None:
+            try:
+                self._user = (await self._told(Ask("GET", "/users/me", "the key's user"), UserRecord)).id
+            except AccessDenied:
+                if self.http.denied is not None:
+                    raise
+                log.info("%s: without user.read, nobody is named in pictures", self.name)
+                self._user = ""
+        return self._user
+
+    async def _people_of(self) -> str | None:
+        """Rule: wire.evenly."""
+        return (await self.user() or None) if (await self.dialect()).lists_people else None
+
     async def check_key(self) -> None:
         """The key is known and may read. Errors: AccessDenied with what to do."""
-        self._dialect = None
+        self._dialect, self._user = None, None
         try:
             await self.dialect()
-        except ProviderUnreachable:
-            if await self._is_in_maintenance():
-                raise ProviderUnreachable(f"{self.name}: the server is in maintenance mode") from None
-            raise
+        except ProviderUnreachable as error:
+            raise await self.explained(error) from error.__cause__
         answer = await self._json(Ask("GET", "/api-keys/me", "the key"))
         self.key = decoded(answer.body, KeyRecord, f"{self.name}: the key")
         if missing := lacking(self.key.permissions, READ_PERMISSIONS):
             raise AccessDenied(
                 f"{self.name}: the key lacks {', '.join(missing)}: give it these in Immich (account settings, API keys)"
             )
+
+    async def explained(self, error: ProviderUnreachable) -> ProviderUnreachable:
+        """`error`, or that the server is in maintenance mode if it says so: then hardly any other route answers."""
+        if isinstance(error, Refusal) and await self._is_in_maintenance():
+            error = Refusal(f"{self.name}: the server is in maintenance mode", status=error.status)
+        if isinstance(error, Refusal):
+            self.http.in_trouble(str(error))
+        return error
 
     async def _is_in_maintenance(self) -> bool:
         try:
@@ -117,13 +145,28 @@ class ImmichClient:
         """What the server has been set up for."""
         return await self._told(Ask("GET", "/server/features", "what the server can do"), ServerFeatures)
 
+    async def shared_link(self, query: Mapping[str, str]) -> SharedLinkRecord:
+        """The link that `query` names, by "key" or "slug", as the world sees it. Errors: AccessDenied if there is none
+        that lets anybody in. Its 400 and 401 are about the link, never about the account's own key."""
+        ask = Ask("GET", "/shared-links/me", "the shared link", query=query)
+        answer = await self._json(replace(ask, expected=frozenset({200, 400, 401})))
+        if answer.status == 200:
+            return await self._decoded(answer, SharedLinkRecord, ask.what)
+        said = (await self._decoded(answer, MessageRecord, ask.what)).message
+        if "assword" in said:
+            raise AccessDenied(f"{self.name}: the shared link asks for a password; take that off in Immich")
+        raise AccessDenied(
+            f"{self.name}: there is no such shared link, or it has expired; make another one in Immich, and name it in "
+            "shared_link"
+        )
+
     # ---- albums -----------------------------------------------------------------------------------------------
 
-    async def albums(self, etags: tuple[str, ...] = ()) -> AlbumsAnswer:
+    async def albums(self, etags: tuple[str, ...] = (), deadline_s: float = ALBUM_LIST_S) -> AlbumsAnswer:
         """Own and shared ones, each once; None if nothing has changed since the answer with these `etags`."""
         questions = (await self.dialect()).album_questions
         known = etags if len(etags) == len(questions) else ("",) * len(questions)
-        ask = Ask("GET", "/albums", "the albums", deadline_s=ALBUM_LIST_S)
+        ask = Ask("GET", "/albums", "the albums", deadline_s=deadline_s)
         ask = replace(ask, expected=frozenset({200, 304}))
         answers = []
         for query, etag in zip(questions, known, strict=True):
@@ -134,7 +177,7 @@ class ImmichClient:
         if all(answer.status == 304 for answer in answers):
             return AlbumsAnswer(None, tuple(etag or old for etag, old in zip(new, known, strict=True)), date_s)
         if any(answer.status == 304 for answer in answers):
-            return await self.albums()
+            return await self.albums((), deadline_s)
         found: dict[str, AlbumRecord] = {}
         for answer in answers:
             for record in await self._decoded(answer, list[AlbumRecord], "the albums"):
@@ -147,35 +190,47 @@ class ImmichClient:
         if (await self.dialect()).albums_hold_assets and not with_assets:
             query = {"withoutAssets": "true"}
         ask = Ask("GET", f"/albums/{id}", "an album", query=query, deadline_s=ALBUM_LIST_S)
-        return await self._told(ask, AlbumRecord)
-
-    async def albums_with(self, id: UUID) -> set[str]:
-        """The ids of those albums, own and shared, that hold the asset."""
-        ask = Ask("GET", "/albums", "the albums of an asset", query={"assetId": str(id)})
-        return {record.id for record in await self._told(ask, list[AlbumRecord])}
+        record = await self._told(ask, AlbumRecord)
+        if record.assets:
+            record.assets = [evenly(asset, None) for asset in record.assets]
+        return record
 
     # ---- assets -----------------------------------------------------------------------------------------------
 
     async def asset(self, id: UUID) -> AssetRecord:
-        """One asset, with people and tags. Trashed and hidden ones too. Errors: AssetGone."""
-        return await self._told(Ask("GET", f"/assets/{id}", "an asset"), AssetRecord)
+        """One asset, of any visibility, trashed ones too. Errors: AssetGone."""
+        record = await self._told(Ask("GET", f"/assets/{id}", "an asset"), AssetRecord)
+        return evenly(record, await self._people_of())
 
     async def search(self, filters: Mapping[str, object], page: int = 1, size: int = PAGE) -> SearchPart:
         """One page. Flat filters only: `filter` is ignored by servers before 3.2, which then answer everything (§2)."""
-        body = {**filters, "page": page, "size": size}
-        ask = Ask("POST", "/search/metadata", "a page of assets", json=body, deadline_s=ALBUM_LIST_S)
-        return (await self._told(ask, SearchAnswer)).assets
+        ask = Ask("POST", "/search/metadata", "a page of assets")
+        return await self._found(ask, {**filters}, page, size, await self._people_of())
 
     async def smart(self, text: str, filters: Mapping[str, object], page: int = 1, size: int = PAGE) -> SearchPart:
-        """One page of what looks like that, nearest first."""
-        body = {**filters, "query": text, "page": page, "size": size}
-        ask = Ask("POST", "/search/smart", "a search by content", json=body, deadline_s=ALBUM_LIST_S)
-        return (await self._told(ask, SearchAnswer)).assets
+        """One page of what looks like that, nearest first; who is seen there is not said."""
+        ask = Ask("POST", "/search/smart", "a search by content")
+        return await self._found(ask, {**filters, "query": text}, page, size, None)
+
+    async def _found(
+        self, ask: Ask, filters: dict[str, object], page: int, size: int, people_of: str | None
+    ) -> SearchPart:
+        body = {**filters, "page": page, "size": size} | ({"withPeople": True} if people_of else {})
+        part = (await self._told(replace(ask, json=body, deadline_s=ALBUM_LIST_S), SearchAnswer)).assets
+        for record in part.items:
+            evenly(record, people_of)
+        return part
 
     async def count(self, filters: Mapping[str, object]) -> int:
         """How many a search would find. Needs asset.statistics."""
         ask = Ask("POST", "/search/statistics", "the number of assets", json=dict(filters))
         return (await self._told(ask, CountAnswer)).total
+
+    async def months(self) -> list[BucketRecord]:
+        """The user's own timeline by months of the wall clock, without partners' assets. Needs asset.read alone."""
+        query = {"visibility": "timeline", "isTrashed": "false"}
+        ask = Ask("GET", "/timeline/buckets", "the months", query=query, deadline_s=ALBUM_LIST_S)
+        return await self._told(ask, list[BucketRecord])
 
     async def people(self) -> list[PersonRecord]:
         """Everybody with a name whom the user does not hide. Needs person.read."""
@@ -224,11 +279,13 @@ class ImmichClient:
         try:
             answer = await self.http.ask(ask)
         except Refusal as refusal:
-            if refusal.status == 404 and not refusal.told.startswith("Cannot "):
+            if refusal.status == 404 and refusal.told and not refusal.told.startswith("Cannot "):
                 return None
             raise self._blame(refusal) from refusal
         if not (answer.headers.get("content-type") or "").startswith("image/"):
-            raise ProviderUnreachable(f"{self.name}: a preview: what came is no picture")
+            strange = ProviderUnreachable(f"{self.name}: a preview: what came is no picture")
+            self.http.in_trouble(str(strange))
+            raise strange
         return answer
 
     async def has_fullsize(self, id: UUID) -> bool:
@@ -253,8 +310,9 @@ class ImmichClient:
             if len(answer.body) > IN_THREAD_BYTES:
                 return await trio.to_thread.run_sync(decoded, answer.body, type, what)
             return decoded(answer.body, type, what)
-        except ProviderUnreachable:
+        except ProviderUnreachable as error:
             self._dialect = None
+            self.http.in_trouble(str(error))
             raise
 
     async def _json(self, ask: Ask) -> Answer:
@@ -269,10 +327,13 @@ class ImmichClient:
     def _blame(self, refusal: Refusal) -> AssetGone | ProviderUnreachable:
         """What a refusal says. The server does not tell "not there" from "not for you": both are gone."""
         if refusal.status == 400 and refusal.told.startswith(NOT_FOUND_OR):
+            self.http.out_of_trouble()
             return AssetGone(f"{self.name}: it is not there, or not shared with this user any more")
         self._dialect = None
         if refusal.status == 404 and refusal.told.startswith("Cannot "):
-            return ProviderUnreachable(f"{self.name}: the server does not answer as an Immich; is it in maintenance?")
+            text = f"{self.name}: the server does not answer as an Immich; is it in maintenance?"
+            self.http.in_trouble(text)
+            return Refusal(text, status=refusal.status, told=refusal.told)
         return refusal
 
     async def _why_no_file(self, id: UUID, refusal: Refusal) -> AssetGone | ProviderUnreachable:

@@ -11,8 +11,8 @@ OLDEST = 2
 NEWEST = 3
 READ_PERMISSIONS = ("album.read", "asset.read", "asset.view", "asset.download")
 """What a key needs to be of use here. Rule: x-immich-permission of the routes that are asked."""
-VIEW_PERMISSIONS = ("asset.statistics", "person.read", "tag.read")
-"""What people, tags and prompt notice of deletions need beside those."""
+VIEW_PERMISSIONS = ("asset.statistics", "person.read", "tag.read", "user.read")
+"""What people, tags, prompt notice of deletions, and names of people in pictures need beside those."""
 ALL = "all"
 
 
@@ -23,11 +23,13 @@ class Dialect:
     `album_questions`: the queries of GET /albums that together name own and shared ones: 2.x without a query names own
     ones alone. `albums_hold_assets`: GET /albums/{id} carries them (2.x), where a search would miss archived ones and
     those of others; 3.x took them out, and its search finds all.
+    `lists_people`: a search of an album says who is seen there (3.x).
     """
 
     version: str
     album_questions: tuple[Mapping[str, str], ...]
     albums_hold_assets: bool
+    lists_people: bool = False
     is_newer_than_known: bool = False
 
 
@@ -38,7 +40,7 @@ def dialect_of(major: int, minor: int, patch: int) -> Dialect:
         raise AccessDenied(f"the server is Immich {version}, and iiiffs reads {OLDEST}.0 and newer; upgrade the server")
     if major == OLDEST:
         return Dialect(version, ({}, {"shared": "true"}), albums_hold_assets=True)
-    return Dialect(version, ({},), albums_hold_assets=False, is_newer_than_known=major > NEWEST)
+    return Dialect(version, ({},), albums_hold_assets=False, lists_people=True, is_newer_than_known=major > NEWEST)
 
 
 def lacking(held: Sequence[str], wanted: Sequence[str]) -> list[str]:

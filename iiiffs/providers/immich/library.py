@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 
 from iiiffs.errors import NotOffered
-from iiiffs.providers.immich.wire import AssetRecord
-from iiiffs.providers.views import Everything, Favorites, Found, OfPerson, OfTag, Trash, View
+from iiiffs.providers.immich.wire import AssetRecord, time_text
+from iiiffs.providers.views import Everything, Favorites, Found, Month, OfPerson, OfTag, Trash, View
 from iiiffs.tree.query import Field, Query, Term, fold
 
 SEEN = ("timeline",)
 KEPT = ("timeline", "archive")
 """`visibility` is asked for one by one: no filter means something else on each version, and hidden ones too (§2)."""
+MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999."""
 LONG_AGO = "1970-01-01T00:00:00.000Z"
+IN_TRASH: Mapping[str, object] = {"trashedAfter": LONG_AGO}
+"""As POST /search/statistics knows it, which has no `withDeleted`."""
 NAMED = frozenset({Field.SMART, Field.PERSON, Field.TAG, Field.CITY})
 """What becomes a filter only with the server's own names."""
 PLACES = ("city", "state", "country")
@@ -24,7 +30,7 @@ TYPES = {"image": "IMAGE", "video": "VIDEO", "sound": "AUDIO"}
 
 def visibilities_of(view: View) -> tuple[str, ...]:
     """One search each, in this order. Archived ones are in their albums, and wherever they were put by hand."""
-    return SEEN if isinstance(view, Everything) else KEPT
+    return SEEN if isinstance(view, Everything | Month) else KEPT
 
 
 def filters_of(view: View) -> Mapping[str, object]:
@@ -32,10 +38,12 @@ def filters_of(view: View) -> Mapping[str, object]:
     match view:
         case Everything():
             return {}
+        case Month(month):
+            return _filters_of_month(month)
         case Favorites():
             return {"isFavorite": True}
         case Trash():
-            return {"withDeleted": True, "trashedAfter": LONG_AGO}
+            return {"withDeleted": True, **IN_TRASH}
         case OfPerson(id):
             return {"personIds": [id]}
         case OfTag(id):
@@ -77,8 +85,18 @@ def combined(filters: Mapping[str, object], choice: Mapping[str, object]) -> dic
     return both
 
 
+def taken_before(filters: Mapping[str, object], before_ms: int | None) -> dict[str, object]:
+    """`filters`, of what was taken up to then alone: `fileCreatedAt`, which answers are sorted by."""
+    if before_ms is None or not 0 <= before_ms - EARLIEST_MS <= LATEST_MS - EARLIEST_MS:
+        return dict(filters)
+    limit, asked = time_text(before_ms), filters.get("takenBefore")
+    return {**filters, "takenBefore": min(limit, asked) if isinstance(asked, str) else limit}
+
+
 def is_within(record: AssetRecord, view: View) -> bool:
     """True if it was taken on a day that the view asks for: by the wall clock there, which no filter knows."""
+    if isinstance(view, Month):
+        return record.local_date_time[:7] == view.month
     if not isinstance(view, Found):
         return True
     day = record.local_date_time[:10]
@@ -88,10 +106,20 @@ def is_within(record: AssetRecord, view: View) -> bool:
 
 def is_counted(view: View) -> bool:
     """True if POST /search/statistics takes the filters, and they find what the view holds and nothing else."""
-    if isinstance(view, Trash):
+    if isinstance(view, Trash | Month):
         return False
     asked = {term.field for term in view.query.terms} if isinstance(view, Found) else set()
     return not asked & {Field.FROM, Field.TO, Field.SMART} and "originalFileName" not in filters_of(view)
+
+
+def _filters_of_month(month: str) -> dict[str, object]:
+    """The days of the month and those around it. Errors: NotOffered if it is none."""
+    if not MONTH.fullmatch(month):
+        raise NotOffered(f"{month!a} is no month")
+    filters = {"takenAfter": f"{_day(f'{month}-01', -1)}T00:00:00.000Z"}
+    if month != "9999-12":
+        filters["takenBefore"] = f"{_day(f'{month}-01', 33)}T00:00:00.000Z"
+    return dict(filters)
 
 
 def _filters_of_query(query: Query) -> dict[str, object]:

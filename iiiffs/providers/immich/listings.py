@@ -6,7 +6,7 @@ What listings say of assets is remembered apart, for `facts`, which the vfs asks
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,8 +15,17 @@ import trio
 
 from iiiffs.errors import AssetGone, ProviderUnreachable
 from iiiffs.model.gallery import AlbumId, AssetId, Facts, Listing, Version
+from iiiffs.model.image import Extent
 from iiiffs.providers.immich.client import PAGES_MAX, ImmichClient
-from iiiffs.providers.immich.wire import AlbumRecord, AssetRecord, facts_of, listing_of, version_of
+from iiiffs.providers.immich.wire import (
+    AlbumRecord,
+    AssetRecord,
+    PersonRecord,
+    displayed,
+    facts_of,
+    listing_of,
+    version_of,
+)
 
 TRIES = 4
 SETTLE_S = 0.2
@@ -28,12 +37,13 @@ TOLD_MAX = 120_000
 
 
 def uuid_of(id: str) -> UUID:
-    """The id as the server spells it. Errors: AssetGone if it can be none of its."""
+    """The id as the server spells it. Errors: AssetGone if it can be none of its: both documents know version 4 only,
+    and of any other it says that the question is wrong, not that nothing has that id."""
     try:
         uuid = UUID(id)
     except ValueError:
         uuid = None
-    if uuid is None or str(uuid) != id:
+    if uuid is None or str(uuid) != id or uuid.version != 4:
         raise AssetGone(f"{id!a} is no id of Immich")
     return uuid
 
@@ -42,13 +52,15 @@ def uuid_of(id: str) -> UUID:
 class Told:
     """What the server said of one version. `facts`: encoded; None where the bytes must be read for them.
 
-    `motion`: the video that belongs to a live photo. `album`: the album of the last listing that held it.
+    `album`: of the last listing that held it. `displayed`: as wire.displayed; None also where it was edited, so that
+    what the server shows is not the original. `told_s`: when, by trio's clock.
     """
 
     version: Version
     facts: bytes | None
-    motion: str | None
     album: AlbumId | None
+    displayed: Extent | None
+    told_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,11 @@ class Listings:
         self._client = client
         self._albums: OrderedDict[AlbumId, _Remembered] = OrderedDict()
         self._assets = 0
+        self._drops = 0
         self._told: OrderedDict[str, Told] = OrderedDict()
+        self.has_shown_trash = False
+        self.binned: OrderedDict[str, None] = OrderedDict()
+        """What the trash was said to hold, the last TOLD_MAX of it."""
 
     async def listing(self, album: AlbumId) -> Listing:
         """The album's listing as it is now; one question where nothing has changed. Errors: AssetGone."""
@@ -79,10 +95,13 @@ class Listings:
         if known is not None and (known.figures, known.title) == (record.figures, record.album_name):
             self._albums.move_to_end(album)
             return known.listing
+        drops = self._drops
         record, assets = await self._whole(id, record)
         listing = await trio.to_thread.run_sync(listing_of, record, assets)
         self.tell(assets, listing.album.id)
         self.drop(album)
+        if drops != self._drops:  # what was asked may be older than what the drop was for
+            return listing
         self._albums[album] = _Remembered(record.figures, record.album_name, listing)
         self._assets += len(listing.assets)
         while self._assets > ASSETS_MAX and len(self._albums) > 1:
@@ -95,15 +114,33 @@ class Listings:
         if dropped is not None:
             self._assets -= len(dropped.listing.assets)
 
+    def drop_holding(self, assets: Collection[str]) -> set[AlbumId]:
+        """Nothing is remembered of listings that hold one of these, nor of those that are being fetched; the albums."""
+        self._drops += 1
+        holding = {id for id, known in self._albums.items() if any(one.id in assets for one in known.listing.assets)}
+        for id in holding:
+            self.drop(id)
+        return holding
+
+    def drop_all(self) -> set[AlbumId]:
+        """Nothing is remembered of any listing; of which albums there was."""
+        self._drops += 1
+        dropped = set(self._albums)
+        self._albums.clear()
+        self._assets = 0
+        return dropped
+
     # ---- single assets ----------------------------------------------------------------------------------------
 
     def tell(self, records: Iterable[AssetRecord], album: AlbumId | None = None) -> None:
         """What is said of these is remembered."""
+        now_s = trio.current_time()
         for record in records:
             facts, known = facts_of(record), self._told.get(record.id)
             home = album or (known.album if known else None)
             packed = None if facts is None else msgspec.msgpack.encode(facts)
-            self._told[record.id] = Told(version_of(record), packed, record.live_photo_video_id, home)
+            extent = None if record.is_edited else displayed(record)
+            self._told[record.id] = Told(version_of(record), packed, home, extent, now_s)
             self._told.move_to_end(record.id)
         while len(self._told) > TOLD_MAX:
             self._told.popitem(last=False)
@@ -111,6 +148,23 @@ class Listings:
     def told(self, asset: AssetId) -> Told | None:
         """What was said last; None if that is not remembered."""
         return self._told.get(asset)
+
+    def tell_trash(self, ids: Iterable[str]) -> None:
+        """Somebody looked into the trash, and these are there."""
+        self.has_shown_trash = True
+        for id in ids:
+            self.binned[id] = None
+            self.binned.move_to_end(id)
+        while len(self.binned) > TOLD_MAX:
+            self.binned.popitem(last=False)
+
+    def name_people(self, records: Iterable[AssetRecord]) -> None:
+        """Records of an answer that names nobody get the people that were told of last."""
+        for record in records:
+            told = self._told.get(record.id)
+            facts = None if told is None else facts_in(told)
+            if facts is not None:
+                record.people = [PersonRecord("", name) for name in facts.description.people]
 
     def forget(self, asset: AssetId) -> None:
         """It turned out to be gone."""
@@ -142,7 +196,7 @@ class Listings:
 
     async def _pages(self, record: AlbumRecord) -> dict[str, AssetRecord]:
         """All that a search of the album finds. With exif it misses what the server has not looked at yet (§2)."""
-        filters = {"albumIds": [record.id], "order": "asc", "withPeople": True}
+        filters: dict[str, object] = {"albumIds": [record.id], "order": "asc"}
         found = await self._searched({**filters, "withExif": True})
         if len(found) < record.asset_count:
             found = await self._searched(filters) | found

@@ -6,12 +6,14 @@ and its short side holds for all of that kind until one is seen that differs (§
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import trio
 
+from iiiffs.errors import ProviderUnreachable
 from iiiffs.model.gallery import Asset, Facts
 from iiiffs.model.image import Extent
 from iiiffs.providers.base import Preview, ReadHeaders
@@ -20,6 +22,8 @@ from iiiffs.providers.remote import BytesOriginal
 
 KINDS = ("thumbnail", "preview")
 FULLSIZE = "fullsize"
+DAMAGED_TIMES = 3
+"""So often may a preview come that is no picture before it is taken to be so on the server."""
 WEB = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif", "image/bmp"})
 """What browsers show: of these `fullsize` is the original itself (§3)."""
 
@@ -38,23 +42,33 @@ class Previews:
         self._read_headers = read_headers
         self._seen: dict[str, _Seen] = {}
         self._has_fullsize: bool | None = None
+        self._looking = trio.Lock()
+        self._damaged: Counter[tuple[str, UUID]] = Counter()
 
     async def of(self, asset: Asset, id: UUID, extent: Extent | None) -> Sequence[Preview]:
         """Rule: HasPreviews.previews. `extent`: as displayed; None while the server has not looked at the file."""
+        found = await self.reduced(asset, id, extent)
+        if extent is not None and asset.is_image and asset.media_type not in WEB and await self._keeps_fullsize(id):
+            found.append(Preview(FULLSIZE, extent, "image/jpeg"))
+        return tuple(found)
+
+    async def reduced(self, asset: Asset, id: UUID, extent: Extent | None) -> list[Preview]:
+        """As `of`, without those that are as large as the original."""
         if extent is None or not asset.media_type.startswith(("image/", "video/")):
-            return ()
+            return []
         found = []
         for kind in KINDS:
-            seen = self._seen.get(kind)
-            if seen is None:
-                preview = await self._look(kind, id, extent)
-            else:
-                preview = Preview(kind, reduced(extent, seen.short_side_px), seen.media_type)
+            preview = self._expected(kind, extent)
+            if preview is None:
+                async with self._looking:  # of those that wait, the first one finds it out for all
+                    preview = self._expected(kind, extent) or await self._look(kind, id, extent)
             if preview is not None:
                 found.append(preview)
-        if asset.is_image and asset.media_type not in WEB and await self._keeps_fullsize(id):
-            found.append(Preview(FULLSIZE, extent, "image/jpeg"))
         return found
+
+    def _expected(self, kind: str, extent: Extent) -> Preview | None:
+        seen = self._seen.get(kind)
+        return None if seen is None else Preview(kind, reduced(extent, seen.short_side_px), seen.media_type)
 
     async def open(self, id: UUID, preview: Preview) -> BytesOriginal | None:
         """Rule: HasPreviews.open_preview. One of another size than was thought: the admin changed it, so that kind is
@@ -68,12 +82,21 @@ class Previews:
         return BytesOriginal(answer.body)
 
     async def _look(self, kind: str, id: UUID, extent: Extent) -> Preview | None:
-        """One is fetched to see how large such ones are; None while it is not made."""
+        """One is fetched to see how large such ones are; None while it is not made, or if it stays no picture.
+
+        Errors: ProviderUnreachable for what is no picture once: whatever cut it on the way may not do so again.
+        """
         answer = await self._client.thumbnail(id, kind)
         if answer is None:
             return None
         facts = await self._learn(kind, answer.body, extent)
-        return None if facts.extent is None else Preview(kind, facts.extent, facts.media_type)
+        if facts.extent is not None:
+            self._damaged.pop((kind, id), None)
+            return Preview(kind, facts.extent, facts.media_type)
+        self._damaged[kind, id] += 1
+        if self._damaged[kind, id] < DAMAGED_TIMES:
+            raise ProviderUnreachable(f"{self._client.name}: a {kind} that came is no picture; ask again")
+        return None
 
     async def _learn(self, kind: str, body: bytes, extent: Extent) -> Facts:
         facts = await trio.to_thread.run_sync(self._headers, kind, body)

@@ -12,9 +12,10 @@ import trio
 from iiiffs.errors import AccessDenied, AssetGone, NotOffered, VersionChanged
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing
-from iiiffs.providers.base import Capabilities, Original, Preview, ProviderContext
+from iiiffs.providers.base import Capabilities, Original, Preview, ProviderContext, PublicUrls
 from iiiffs.providers.http import HttpAccount
 from iiiffs.providers.immich.client import ImmichClient
+from iiiffs.providers.immich.cursors import Cursor, cursor_of
 from iiiffs.providers.immich.library import (
     PLACES,
     Choice,
@@ -24,43 +25,65 @@ from iiiffs.providers.immich.library import (
     is_within,
     matches,
     smart_text,
+    taken_before,
     values_of,
     visibilities_of,
 )
 from iiiffs.providers.immich.listings import Listings, facts_in, uuid_of
 from iiiffs.providers.immich.previews import Previews
+from iiiffs.providers.immich.public import LinkAddress, PublicLink
 from iiiffs.providers.immich.watch import AlbumWatch
-from iiiffs.providers.immich.wire import AssetRecord, album_of, asset_of, displayed, version_of
+from iiiffs.providers.immich.wire import AssetRecord, album_of, asset_of, displayed, time_ms, version_of
 from iiiffs.providers.remote import RemoteOriginal
-from iiiffs.providers.views import LIBRARY, TRASH, Found, Named, Page, Trash, View
+from iiiffs.providers.views import LIBRARY, TRASH, Found, Month, Named, Page, Trash, View
 from iiiffs.tree.query import Field
 
 log = logging.getLogger(__name__)
 
 POLL_S = 30.0
+SHELVES = ("albums", "timeline", "favorites", "people", "tags", "trash", "search")
 
 
 class ImmichProvider:
     """One account. Whoever makes it closes it."""
 
-    def __init__(self, context: ProviderContext, http: HttpAccount, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, context: ProviderContext, http: HttpAccount, poll_s: float = POLL_S, link: LinkAddress | None = None
+    ) -> None:
         self.http = http
         self._client = ImmichClient(http)
         self._listings = Listings(self._client)
         self._previews = Previews(self._client, context.read_headers)
         self._read_headers = context.read_headers
         self._poll_s = poll_s
-        self._capabilities = Capabilities(folders=False, real_names=False, local=False, fresh_s=poll_s, watches=True)
+        self._watch: AlbumWatch | None = None
+        self._link = None if link is None else PublicLink(self._client, self._listings, link, poll_s)
+        self._capabilities = Capabilities(
+            folders=False, real_names=False, local=False, fresh_s=poll_s, watches=True, shelves=SHELVES
+        )
 
     @property
     def capabilities(self) -> Capabilities:
         """Rule: Provider.capabilities."""
         return self._capabilities
 
+    @property
+    def trouble(self) -> str | None:
+        """Rule: HasTrouble.trouble. Any answered question ends it, and `watch` asks at every poll; what a poll was not
+        allowed to ask stays until a poll is."""
+        return self.http.trouble or (self._watch.refused if self._watch else None)
+
+    @property
+    def traffic(self) -> Mapping[str, object]:
+        """Rule: HasTraffic.traffic."""
+        return self.http.gauges.numbers()
+
     async def authenticate(self) -> None:
         """Rule: Provider.authenticate. The stored key is read anew, and its permissions are known afterwards."""
         self.http.authorize_again()
         await self._client.check_key()
+        if self._link is not None:
+            await self._link.check()
 
     async def root(self) -> Album:
         """There is none. Errors: AssetGone."""
@@ -83,15 +106,11 @@ class ImmichProvider:
     # ---- assets -----------------------------------------------------------------------------------------------
 
     async def asset(self, asset: AssetId) -> Asset:
-        """Rule: Provider.asset. One question, and a second whether the album of the last listing that held it still
-        does. LIBRARY where none did: then it may be in an album that nobody has listed."""
+        """Rule: Provider.asset. One question. Its album is that of the last listing that held it, whether or not that
+        still does, and LIBRARY where there was none: then it may be in an album that nobody has listed."""
         record = await self._present(asset, in_trash=False)
         told = self._listings.told(asset)
-        if told is None or told.album is None:
-            return asset_of(record, LIBRARY)
-        holders = await self._client.albums_with(UUID(record.id))
-        home = told.album if told.album in holders else AlbumId(min(holders, default=LIBRARY))
-        return asset_of(record, home)
+        return asset_of(record, told.album if told and told.album else LIBRARY)
 
     async def facts(self, asset: Asset) -> Facts:
         """Rule: Provider.facts. What the server says; headers are read where it says nothing that can be relied on."""
@@ -150,41 +169,70 @@ class ImmichProvider:
     # ---- previews ---------------------------------------------------------------------------------------------
 
     async def previews(self, asset: Asset) -> Sequence[Preview]:
-        """Rule: HasPreviews.previews. One question where the kinds are known already. Of an edited picture none, for
-        they show the edit and not the original."""
-        record = await self._current(asset)
-        return () if record.is_edited else await self._previews.of(asset, UUID(record.id), displayed(record))
+        """Rule: HasPreviews.previews. Of an edited picture none, for they show the edit and not the original.
+
+        No question where the kinds are known already and the asset was told of within a poll, as by a listing.
+        """
+        told = self._listings.told(asset.id)
+        is_late = told is None or trio.current_time() - told.told_s > self._poll_s
+        if told is None or is_late or told.version != asset.version:
+            record = await self._current(asset)
+            extent = None if record.is_edited else displayed(record)
+        else:
+            extent = told.displayed
+        return await self._previews.of(asset, uuid_of(asset.id), extent)
 
     async def open_preview(self, asset: Asset, preview: Preview) -> Original | None:
         """Rule: HasPreviews.open_preview."""
         return await self._previews.open(uuid_of(asset.id), preview)
 
+    async def public_urls(self, asset: Asset) -> PublicUrls | None:
+        """Rule: HasPublicUrls.public_urls. With the setting `shared_link`."""
+        if self._link is None or not await self._link.holds(asset):
+            return None
+        told = self._listings.told(asset.id)
+        facts = facts_in(told) if told and told.version == asset.version else None
+        if facts is None:
+            record = await self._current(asset)
+            extent = None if record.is_edited else displayed(record)
+        else:
+            extent = facts.extent
+        return self._link.urls(asset, await self._previews.reduced(asset, uuid_of(asset.id), extent))
+
     # ---- views of the library ---------------------------------------------------------------------------------
 
     async def page(self, view: View, cursor: str | None = None) -> Page:
-        """Rule: HasViews.page. A cursor is "VISIBILITY:PAGE"."""
+        """Rule: HasViews.page. A cursor is one of iiiffs.providers.immich.cursors."""
         kinds = visibilities_of(view)
-        kind, _, number = (cursor or f"{kinds[0]}:1").partition(":")
-        if kind not in kinds or not number.isdecimal():
+        here = Cursor(kinds[0]) if cursor is None else cursor_of(cursor)
+        if here is None or here.kind not in kinds:
             raise NotOffered(f"{self.http.name}: {cursor!a} is no cursor of this view")
         filters = await self._filters(view)
         if filters is None:
             return Page((), None)
-        asked = {**filters, "visibility": kind, "withExif": True}
+        asked = {**filters, "visibility": here.kind, "withExif": True}
         if (text := smart_text(view)) is not None:
             await self._needs_smart()
-            part = await self._client.smart(text, asked, int(number))
+            part = await self._client.smart(text, asked, here.page)
+            self._listings.name_people(part.items)
+            more = Cursor(here.kind, here.page + 1)
         else:
-            part = await self._client.search({**asked, "order": "desc"}, int(number))
-        following = kinds[kinds.index(kind) + 1 :]
-        rest = f"{kind}:{part.next_page}" if part.next_page else f"{following[0]}:1" if following else None
+            part = await self._client.search(taken_before({**asked, "order": "desc"}, here.before_ms), here.page)
+            more = here.following([time_ms(one.file_created_at) for one in part.items])
+        following = kinds[kinds.index(here.kind) + 1 :]
+        rest = more if part.next_page else Cursor(following[0]) if following else None
+        is_cut = rest is not None and rest.is_within_burst
         shown = [one for one in part.items if one.is_trashed == isinstance(view, Trash) and is_within(one, view)]
-        if not isinstance(view, Trash):
+        if isinstance(view, Month) and (user := await self._client.user()):
+            shown = [one for one in shown if one.owner_id == user]  # 3.x finds partners' too (§2)
+        if isinstance(view, Trash):
+            self._listings.tell_trash(one.id for one in shown)
+        else:
             self._listings.tell(shown)
-        return Page(tuple(self._found(record, view) for record in shown), rest)
+        return Page(tuple(self._found(record, view) for record in shown), None if rest is None else str(rest), is_cut)
 
     async def count(self, view: View) -> int | None:
-        """Rule: HasViews.count. None for a key without asset.statistics, the trash, and most searches."""
+        """Rule: HasViews.count. None for a key without asset.statistics, a month, the trash, and most searches."""
         if not is_counted(view):
             return None
         filters = await self._filters(view)
@@ -195,6 +243,10 @@ class ImmichProvider:
         except AccessDenied:
             return None
         return sum(counts)
+
+    async def months(self) -> Mapping[str, int]:
+        """Rule: HasViews.months. One question. The user's own assets, though some settings show partners' beside."""
+        return {one.time_bucket[:7]: one.count for one in await self._client.months() if one.count}
 
     async def people(self) -> Sequence[Named]:
         """Rule: HasViews.people. Needs person.read. Errors: AccessDenied."""
@@ -244,7 +296,11 @@ class ImmichProvider:
         self, report: Callable[[Changeset], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Rule: Provider.watch. How: iiiffs.providers.immich.watch."""
-        await AlbumWatch(self._client, self._poll_s).run(report, task_status)
+        self._watch = AlbumWatch(self._client, self._listings, self._poll_s)
+        try:
+            await self._watch.run(report, task_status)
+        finally:
+            self._watch = None
 
     async def aclose(self) -> None:
         """Rule: Provider.aclose."""

@@ -19,7 +19,7 @@ from iiiffs.errors import ProviderUnreachable
 from iiiffs.model.description import Description
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 from iiiffs.model.image import Extent
-from iiiffs.providers.folder.media import UNKNOWN, media_type_of
+from iiiffs.providers.media import UNKNOWN, media_type_of
 
 T = TypeVar("T")
 
@@ -113,6 +113,7 @@ class AssetRecord(msgspec.Struct, rename="camel"):
     updated_at: str
     visibility: str
     is_trashed: bool
+    owner_id: str = ""
     original_mime_type: str | None = None
     width: float | None = None
     height: float | None = None
@@ -141,12 +142,35 @@ class AlbumRecord(msgspec.Struct, rename="camel"):
     asset_count: int
     order: str = "desc"
     last_modified_asset_timestamp: str | None = None
+    album_thumbnail_asset_id: str | None = None
     assets: list[AssetRecord] | None = None
 
     @property
     def figures(self) -> tuple[str, int, str | None]:
         """They differ if the listing does: removing bumps no time, and editing an asset none of the album's (§6)."""
         return self.updated_at, self.asset_count, self.last_modified_asset_timestamp
+
+
+class ReferredRecord(msgspec.Struct):
+    """Something of which only the id counts."""
+
+    id: str
+
+
+class SharedLinkRecord(msgspec.Struct, rename="camel"):
+    """GET /shared-links/me: of an album, or of `assets`."""
+
+    allow_download: bool
+    password: str | None = None
+    expires_at: str | None = None
+    album: ReferredRecord | None = None
+    assets: list[ReferredRecord] = []
+
+
+class MessageRecord(msgspec.Struct):
+    """What a refusal says (§7)."""
+
+    message: str | list[str] = ""
 
 
 class SearchPart(msgspec.Struct, rename="camel"):
@@ -166,6 +190,19 @@ class CountAnswer(msgspec.Struct):
     """POST /search/statistics."""
 
     total: int
+
+
+class BucketRecord(msgspec.Struct, rename="camel"):
+    """One of GET /timeline/buckets: a month as its first day, "2024-06-01"."""
+
+    time_bucket: str
+    count: int
+
+
+class UserRecord(msgspec.Struct):
+    """GET /users/me."""
+
+    id: str
 
 
 class PeopleAnswer(msgspec.Struct, rename="camel"):
@@ -222,12 +259,19 @@ def size_of(record: AssetRecord) -> int | None:
     return None if record.exif_info is None else record.exif_info.file_size_in_byte
 
 
+def kind_of(record: AssetRecord) -> str:
+    """Its media type: by the name, and where the name says nothing, as the server has it."""
+    by_name, told = media_type_of(record.original_file_name), record.original_mime_type or ""
+    return told if by_name == UNKNOWN and told.startswith(("image/", "video/", "audio/")) else by_name
+
+
+def motion_of(record: AssetRecord) -> AssetId | None:
+    """The video that belongs to a live photo; None if it has none."""
+    return AssetId(record.live_photo_video_id) if record.live_photo_video_id else None
+
+
 def asset_of(record: AssetRecord, album: AlbumId) -> Asset:
     """The asset, as a member of `album`. Its time is the file's own (`fileModifiedAt`), which uploading keeps."""
-    media_type = media_type_of(record.original_file_name)
-    told = record.original_mime_type or ""
-    if media_type == UNKNOWN and told.startswith(("image/", "video/", "audio/")):
-        media_type = told
     modified_ms = max(0, time_ms(record.file_modified_at) or 0)
     # Of an upload there is one version, from its upload on; of an external file as many as it has times.
     uploaded_ms = 0 if record.library_id else time_ms(record.created_at) or 0
@@ -241,15 +285,29 @@ def asset_of(record: AssetRecord, album: AlbumId) -> Asset:
         size_of(record),
         modified_ms * 1_000_000,
         begun_ms * 1_000_000,
-        media_type,
+        kind_of(record),
         sha1_of(version),
+        facts_tag(record),
+        motion_of(record),
     )
 
 
 def album_of(record: AlbumRecord) -> Album:
     """The album; its time is that of the last change that the server dates."""
     times = (time_ms(record.updated_at), time_ms(record.last_modified_asset_timestamp))
-    return Album(AlbumId(record.id), record.album_name, None, max(0, *(time or 0 for time in times)) * 1_000_000)
+    mtime_ns = max(0, *(time or 0 for time in times)) * 1_000_000
+    cover = AssetId(record.album_thumbnail_asset_id) if record.album_thumbnail_asset_id else None
+    return Album(AlbumId(record.id), record.album_name, None, mtime_ns, record.asset_count, cover)
+
+
+def evenly(record: AssetRecord, people_of: str | None) -> AssetRecord:
+    """`record` as every question that tells of the asset could have told it, so that it is described the same whichever
+    was asked last: tags come with single assets alone; people with single ones, with searches of 3.x, and of assets of
+    others with some of these. `people_of`: whose assets may name people; None for nobody's."""
+    record.tags = []
+    if people_of is None or record.owner_id != people_of:
+        record.people = []
+    return record
 
 
 def displayed(record: AssetRecord) -> Extent | None:
@@ -270,7 +328,7 @@ def facts_of(record: AssetRecord) -> Facts | None:
     if extent is None or record.type not in ("IMAGE", "VIDEO"):
         return None
     return Facts(
-        asset_of(record, AlbumId("")).media_type,
+        kind_of(record),
         extent,
         captured=captured(record),
         duration_s=duration_s(record) if record.type == "VIDEO" else None,
@@ -347,5 +405,5 @@ def listing_of(album: AlbumRecord, records: Iterable[AssetRecord]) -> Listing:
     for record in ordered:
         asset = asset_of(record, found.id)
         assets.append(asset)
-        digest.update(f"{asset!r}\0{facts_tag(record)}\0".encode("utf-8", "surrogatepass"))
+        digest.update(f"{asset!r}\0".encode("utf-8", "surrogatepass"))
     return Listing(found, tuple(assets), (), digest.hexdigest())

@@ -65,9 +65,11 @@ def _change(call: Call, link: SharedLink) -> None:
 
 @route("GET", "/shared-links/me")
 def my_link(call: Call) -> Reply:
-    """The link that the caller came in by."""
+    """The link that the caller came in by; one with a password only shows itself to who has logged in to it [SRC]."""
     if call.access.link is None:
         raise Refusal(403, "Forbidden")
+    if call.access.link.password:
+        raise Refusal(401, "Password required")
     return Reply(call.dialect.link(call.access.link))
 
 

@@ -98,6 +98,8 @@ class Asset:
     duration_ms: int | None = None
     thumbs: int | None = None
     undecodable: bool = False
+    edited: bool = False
+    """Cropped or turned in Immich: `width` and `height` are those of the edit, the original is what it was."""
     thumbhash: str | None = None
     has_exif: bool = True
     description: str = ""

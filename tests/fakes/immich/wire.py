@@ -163,7 +163,7 @@ class Dialect:
             "resized": True,
             "width": asset.width,
             "height": asset.height,
-            "isEdited": False,
+            "isEdited": asset.edited,
         }
 
     def whole_asset(self, asset: Asset, viewer: str) -> Json:

@@ -1,8 +1,9 @@
 """A third party's provider, found by its entry point: a folder whose originals come as if over a network.
 
 Beside the folder lies another, `afar`, whose files say what goes wrong: `unreachable` (nothing can be asked),
-`latency_s` (a number: how long each answer takes). It writes `asked`: a line `NAME OFFSET LENGTH` for each read of an
-original.
+`latency_s` (a number: how long each answer takes), `wrong` (a name: the first byte of that file is another,
+once). `sums` is a folder with the SHA-1 of files, by their names, which it tells as their checksums. It writes
+`asked`: a line `NAME OFFSET LENGTH` for each read of an original.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ class AfarOriginal:
         if latency.exists():
             await trio.sleep(float(latency.read_text()))
         await reach(self._control)
-        return await self._original.read(offset, length)
+        data = await self._original.read(offset, length)
+        wrong = self._control / "wrong"
+        if offset or not wrong.exists() or wrong.read_text() != self._name:
+            return data
+        wrong.unlink()
+        return bytes((data[0] ^ 1,)) + data[1:]
 
 
 class AfarProvider(FolderProvider):
@@ -61,12 +67,13 @@ class AfarProvider(FolderProvider):
     async def listing(self, album: AlbumId) -> Listing:
         """Rule: Provider.listing."""
         await reach(self._control)
-        return await super().listing(album)
+        listing = await super().listing(album)
+        return replace(listing, assets=tuple(map(self._summed, listing.assets)))
 
     async def asset(self, asset: AssetId) -> Asset:
         """Rule: Provider.asset."""
         await reach(self._control)
-        return await super().asset(asset)
+        return self._summed(await super().asset(asset))
 
     async def facts(self, asset: Asset) -> Facts:
         """Never asked."""
@@ -76,6 +83,10 @@ class AfarProvider(FolderProvider):
         """Rule: Provider.open."""
         await reach(self._control)
         return AfarOriginal(await super().open(asset), asset.name, self._control)
+
+    def _summed(self, asset: Asset) -> Asset:
+        told = self._control / "sums" / asset.name
+        return replace(asset, checksum=told.read_bytes()) if told.exists() else asset
 
 
 async def reach(control: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +14,10 @@ import trio
 
 from iiiffs.cache.blocks import BlockGroup
 from iiiffs.cache.entries import digest_of
-from iiiffs.cache.environment import DATA_NAME
+from iiiffs.cache.environment import CLEAN_NAME, META
 from iiiffs.cache.scratch import ScratchFile
 from iiiffs.cache.store import Cache, open_cache
+from tests.harness.block_damage import block_files, damage_block
 
 MIB = 1 << 20
 QUOTA = 24 * MIB
@@ -68,11 +72,7 @@ def test_a_damaged_block_is_absent_and_counted_once(tmp_path: Path) -> None:
         cache = open_cache(tmp_path, QUOTA)
         await put_blocks(cache, 3)
         good = await cache.blocks.get(ONE, 2)
-        data = (tmp_path / DATA_NAME).read_bytes()
-        place = data.index(random.Random(1).randbytes(MIB)[:64]) + 500_000
-        with (tmp_path / DATA_NAME).open("r+b") as file:
-            file.seek(place)
-            file.write(bytes((data[place] ^ 1,)))
+        damage_block(tmp_path, random.Random(1).randbytes(MIB)[:64], 500_000)
         assert cache.blocks.has(ONE, 1)
         assert await cache.blocks.get(ONE, 1) is None
         assert await cache.blocks.get(ONE, 1) is None
@@ -159,3 +159,114 @@ def test_a_scratch_file_is_read_by_many_and_outlives_its_closing(tmp_path: Path)
         assert other.read(11) == whole[:11]
         assert other.read() == whole[11:]
         assert other.tell() == len(whole)
+
+
+def disk_bytes(cache: Path) -> int:
+    return sum(path.stat().st_size for path in block_files(cache))
+
+
+def test_files_are_those_of_the_rows_whatever_comes_and_goes(tmp_path: Path) -> None:
+    """Put twice, deleted before and after the commit, evicted, dropped, cleared: no file stays that no row names."""
+
+    async def main() -> None:
+        cache = open_cache(tmp_path, 8 * MIB)
+        await put_blocks(cache, 4)
+        await cache.blocks.put(ONE, 0, bytes(MIB))
+        await cache.blocks.put(ONE, 0, b"once more")
+        await cache.blocks.put(ONE, 9, b"never committed")
+        cache.blocks.delete(ONE, 9)
+        cache.blocks.delete(ONE, 1)
+        assert await cache.blocks.get(ONE, 0) == b"once more"
+        await cache.writer.flush()
+        assert cache.blocks.present(ONE) == {0, 2, 3}
+        assert disk_bytes(tmp_path) == 2 * MIB + len(b"once more")
+        await put_blocks(cache, 12, group=OTHER)
+        assert len(block_files(tmp_path)) == len(cache.blocks.present(ONE)) + len(cache.blocks.present(OTHER)) < 9
+        cache.blocks.drop(OTHER)
+        await cache.writer.flush()
+        assert len(block_files(tmp_path)) == len(cache.blocks.present(ONE))
+        await cache.blocks.put(ONE, 20, b"waits")
+        cache.blocks.clear()
+        await cache.blocks.put(ONE, 21, b"later")
+        await cache.writer.flush()
+        assert [path.read_bytes() for path in block_files(tmp_path)] == [b"later"]
+        assert await cache.blocks.get(ONE, 21) == b"later"
+        cache.close()
+
+    trio.run(main)
+
+
+def test_after_a_crash_files_without_a_row_go_and_the_room_is_counted_anew(tmp_path: Path) -> None:
+    async def main() -> None:
+        cache = open_cache(tmp_path, QUOTA)
+        await put_blocks(cache, 3)
+        used_before = used(cache)[1]
+        cache.close()
+        (tmp_path / CLEAN_NAME).unlink()
+        files = block_files(tmp_path)
+        files[0].with_name("00000000deadbe00").write_bytes(b"its row was never committed")
+        files[1].with_name("what is this").write_bytes(b"")
+        cache = open_cache(tmp_path, QUOTA)
+        assert block_files(tmp_path) == files
+        assert used(cache)[1] == used_before
+        assert [await cache.blocks.get(ONE, index) is not None for index in range(4)] == [True, True, True, False]
+        cache.close()
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("length", [0, 1, 500_000, MIB + 1, None])
+def test_a_file_that_a_power_cut_left_is_never_believed(tmp_path: Path, length: int | None) -> None:
+    """Shorter, longer, or gone."""
+
+    async def main() -> None:
+        cache = open_cache(tmp_path, QUOTA)
+        await put_blocks(cache, 1)
+        (path,) = block_files(tmp_path)
+        if length is None:
+            path.unlink()
+        else:
+            os.truncate(path, length)
+        assert await cache.blocks.get(ONE, 0) is None
+        assert not cache.blocks.has(ONE, 0)
+        assert cache.blocks.stats().corrupt == 1
+        await put_blocks(cache, 1)
+        assert await cache.blocks.get(ONE, 0) is not None
+        cache.close()
+
+    trio.run(main)
+
+
+@pytest.mark.warns("starting with an empty one")
+def test_a_cache_of_another_version_takes_its_files_with_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        cache = open_cache(tmp_path, QUOTA)
+        await put_blocks(cache, 2)
+        with cache.environment.writing() as transaction:
+            transaction.put(b"schema", b"another", db=cache.environment.database(META))
+        cache.close()
+        cache = open_cache(tmp_path, QUOTA)
+        assert block_files(tmp_path) == []
+        assert cache.blocks.stats().entries == 0
+        cache.close()
+
+    trio.run(main)
+
+
+def test_a_disk_without_room_keeps_nothing_and_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        cache = open_cache(tmp_path, QUOTA)
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+        try:
+            await cache.blocks.put_run(ONE, {0: b"small", 1: bytes(MIB)})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            signal.signal(signal.SIGXFSZ, before)
+        assert cache.blocks.present(ONE) == {0}
+        assert cache.writer.stats.dropped == 1
+        assert len(block_files(tmp_path)) == 1
+        cache.close()
+
+    trio.run(main)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from iiiffs.errors import NoSuchName
-from iiiffs.iiif.canvases import CanvasItem, OriginalFile
+from iiiffs.iiif.canvases import CanvasItem, Linked, LinkedImage, OriginalFile
 from iiiffs.iiif.description import PRIVATE, PUBLISHED, Agent, Pair, Privacy, Said
 from iiiffs.iiif.overrides import Overrides, RangeWish
 from iiiffs.iiif.presentation import AlbumHeading, CollectionItem, collection, manifest, part_references
@@ -225,6 +225,30 @@ def test_pages() -> None:
     assert [canvas["label"] for canvas in document(PAGES)["items"]] == [
         {"none": ["t.tif (page 1)"]}, {"none": ["t.tif (page 2)"]},
     ]  # fmt: skip
+
+
+LINKED = Linked(
+    LinkedImage("https://photos.example.org/p?size=preview&key=k", "image/jpeg", Extent(1920, 1080)),
+    LinkedImage("https://photos.example.org/p?size=thumbnail&key=k", "image/webp", Extent(444, 250)),
+)
+
+
+@pytest.mark.parametrize("one", [PICTURE, PAGES, VIDEO])
+def test_what_the_provider_hands_out_has_no_image_service(one: CanvasItem) -> None:
+    made = document(replace(one, linked=LINKED))
+    assert through_prezi3(made) == made
+    (canvas,) = made["items"]
+    assert (canvas["width"], canvas["height"]) == (one.extent.width, one.extent.height)  # type: ignore[union-attr]
+    (thumbnail,) = canvas["thumbnail"]
+    assert thumbnail == {
+        "id": LINKED.thumbnail.uri, "type": "Image", "format": "image/webp", "width": 444, "height": 250,
+    }  # fmt: skip
+    shown = canvas.get("placeholderCanvas", canvas)["items"][0]["items"][0]["body"]
+    assert shown == {
+        "id": LINKED.painted.uri, "type": "Image", "format": "image/jpeg", "width": 1920, "height": 1080,
+    }  # fmt: skip
+    assert not any("service" in node for node in nodes(made))
+    assert SERVICE not in str(made)
 
 
 def test_a_live_photo_offers_its_video() -> None:

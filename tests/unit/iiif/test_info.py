@@ -73,3 +73,10 @@ def test_tiles_and_sizes_are_inside_narrow_limits() -> None:
 
 def test_it_survives_encoding() -> None:
     assert msgspec.json.decode(msgspec.json.encode(info())) == info()
+
+
+def test_sizes_at_hand_are_told() -> None:
+    at_hand = [Extent(370, 250), Extent(1651, 1117)]
+    document: Any = image_info(ID, Extent(1651, 1117), LIMITS, 512, monochrome=False, at_hand=at_hand)
+    assert {"width": 370, "height": 250} in document["sizes"]
+    assert [size["width"] for size in document["sizes"]] == [104, 207, 370, 413, 826, 1651]

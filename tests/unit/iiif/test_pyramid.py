@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiiffs.iiif.pyramid import SMALLEST_SIDE_PX, reduced, scale_factors, sizes, tile_scale, tile_side, tiles
-from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.pyramid import (
+    SMALLEST_SIDE_PX,
+    reduced,
+    scale_factors,
+    sizes,
+    sizes_by_width,
+    tile_scale,
+    tile_side,
+    tiles,
+)
+from iiiffs.iiif.scaling import Limits, scaled_to_width
 from iiiffs.model.image import Extent, Region
 
 LIMITS = Limits(16_384, 16_384, 100_000_000)
@@ -122,3 +131,23 @@ def test_every_tile_is_known_for_one(image: Extent, side: int, data: st.DataObje
 )
 def test_what_is_no_tile_is_none(region: tuple[int, int, int, int], out: tuple[int, int]) -> None:
     assert tile_scale(Region(*region), Extent(*out), Extent(6000, 4000), 512) is None
+
+
+AT_HAND = (Extent(375, 250), Extent(2160, 1440), Extent(3000, 2000), Extent(90, 60))
+
+
+def test_sizes_at_hand_are_listed_among_the_others() -> None:
+    image, limits = Extent(3000, 2000), Limits(2000, 2000, 10**8)
+    halves = sizes(image, limits)
+    assert sizes(image, limits, AT_HAND) == sorted({*halves, Extent(375, 250), Extent(90, 60)})  # 2160 px are too many
+    widths = [extent.width for extent in sizes_by_width(image, limits, AT_HAND)]
+    assert widths == sorted(set(widths))
+    assert {375, 90} <= set(widths)
+
+
+@given(IMAGES, st.integers(1, 3000), st.integers(1, 3000))
+def test_sizes_at_hand_are_as_w_makes_them(image: Extent, width: int, height: int) -> None:
+    limits = Limits(20_000, 20_000, 10**9)
+    for extent in set(sizes(image, limits, [Extent(width, height)])) - set(sizes(image, limits)):
+        assert extent == scaled_to_width(image, width)
+        assert width < image.width

@@ -79,7 +79,7 @@ def test_runs_hold_each_missing_block_once(missing: set[int], size: int, most: i
 
 def test_neighbours_are_one_question() -> None:
     assert list(runs_of({0, 1, 2, 5, 7, 8}, 40 * MIB)) == [range(3), range(5, 6), range(7, 9)]
-    assert list(runs_of(range(10), 40 * MIB)) == [range(5), range(5, 9), range(9, 10)]
+    assert list(runs_of(range(20), 40 * MIB)) == [range(9), range(9, 17), range(17, 20)]
     assert list(runs_of((), 40 * MIB)) == []
 
 
@@ -104,11 +104,11 @@ def test_a_sequential_reader_is_asked_for_ahead_in_order_and_within_the_window(s
 def test_the_window_doubles_as_it_is_read_through() -> None:
     window = Window()
     grown: list[tuple[int, int]] = []
-    for offset in range(0, 40 * MIB, 128 * KIB):
-        window, _ = window.after(offset, 128 * KIB, 100 * MIB)
+    for offset in range(0, 80 * MIB, 128 * KIB):
+        window, _ = window.after(offset, 128 * KIB, 200 * MIB)
         if not grown or grown[-1][1] != window.ahead_bytes:
             grown.append((offset, window.ahead_bytes))
-    assert [ahead // MIB for _, ahead in grown] == [0, 1, 2, 4, 8, 16]
+    assert [ahead // MIB for _, ahead in grown] == [0, 1, 2, 4, 8, 16, AHEAD_MAX_BYTES // MIB]
     assert all(later[0] - sooner[0] >= sooner[1] for sooner, later in pairwise(grown))
 
 
@@ -158,7 +158,8 @@ def test_who_wants_it_whole_asks_at_once() -> None:
 @pytest.mark.parametrize(
     ("most", "took_s", "then"),
     [
-        (4 * MIB, 0.1, 4 * MIB),
+        (4 * MIB, 0.1, 8 * MIB),
+        (8 * MIB, 0.1, 8 * MIB),
         (4 * MIB, 2.0, 4 * MIB),
         (4 * MIB, 6.0, 2 * MIB),
         (4 * MIB, math.inf, 2 * MIB),

@@ -22,6 +22,7 @@ from iiiffs.vfs.block_files import FETCH_S, REFUSED_S
 from iiiffs.vfs.blocks import RECENT_BYTES, BlockCache
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
+from tests.harness.block_damage import damage_block
 from tests.harness.memory import ROOT, MemoryProvider, sha1
 from tests.harness.tree import jpeg
 
@@ -274,11 +275,7 @@ async def test_a_damaged_block_is_fetched_again(tmp_path: Path) -> None:
         await original.read(4 * MIB, MIB)
         await original.aclose()
         await r.committed()
-        data_file = tmp_path / "data.mdb"
-        place = data_file.read_bytes().index(CONTENT[4 * MIB : 4 * MIB + 64]) + 300_000
-        with data_file.open("r+b") as file:
-            file.seek(place)
-            file.write(b"damage")
+        damage_block(tmp_path, CONTENT[4 * MIB : 4 * MIB + 64], 300_000)
         original = await r.open(asset)
         assert await original.read(4 * MIB, MIB) == CONTENT[4 * MIB : 5 * MIB]
         await original.aclose()

@@ -21,12 +21,18 @@ _PLAIN_BYTES_MAX = 200
 def legal_name(title: str) -> str:
     """`title` as one path component: NFC, no '/', NUL or control characters, 1 to 255 bytes, never '.' or '..', nor
     litter (tree.junk), which no lookup finds."""
-    if is_junk(title):
-        title = REPLACEMENT + title
-    if title.isascii() and title.isprintable() and _PLAIN_BYTES_MAX >= len(title) > 2 and "/" not in title:
+    if (
+        title.isascii()
+        and title.isprintable()
+        and _PLAIN_BYTES_MAX >= len(title) > 2
+        and "/" not in title
+        and not is_junk(title)
+    ):
         return title  # as nearly all are, and thirty times as fast
     text = unicodedata.normalize("NFC", title.encode("utf-8", "replace").decode("utf-8"))
     text = "".join(REPLACEMENT if _is_forbidden(character) else character for character in text)
+    if is_junk(text):
+        text = REPLACEMENT + text
     if text in ("", ".", ".."):
         return REPLACEMENT * max(1, len(text))
     return _shortened(text, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,8 @@ from iiiffs.model.gallery import Asset, AssetId, Listing
 from iiiffs.vfs.shelves import is_counted, is_month
 
 ASSETS_KEPT = 120_000
+MONTH = 1 << 16
+"""More than there are albums that hold one asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,13 @@ class Known:
 
 
 class KnownAssets:
-    """Of one account. Between two awaits its tables are whole."""
+    """Of one account. Between two awaits its tables are whole. One entry an asset each: there may be 100,000."""
 
     def __init__(self) -> None:
-        self._assets: OrderedDict[AssetId, Known] = OrderedDict()
-        self._names: Counter[AssetId] = Counter()
-        self._on_timeline: Counter[AssetId] = Counter()
+        self._assets: dict[AssetId, Known] = {}
+        """What was told longest ago is first."""
+        self._links: dict[AssetId, int] = {}
+        """The number of names, those in months as many times MONTH."""
         self.expired_s = float("-inf")
         """What was asked before this must be asked again."""
 
@@ -42,10 +44,10 @@ class KnownAssets:
         """It was told so; an older answer changes nothing."""
         known = self._assets.get(asset.id)
         if known is None or known.asked_s <= asked_s:
+            self._assets.pop(asset.id, None)
             self._assets[asset.id] = Known(asset, asked_s)
-            self._assets.move_to_end(asset.id)
         while len(self._assets) > ASSETS_KEPT:
-            self._assets.popitem(last=False)
+            del self._assets[next(iter(self._assets))]
 
     def doubt(self, assets: Iterable[AssetId]) -> None:
         """They are not where they were: what was told of them must be asked again."""
@@ -67,14 +69,16 @@ class KnownAssets:
 
     def links(self, asset: AssetId) -> int:
         """The number of names that are listed for it, as far as is known: every one has a name on the timeline."""
-        names, months = self._names[asset], self._on_timeline[asset]
-        return max(1, names + (names > 0 and not months))
+        months, others = divmod(self._links.get(asset, 0), MONTH)
+        return max(1, others + (months or (others > 0)))
 
     def _count(self, listing: Listing, names: int) -> None:
         if not is_counted(listing.album.id):
             return
-        for counter in (self._names, self._on_timeline) if is_month(listing.album.id) else (self._names,):
-            for asset in listing.assets:
-                counter[asset.id] += names
-                if not counter[asset.id]:
-                    del counter[asset.id]
+        step = names * (MONTH if is_month(listing.album.id) else 1)
+        for asset in listing.assets:
+            links = self._links.get(asset.id, 0) + step
+            if links:
+                self._links[asset.id] = links
+            else:
+                self._links.pop(asset.id, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Protocol
 
@@ -33,8 +34,11 @@ from iiiffs.providers.views import (
 )
 from iiiffs.tree.query import Field, canonical
 from iiiffs.tree.shelves import TITLES, Shelf, ShelfKind, month_began_ns, months_in, shelf_of_id, years_of
+from iiiffs.vfs.collector import computed
 
 TRIES = 4
+AT_ONCE = 500
+"""Assets that are made into a listing in the loop; more of them in a thread."""
 SETTLE_S = 0.3
 """Before a view that changed while it was gathered is gathered again."""
 ACCOUNT = AlbumId("")
@@ -115,10 +119,9 @@ class Shelves:
     async def _of_assets(self, shelf: Shelf) -> Listing:
         standing = await self._standing(shelf)
         album = standing if isinstance(standing, Album) else _album_of(shelf)
-        assets = [replace(asset, album=album.id) for asset in await self._gathered(shelf)]
-        if shelf.kind is not ShelfKind.MONTH:
-            album = replace(album, mtime_ns=max((asset.changed_ns for asset in assets), default=0))
-        return Listing(album, tuple(assets), (), _etag([album, *assets]))
+        gathered = await self._gathered(shelf)
+        make = partial(_of_gathered, album, gathered, is_dated=shelf.kind is ShelfKind.MONTH)
+        return make() if len(gathered) <= AT_ONCE else await computed(make)
 
     async def _gathered(self, shelf: Shelf) -> list[Asset]:
         """All assets of a shelf, whole. A search by content has no end: its first page is the answer."""
@@ -200,6 +203,14 @@ def _of_albums(shelf: Shelf | Album, albums: Sequence[Album]) -> Listing:
     album = shelf if isinstance(shelf, Album) else _album_of(shelf)
     album = replace(album, mtime_ns=max((inner.mtime_ns for inner in albums), default=album.mtime_ns))
     return Listing(album, (), tuple(albums), _etag([album, *albums]))
+
+
+def _of_gathered(album: Album, gathered: Iterable[Asset], *, is_dated: bool) -> Listing:
+    """The album with these assets. For any thread: of 10,000 it takes 0.15 s."""
+    assets = [replace(asset, album=album.id) for asset in gathered]
+    if not is_dated:
+        album = replace(album, mtime_ns=max((asset.changed_ns for asset in assets), default=0))
+    return Listing(album, tuple(assets), (), _etag([album, *assets]))
 
 
 def _named(kind: ShelfKind, some: Iterable[Named]) -> list[Album]:

@@ -72,7 +72,9 @@ def test_a_link_that_is_gone_is_told(tmp_path: Path, server: ImmichServer) -> No
     config = write_config(tmp_path, server.url, extra=extra)
     del server.links[link.id]
     with mounted_home(tmp_path, server, "shared link", config=config) as mount:
-        (home,) = (one for one in mount.status()["accounts"] if one["name"] == "home")  # type: ignore[union-attr,attr-defined]
+        accounts = mount.status()["accounts"]
+        assert isinstance(accounts, list)
+        (home,) = (one for one in accounts if one["name"] == "home")
         assert "shared link" in home["reason"]
         with pytest.raises(PermissionError):
             (mount.root / "home" / "albums" / "Trip" / "manifest.json").read_bytes()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.immich import ImmichServer, immich
-from tests.harness.immich_plugin import PYTHONPATH
 from tests.harness.keyrings import Kept
 from tests.harness.mount import Mount, Program, mounted
 
@@ -44,7 +43,7 @@ def write_config(folder: Path, server: ImmichServer, extra: str = "") -> Path:
 def environ_of(folder: Path, backend: str = "tests.harness.keyrings.Kept") -> dict[str, str]:
     return {
         "HOME": str(folder),
-        "PYTHONPATH": PYTHONPATH,
+        "PYTHONPATH": str(ROOT),
         "PYTHON_KEYRING_BACKEND": backend,
         "KEYRING_PROPERTY_FILE": str(folder / "secrets" / "keyring.json"),
     }

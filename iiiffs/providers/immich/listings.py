@@ -32,6 +32,8 @@ SETTLE_S = 0.2
 """Before an album that changed while it was listed is listed again."""
 ASSETS_MAX = 50_000
 """Of all remembered listings together. The last one is kept however large it is."""
+SLICE = 250
+"""Assets that are remembered before the loop may do something else: some 5 ms."""
 TOLD_MAX = 120_000
 """Assets of which is remembered what was said, some 400 bytes each."""
 
@@ -98,7 +100,9 @@ class Listings:
         drops = self._drops
         record, assets = await self._whole(id, record)
         listing = await trio.to_thread.run_sync(listing_of, record, assets)
-        self.tell(assets, listing.album.id)
+        for start in range(0, len(assets), SLICE):
+            self.tell(assets[start : start + SLICE], listing.album.id)
+            await trio.lowlevel.checkpoint()
         self.drop(album)
         if drops != self._drops:  # what was asked may be older than what the drop was for
             return listing

@@ -43,6 +43,8 @@ class Previews:
         self._seen: dict[str, _Seen] = {}
         self._has_fullsize: bool | None = None
         self._looking = trio.Lock()
+        self._whole: dict[str, _Seen] = {}
+        """Of pictures that are as large in that kind as they are: those that are no larger are so too."""
         self._damaged: Counter[tuple[str, UUID]] = Counter()
 
     async def of(self, asset: Asset, id: UUID, extent: Extent | None) -> Sequence[Preview]:
@@ -67,8 +69,12 @@ class Previews:
         return found
 
     def _expected(self, kind: str, extent: Extent) -> Preview | None:
-        seen = self._seen.get(kind)
-        return None if seen is None else Preview(kind, reduced(extent, seen.short_side_px), seen.media_type)
+        seen, whole = self._seen.get(kind), self._whole.get(kind)
+        if seen is not None:
+            return Preview(kind, reduced(extent, seen.short_side_px), seen.media_type)
+        if whole is not None and _short(extent) <= whole.short_side_px:
+            return Preview(kind, extent, whole.media_type)
+        return None
 
     async def open(self, id: UUID, preview: Preview) -> BytesOriginal | None:
         """Rule: HasPreviews.open_preview. One of another size than was thought: the admin changed it, so that kind is
@@ -79,6 +85,7 @@ class Previews:
         facts = await trio.to_thread.run_sync(self._headers, preview.name, answer.body)
         if facts.extent is None or abs(_short(facts.extent) - _short(preview.extent)) > 1:
             self._seen.pop(preview.name, None)
+            self._whole.pop(preview.name, None)
         return BytesOriginal(answer.body)
 
     async def _look(self, kind: str, id: UUID, extent: Extent) -> Preview | None:
@@ -100,8 +107,15 @@ class Previews:
 
     async def _learn(self, kind: str, body: bytes, extent: Extent) -> Facts:
         facts = await trio.to_thread.run_sync(self._headers, kind, body)
-        if facts.extent is not None and _short(facts.extent) < _short(extent):
-            self._seen[kind] = _Seen(_short(facts.extent), facts.media_type)
+        if facts.extent is None:
+            return facts
+        seen = _Seen(_short(facts.extent), facts.media_type)
+        if seen.short_side_px < _short(extent):
+            self._seen[kind] = seen
+        elif facts.extent == extent and (
+            kind not in self._whole or self._whole[kind].short_side_px < seen.short_side_px
+        ):
+            self._whole[kind] = seen
         return facts
 
     def _headers(self, kind: str, body: bytes) -> Facts:

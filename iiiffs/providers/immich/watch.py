@@ -138,9 +138,13 @@ class AlbumWatch:
             seen.albums = albums
         seen.etags, seen.date_ms = answer.etags, date_ms
         turns = len(answer.etags) > 1
+        news: set[AlbumId] = set()
         if not turns or self._polls % 2 or changed:
-            changed |= await self._look_for_updates(seen)
-        if not turns or not self._polls % 2:
+            news = await self._look_for_updates(seen)
+            changed |= news
+        if news:
+            changed |= await self._count_anew(seen)
+        elif not turns or not self._polls % 2:
             changed |= await self._look_for_deletions(seen, self._polls // len(answer.etags))
         if changed:
             report(Changeset(frozenset(changed)))
@@ -164,6 +168,14 @@ class AlbumWatch:
             return {TRASH} if seen.binned != before else set()
         before, seen.count = seen.count, await self._count({})
         return {LIBRARY} if seen.count != before else set()
+
+    async def _count_anew(self, seen: _Seen) -> set[AlbumId]:
+        """What was updated changed the counts, which must not hide that something is deleted before they are next
+        looked at: both are taken now. That the library changed is reported already."""
+        before, seen.count = seen.binned, await self._count({})
+        if self._listings.has_shown_trash:
+            seen.binned = await self._count(IN_TRASH)
+        return {TRASH} if seen.binned != before else set()
 
     async def _late(self, since_ms: int) -> tuple[dict[str, _Mark], bool]:
         """What was updated since then, trashed too, and whether that is all of it."""

@@ -32,6 +32,8 @@ TAKEN = {"index.html", "manifest.json", "collection.json", "iiif"}
         ("tab\there\n", "tab_here_"),
         ("e\u0301.jpg", "é.jpg"),
         ("nul\0", "nul_"),
+        (".DS_Store", "_.DS_Store"),
+        ("._photo.jpg", "_._photo.jpg"),
     ],
 )
 def test_rows(title: str, name: str) -> None:

@@ -341,3 +341,55 @@ def test_an_album_says_what_stands_for_it(tmp_path: Path) -> None:
             assert await gallery.cover(AssetId("a002")) is None
 
     trio.run(scenario)
+
+
+def test_a_silent_server_is_waited_for_once_where_something_is_known(tmp_path: Path) -> None:
+    provider = library(4)
+    trip, other = provider.hold("trip", "Trip", [0, 1]), provider.hold("other", "Other", [1])
+
+    async def scenario() -> None:
+        async with account(tmp_path, provider) as gallery:
+            for album in (trip, other):
+                await gallery.listing(album)
+            provider.hangs = True
+            assert await numbers(gallery, trip) == [0, 1]
+            gallery.deadlines = Deadlines(lookup_s=3600.0, list_s=3600.0)
+            with trio.fail_after(30.0):
+                assert await numbers(gallery, trip) == [0, 1]
+                assert await numbers(gallery, other) == [1]
+                assert (await gallery.asset(AssetId("a001"))).id == "a001"
+            provider.hangs = False
+
+    trio.run(scenario)
+
+
+def test_news_of_the_library_costs_albums_nothing(tmp_path: Path) -> None:
+    provider = library(4)
+    trip = provider.hold("trip", "Trip", [0, 1])
+
+    async def scenario() -> None:
+        async with account(tmp_path, provider, watched=True) as gallery:
+            await gallery.listing(trip)
+            asked = provider.asked["album"]
+            gallery.changed(Changeset(frozenset({LIBRARY})))
+            await gallery.listing(trip)
+            assert provider.asked["album"] == asked
+
+    trio.run(scenario)
+
+
+def test_what_left_an_album_is_asked_for_anew(tmp_path: Path) -> None:
+    provider = library(4)
+    trip = provider.hold("trip", "Trip", [0, 1])
+
+    async def scenario() -> None:
+        async with account(tmp_path, provider, watched=True) as gallery:
+            await gallery.listing(trip)
+            provider.hold("trip", "Trip", [1])
+            provider.lose(0)
+            gallery.changed(Changeset(frozenset({trip})))
+            assert await numbers(gallery, trip) == [1]
+            with pytest.raises(AssetGone):
+                await gallery.asset(AssetId("a000"))
+
+    trio.run(scenario)

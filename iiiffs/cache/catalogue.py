@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from iiiffs.cache.environment import CacheEnvironment
-from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, encode_listing
+from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, decode_named, encode_listing
 from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
 from iiiffs.cache.writer import CacheWriter
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 DOCUMENT_BODY_BYTES_MAX = 30 * 1024 * 1024
 """Of a body as it is given; larger ones are not kept, their rows are."""
 ID_BYTES_MAX = 200
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,12 @@ class Catalogue:
         """The listing of the album as it was put last; None if unknown."""
         return self._listing(_listing_key(account, album))
 
-    def reading_listing(self, account: AccountName, album: AlbumId) -> Callable[[], Listing | None]:
-        """A call for any thread that answers as `listing` does now: of 20,000 assets it takes 40 ms."""
+    def reading_named(
+        self, account: AccountName, album: AlbumId
+    ) -> Callable[[], tuple[Listing, dict[str, str]] | None]:
+        """A call for any thread that answers as `listing` does now, with names: of 20,000 assets it takes 40 ms."""
         row = self._listing_row(_listing_key(account, album))
-        return lambda: None if row is None else decode_listing(row)
+        return lambda: None if row is None else decode_named(row)
 
     def heading(self, account: AccountName, album: AlbumId) -> ListingHeading | None:
         """As `listing`, without the assets: quick, however many there are."""
@@ -194,9 +199,12 @@ class Catalogue:
             if listing is not None:
                 yield listing
 
-    def put_listing(self, account: AccountName, listing: Listing) -> None:
-        """Readers see it from now on, in the place of the album's older one. Never waits and never refuses."""
-        row = encode_listing(listing)
+    def put_listing(self, account: AccountName, listing: Listing, names: Mapping[str, str] = NO_NAMES) -> None:
+        """Readers see it from now on, in the place of the album's older one. Never waits and never refuses.
+
+        `names`: of some ids in it, for `reading_named`.
+        """
+        row = encode_listing(listing, names)
         self._writer.put(self._listings.name, _listing_key(account, listing.album.id), row, len(row))
 
     def drop_listing(self, account: AccountName, album: AlbumId) -> None:

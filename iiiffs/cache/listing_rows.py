@@ -6,6 +6,7 @@ Names are bytes ("surrogatepass"), because MessagePack's text cannot hold the lo
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -43,6 +44,17 @@ class _ListingRow(msgspec.Struct, array_like=True, frozen=True):
     assets: list[_AssetRow]
     albums: list[_AlbumRow]
     etag: str
+    names: dict[str, bytes] = {}
+
+
+class _NamesRow(msgspec.Struct, array_like=True, frozen=True):
+    """A _ListingRow of which only the names are read."""
+
+    album: msgspec.Raw
+    assets: msgspec.Raw
+    albums: msgspec.Raw
+    etag: msgspec.Raw
+    names: dict[str, bytes] = {}
 
 
 class _HeadingRow(msgspec.Struct, array_like=True, frozen=True):
@@ -65,11 +77,12 @@ class ListingHeading:
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_ListingRow)
+_names_decoder = msgspec.msgpack.Decoder(_NamesRow)
 _heading_decoder = msgspec.msgpack.Decoder(_HeadingRow)
 
 
-def encode_listing(listing: Listing) -> bytes:
-    """The row of `listing`."""
+def encode_listing(listing: Listing, names: Mapping[str, str]) -> bytes:
+    """The row of `listing`, in which some ids have these names."""
     own = listing.album.id
     assets = [
         _AssetRow(
@@ -88,7 +101,11 @@ def encode_listing(listing: Listing) -> bytes:
         for asset in listing.assets
     ]
     albums = [_album_row(album) for album in listing.albums]
-    return _encoder.encode(_ListingRow(_album_row(listing.album), assets, albums, listing.etag))
+    return _encoder.encode(
+        _ListingRow(
+            _album_row(listing.album), assets, albums, listing.etag, {id: _written(name) for id, name in names.items()}
+        )
+    )
 
 
 def decode_listing(row: bytes) -> Listing:
@@ -112,6 +129,12 @@ def decode_listing(row: bytes) -> Listing:
         for asset in known.assets
     )
     return Listing(album, assets, tuple(_album(inner) for inner in known.albums), known.etag)
+
+
+def decode_named(row: bytes) -> tuple[Listing, dict[str, str]]:
+    """As `decode_listing`, with the names that were given to it."""
+    names = _names_decoder.decode(row).names
+    return decode_listing(row), {id: _read(name) for id, name in names.items()}
 
 
 def decode_heading(row: bytes) -> ListingHeading:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from iiiffs.model.gallery import Album, Asset, Listing
 from iiiffs.tree.junk import is_junk
-from iiiffs.tree.names import assign_names
+from iiiffs.tree.names import assign_names, legal_name
 from iiiffs.tree.thumbnails import thumbnail_names
 
 INDEX = "index.html"
 MANIFEST = "manifest.json"
 COLLECTION = "collection.json"
 ALIASES = "iiif"
+NONE_KEPT: Mapping[str, str] = MappingProxyType({})
 SYNTHETIC = (INDEX, MANIFEST, COLLECTION, ALIASES)
 
 
@@ -18,12 +22,13 @@ class AlbumNames:
     """Name -> asset or sub-album of one listing; built once a listing, O(1) to ask.
 
     A provider's real file keeps its name; a synthetic one that collides with it is then only at its stable URI.
-    Titles of other providers are made legal and unique. Rule: DESIGN §2.8.
+    Titles of other providers are made legal and unique; `kept`, names that were given before, stay where they can.
+    Rule: DESIGN §2.8.
     """
 
     __slots__ = ("_by_id", "_by_thumbnail", "_entries", "_listing")
 
-    def __init__(self, listing: Listing, *, real_names: bool) -> None:
+    def __init__(self, listing: Listing, *, real_names: bool, kept: Mapping[str, str] = NONE_KEPT) -> None:
         self._listing = listing
         self._by_thumbnail: dict[str, str] | None = None
         found: list[Album | Asset] = [*listing.albums, *listing.assets]
@@ -31,7 +36,7 @@ class AlbumNames:
             self._entries = {_title(entry): entry for entry in found if not is_junk(_title(entry))}
         else:
             by_id: dict[str, Album | Asset] = {entry.id: entry for entry in found}
-            names = assign_names({key: _title(entry) for key, entry in by_id.items()}, set(SYNTHETIC), {})
+            names = assign_names({key: _title(entry) for key, entry in by_id.items()}, set(SYNTHETIC), kept)
             self._entries = {name: by_id[key] for key, name in names.items()}
         self._by_id: dict[str, str] = {entry.id: name for name, entry in self._entries.items()}
 
@@ -48,6 +53,15 @@ class AlbumNames:
     def get(self, name: str) -> Album | Asset | None:
         """What `name` really names here."""
         return self._entries.get(name)
+
+    @property
+    def by_id(self) -> Mapping[str, str]:
+        """Id -> name; not to be changed."""
+        return self._by_id
+
+    def unusual(self) -> dict[str, str]:
+        """Id -> name, of those whose title alone does not say it: with these as `kept`, the same names come again."""
+        return {entry.id: name for name, entry in self._entries.items() if name != legal_name(_title(entry))}
 
     def offers(self, synthetic: str) -> bool:
         """True if no real entry has the name of ours."""

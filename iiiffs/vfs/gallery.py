@@ -21,7 +21,7 @@ from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.sync.losses import confirmed, needs_confirmation
-from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.views import view_id
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.collector import computed
@@ -387,9 +387,9 @@ class Gallery:
             self._kept.popitem(last=False)
         return names
 
-    async def _named(self, listing: Listing) -> AlbumNames:
+    async def _named(self, listing: Listing, kept: Mapping[str, str] = NONE_KEPT) -> AlbumNames:
         """The names of a listing. In a thread where there are many: of 10,000 it takes 30 ms."""
-        make = partial(AlbumNames, listing, real_names=self.capabilities.real_names)
+        make = partial(AlbumNames, listing, real_names=self.capabilities.real_names, kept=kept)
         return make() if len(listing.assets) <= NAMED_AT_ONCE else await computed(make)
 
     async def _confirmed(self, album: AlbumId, kept: Kept | None) -> Listing:

@@ -23,7 +23,7 @@ from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Provider, trouble_of
 from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
-from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
@@ -291,8 +291,8 @@ class ShelvedGallery(Gallery):
         if kept is not None and kept.names.listing.etag == listing.etag:
             names = kept.names
         else:
-            names = await self._named(listing)
-            self._store(listing)
+            names = await self._named(listing, NONE_KEPT if kept is None else kept.names.by_id)
+            self._store(names)
         if kept is not None and names is not kept.names:
             self.known.doubt({one.id for one in kept.names.listing.assets} - {one.id for one in listing.assets})
         if album == ALBUMS and kept is not None:
@@ -347,15 +347,15 @@ class ShelvedGallery(Gallery):
 
     # ---- what the disk knows ----------------------------------------------------------------------------------
 
-    def _store(self, listing: Listing) -> None:
-        shelf = shelf_of_id(listing.album.id)
+    def _store(self, names: AlbumNames) -> None:
+        shelf = shelf_of_id(names.listing.album.id)
         if shelf is None or shelf.kind is not ShelfKind.SEARCH:
-            self._catalogue.put_listing(self.name, listing)
+            self._catalogue.put_listing(self.name, names.listing, names.unusual())
 
     async def _stored(self, album: AlbumId) -> Kept | None:
         """The listing as it was when the account could last be asked for it."""
-        listing = await computed(self._catalogue.reading_listing(self.name, album))
-        return None if listing is None else Kept(await self._named(listing), float("-inf"))
+        stored = await computed(self._catalogue.reading_named(self.name, album))
+        return None if stored is None else Kept(await self._named(*stored), float("-inf"))
 
     def _drop(self, album: AlbumId) -> None:
         self._unkeep(album)

@@ -186,7 +186,7 @@ def test_bad_answers_to_questions_take_nothing_away(tmp_path: Path, line: Line) 
     photos = line.photos(3)
     for number in range(len(BAD_ANSWERS)):
         line.server.add_asset("unseen.jpg", album=line.server.add_album(f"Unseen {number}"))
-    config = write_config(tmp_path, line.proxy.url, extra='list_timeout = "4 s"')
+    config = write_config(tmp_path, line.proxy.url, extra='list_timeout = "1 s"')
     with mounted_line(tmp_path, line, config) as mount:
         home = home_of(mount)
         folders = ("albums", "albums/Trip", "favorites", "timeline", "timeline/2024", "timeline/2024/2024-05")

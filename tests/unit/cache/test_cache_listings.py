@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.cache.environment import DATA_NAME
-from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, encode_listing
+from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, decode_named, encode_listing
 from iiiffs.cache.store import Cache, open_cache
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 
@@ -21,10 +21,14 @@ HOME, AWAY = AccountName("home"), AccountName("home2")
 NAMES = st.one_of(st.text(), st.text(st.characters(), max_size=5), st.binary(max_size=9).map(os.fsdecode))
 TIMES = st.integers(-(2**63), 2**63 - 1)
 IDS = st.text("abz27.-_~", min_size=1, max_size=24)
-ALBUMS = st.builds(Album, IDS.map(AlbumId), NAMES, st.none() | IDS.map(AlbumId), TIMES)
+ALBUMS = st.builds(
+    Album, IDS.map(AlbumId), NAMES, st.none() | IDS.map(AlbumId), TIMES,
+    st.none() | st.integers(0, 2**31), st.none() | IDS.map(AssetId),
+)  # fmt: skip
 ASSETS = st.builds(
     Asset, IDS.map(AssetId), st.sampled_from("ab").map(AlbumId), NAMES, IDS.map(Version),
     st.none() | st.integers(0, 2**63), TIMES, TIMES, st.sampled_from(["image/jpeg", "video/mp4"]),
+    st.none() | st.binary(min_size=20, max_size=20), st.text("0af", max_size=3), st.none() | IDS.map(AssetId),
 )  # fmt: skip
 LISTINGS = st.builds(
     Listing, ALBUMS, st.lists(ASSETS, max_size=4).map(tuple), st.lists(ALBUMS, max_size=3).map(tuple), st.text("0a")
@@ -50,14 +54,16 @@ def reopened(cache: Cache) -> Cache:
     return open_cache(cache.environment.path, QUOTA)
 
 
-@given(LISTINGS)
-def test_a_listing_is_its_row(whole: Listing) -> None:
-    assert decode_listing(encode_listing(whole)) == whole
-    assert decode_heading(encode_listing(whole)) == ListingHeading(whole.album, whole.albums, whole.etag)
+@given(LISTINGS, st.dictionaries(IDS, NAMES, max_size=3))
+def test_a_listing_is_its_row(whole: Listing, names: dict[str, str]) -> None:
+    row = encode_listing(whole, names)
+    assert decode_listing(row) == whole
+    assert decode_named(row) == (whole, names)
+    assert decode_heading(row) == ListingHeading(whole.album, whole.albums, whole.etag)
 
 
 def test_assets_share_what_is_equal() -> None:
-    one, two, three = decode_listing(encode_listing(listing("a"))).assets
+    one, two, three = decode_listing(encode_listing(listing("a"), {})).assets
     assert one.album is two.album is three.album and one.media_type is two.media_type
 
 

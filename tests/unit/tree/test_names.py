@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iiiffs.model.gallery import Album, AlbumId, Listing
+from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.names import NAME_BYTES_MAX, assign_names, legal_name
 
 TITLES = st.one_of(
@@ -75,3 +78,22 @@ def test_of_equal_titles_the_smallest_id_has_the_plain_name() -> None:
     assert names["a"] == "x.jpg"
     assert names["b"] != names["c"]
     assert names["b"].startswith("x (") and names["b"].endswith(").jpg")
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["Trip", "Trip.jpg", "a/b", "..", "é", "Thumbs.db"])),
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["Trip", "Trip.jpg", "a/b", "..", "é", "Thumbs.db"])),
+)
+def test_names_that_are_unusual_bring_back_all(before: dict[str, str], titles: dict[str, str]) -> None:
+    """However names came to be, those that their titles do not say bring back the same for the same listing."""
+
+    def names(of: dict[str, str], kept: Mapping[str, str]) -> AlbumNames:
+        albums = tuple(Album(AlbumId(id), title, None, 0) for id, title in of.items())
+        listing = Listing(Album(AlbumId("albums"), "Albums", None, 0), (), albums, "")
+        return AlbumNames(listing, real_names=False, kept=kept)
+
+    told = names(titles, names(before, {}).by_id)
+    assert names(titles, told.unusual()).by_id == told.by_id
+    for id in before.keys() & titles.keys():
+        if before[id] == titles[id]:
+            assert told.by_id[id] == names(before, {}).by_id[id]

@@ -393,3 +393,31 @@ def test_what_left_an_album_is_asked_for_anew(tmp_path: Path) -> None:
                 await gallery.asset(AssetId("a000"))
 
     trio.run(scenario)
+
+
+def test_a_name_that_was_told_stays_with_whom_it_was_told_of(tmp_path: Path) -> None:
+    provider = library(2)
+    first = provider.hold("b", "Trip", [0])
+
+    async def names(gallery: ShelvedGallery) -> dict[str, str]:
+        return {entry.id: name for name, entry in (await gallery.names(ALBUMS)).entries.items()}
+
+    async def scenario() -> None:
+        async with account(tmp_path, provider) as gallery:
+            assert await names(gallery) == {first: "Trip"}
+            second = provider.hold("a", "Trip", [1])
+            await trio.sleep(0.001)
+            told = await names(gallery)
+            assert told[first] == "Trip"
+            assert told[second] not in ("", "Trip")
+        for _ in range(2):
+            async with account(tmp_path, provider) as gallery:
+                assert await names(gallery) == told
+        del provider.held[first]
+        async with account(tmp_path, provider) as gallery:
+            assert await names(gallery) == {second: told[second]}
+        provider.hold("a", "Journey", [1])
+        async with account(tmp_path, provider) as gallery:
+            assert await names(gallery) == {second: "Journey"}
+
+    trio.run(scenario)

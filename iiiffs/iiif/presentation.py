@@ -50,13 +50,14 @@ class AlbumHeading:
 class CollectionItem:
     """A reference to a document, by its URI. `homepage`: URI of a page that shows it.
 
+    `cover`: URI of the image service of the picture that stands for it; None for none.
     `label` may be any text; `words`, where there are any, are shown in its place.
     """
 
     id: str
     type: Literal["Manifest", "Collection"]
     label: str
-    thumbnail: Thumbnail | None
+    cover: str | None
     homepage: str | None = None
     words: Words = ()
 
@@ -148,9 +149,9 @@ def part_references(uris: Uris, heading: AlbumHeading, parts: Iterable[MonthPart
             id=uris.part_manifest(heading.account, heading.album, part.name),
             type="Manifest",
             label=part.name.replace("_", ", part "),
-            thumbnail=next(
+            cover=next(
                 (
-                    Thumbnail(uris.service(heading.account, item.asset), item.extent)
+                    uris.service(heading.account, item.asset)
                     for item in part.items
                     if item.extent is not None and item.linked is None
                 ),
@@ -243,8 +244,8 @@ def _part_of(uri: str | None) -> dict[str, object]:
 def _reference(item: CollectionItem) -> dict[str, object]:
     label = label_map(item.words, item.label)
     reference: dict[str, object] = {"id": item.id, "type": item.type, "label": label}
-    if item.thumbnail is not None:
-        reference["thumbnail"] = cover(item.thumbnail.service_id)
+    if item.cover is not None:
+        reference["thumbnail"] = cover(item.cover)
     return reference | _homepage(item.homepage, label)
 
 

@@ -17,7 +17,7 @@ import trio
 
 from iiiffs.errors import AccessDenied, AssetGone, NoSuchName
 from iiiffs.iiif import presentation
-from iiiffs.iiif.canvases import CanvasItem, CanvasRules, Thumbnail
+from iiiffs.iiif.canvases import CanvasItem, CanvasRules
 from iiiffs.iiif.description import NOTHING_MORE, Privacy
 from iiiffs.iiif.info import image_info
 from iiiffs.iiif.info2 import image_info_2
@@ -313,12 +313,8 @@ class Documents:
         if album.count == 0:
             return None
         hides_services = gallery.mode == DIRECT
-        cover = None if album.cover is None or hides_services else await gallery.cover(album.cover)
-        facts = None if cover is None else await gallery.facts(cover)
-        thumbnail = None
-        if cover is not None and facts is not None and facts.extent is not None:
-            thumbnail = Thumbnail(uris.service(account, cover.id), facts.extent)
-        return CollectionItem(uris.manifest(account, album.id), "Manifest", album.title, thumbnail, homepage)
+        cover = None if album.cover is None or hides_services else uris.service(account, album.cover)
+        return CollectionItem(uris.manifest(account, album.id), "Manifest", album.title, cover, homepage)
 
     def _homepage(self, gallery: Gallery, path: Sequence[str]) -> str | None:
         """The folder's page, where the names of all folders above it may be shown."""
@@ -326,13 +322,13 @@ class Documents:
             return None
         return self.rules.uris.directory_page(gallery.account, path)
 
-    async def _cover(self, gallery: Gallery, listing: Listing) -> Thumbnail | None:
-        """The first picture of an album; None if it has none."""
+    async def _cover(self, gallery: Gallery, listing: Listing) -> str | None:
+        """The image service of the first picture of an album; None if it has none."""
         for asset in listing.assets:
             if asset.is_media:
                 facts = await gallery.facts(asset)
                 if facts.extent is not None:
-                    return Thumbnail(self.rules.uris.service(gallery.account, asset.id), facts.extent)
+                    return self.rules.uris.service(gallery.account, asset.id)
         return None
 
     async def _is_heard(self, gallery: Gallery, listing: Listing) -> bool:

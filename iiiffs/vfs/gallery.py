@@ -15,7 +15,7 @@ from functools import partial
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AssetGone, DeadlinePassed, ProviderError, ProviderUnreachable, VersionChanged
+from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
 from iiiffs.iiif.description import PRIVATE, Privacy
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
@@ -305,13 +305,6 @@ class Gallery:
     def motion(self, asset: AssetId) -> AssetId | None:
         """The moving half of a live photo that the provider tells of; None if it tells of none."""
         return None
-
-    async def cover(self, asset: AssetId) -> Asset | None:
-        """The asset that stands for an album, as far as it is known or can be asked."""
-        try:
-            return await self.asset(asset)
-        except (ProviderError, DeadlinePassed):
-            return None
 
     async def facts(self, asset: Asset) -> Facts:
         """What the asset's bytes say: from the catalogue, else read once."""

@@ -18,7 +18,7 @@ from typing import cast
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, ProviderError, ProviderUnreachable
+from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, ProviderUnreachable
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Provider, trouble_of
@@ -259,16 +259,6 @@ class ShelvedGallery(Gallery):
             found = replace(found, album=known.asset.album)
         self.known.note(found, began_s)
         return found
-
-    async def cover(self, asset: AssetId) -> Asset | None:
-        """The asset as it is known, however old the answer; asked if it is not. None if it cannot be had."""
-        known = self.known.find(asset)
-        if known is not None:
-            return known.asset
-        try:
-            return await self.asset(asset)
-        except (ProviderError, DeadlinePassed):
-            return None
 
     async def _in_trash(self, asset: AssetId) -> Asset:
         for found in (await self.listing(TRASH)).assets:

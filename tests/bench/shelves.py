@@ -134,9 +134,8 @@ def _tell(server: ImmichServer, mount: Mount) -> None:
     now_mb = int(told.split("VmRSS:")[1].split()[0]) / 1024
     own_mb = int(told.split("RssAnon:")[1].split()[0]) / 1024
     lag_s = mount.gauge("loop", "lag_max_s")
-    print(
-        f"  RSS {now_mb:.0f} MB, {own_mb:.0f} MB of it not files, at its peak {peak_mb:.0f} MB; worst lag of the loop {lag_s * 1000:.0f} ms"
-    )
+    memory = f"RSS {now_mb:.0f} MB, {own_mb:.0f} MB of it not files, at its peak {peak_mb:.0f} MB"
+    print(f"  {memory}; worst lag of the loop {lag_s * 1000:.0f} ms")
     print(f"  status: {json.dumps(status_of(mount)['library'])}; {server.requests.count(BYTES)} requests for bytes")
 
 

@@ -5,37 +5,43 @@ What listings say of assets is remembered apart, for `facts`, which the vfs asks
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TypeVar
 from uuid import UUID
 
-import msgspec
 import trio
 
 from iiiffs.errors import AssetGone, ProviderUnreachable
-from iiiffs.model.gallery import AlbumId, AssetId, Facts, Listing, Version
-from iiiffs.model.image import Extent
-from iiiffs.providers.immich.client import PAGES_MAX, ImmichClient
+from iiiffs.model.gallery import AlbumId, Asset, AssetId, Listing
+from iiiffs.providers.immich.client import PAGE, PAGES_MAX, ImmichClient
+from iiiffs.providers.immich.told import Told, ToldAssets, pack
 from iiiffs.providers.immich.wire import (
     AlbumRecord,
     AssetRecord,
     PersonRecord,
-    displayed,
-    facts_of,
-    listing_of,
-    version_of,
+    Placed,
+    asset_of,
+    listing_of_placed,
+    time_ms,
 )
+from iiiffs.providers.views import LIBRARY
 
+T = TypeVar("T")
+
+NOTHING: Mapping[str, Placed] = MappingProxyType({})
 TRIES = 4
 SETTLE_S = 0.2
 """Before an album that changed while it was listed is listed again."""
-ASSETS_MAX = 50_000
-"""Of all remembered listings together. The last one is kept however large it is."""
-SLICE = 250
-"""Assets that are remembered before the loop may do something else: some 5 ms."""
-TOLD_MAX = 120_000
-"""Assets of which is remembered what was said, some 400 bytes each."""
+ASSETS_MAX = 20_000
+"""Of all remembered listings together: who asks keeps them too. The last one is kept however large it is."""
+AT_ONCE = 60
+"""Records that are looked at in the loop; more of them in a thread."""
+BINNED_MAX = 120_000
 
 
 def uuid_of(id: str) -> UUID:
@@ -48,21 +54,6 @@ def uuid_of(id: str) -> UUID:
     if uuid is None or str(uuid) != id or uuid.version != 4:
         raise AssetGone(f"{id!a} is no id of Immich")
     return uuid
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the server said of one version. `facts`: encoded; None where the bytes must be read for them.
-
-    `album`: of the last listing that held it. `displayed`: as wire.displayed; None also where it was edited, so that
-    what the server shows is not the original. `told_s`: when, by trio's clock.
-    """
-
-    version: Version
-    facts: bytes | None
-    album: AlbumId | None
-    displayed: Extent | None
-    told_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +71,13 @@ class Listings:
         self._albums: OrderedDict[AlbumId, _Remembered] = OrderedDict()
         self._assets = 0
         self._drops = 0
-        self._told: OrderedDict[str, Told] = OrderedDict()
+        self._members: dict[AlbumId, array[int]] = {}
+        """Of every album that was listed, though its listing may be remembered no more: a number for each asset in it.
+        Two assets may have the same."""
+        self._told = ToldAssets()
         self.has_shown_trash = False
         self.binned: OrderedDict[str, None] = OrderedDict()
-        """What the trash was said to hold, the last TOLD_MAX of it."""
+        """What the trash was said to hold, the last BINNED_MAX of it."""
 
     async def listing(self, album: AlbumId) -> Listing:
         """The album's listing as it is now; one question where nothing has changed. Errors: AssetGone."""
@@ -98,30 +92,34 @@ class Listings:
             self._albums.move_to_end(album)
             return known.listing
         drops = self._drops
-        record, assets = await self._whole(id, record)
-        listing = await trio.to_thread.run_sync(listing_of, record, assets)
-        for start in range(0, len(assets), SLICE):
-            self.tell(assets[start : start + SLICE], listing.album.id)
-            await trio.lowlevel.checkpoint()
+        record, listing = await self._whole(id, record)
+        members = await trio.to_thread.run_sync(_numbers, listing)
         self.drop(album)
         if drops != self._drops:  # what was asked may be older than what the drop was for
             return listing
+        self._members[album] = members
         self._albums[album] = _Remembered(record.figures, record.album_name, listing)
         self._assets += len(listing.assets)
         while self._assets > ASSETS_MAX and len(self._albums) > 1:
-            self.drop(next(iter(self._albums)))
+            self._forget_listing(next(iter(self._albums)))
         return listing
 
     def drop(self, album: AlbumId) -> None:
-        """Nothing is remembered of its listing."""
+        """Nothing is remembered of its listing, nor that it was listed."""
+        self._members.pop(album, None)
+        self._forget_listing(album)
+
+    def _forget_listing(self, album: AlbumId) -> None:
         dropped = self._albums.pop(album, None)
         if dropped is not None:
             self._assets -= len(dropped.listing.assets)
 
     def drop_holding(self, assets: Collection[str]) -> set[AlbumId]:
-        """Nothing is remembered of listings that hold one of these, nor of those that are being fetched; the albums."""
+        """Nothing is remembered of listings that hold one of these, nor of those that are being fetched; the albums,
+        also those whose listings had been forgotten for want of room, and maybe one that holds none."""
         self._drops += 1
-        holding = {id for id, known in self._albums.items() if any(one.id in assets for one in known.listing.assets)}
+        wanted = {_number(asset) for asset in assets}
+        holding = {id for id, members in self._members.items() if not wanted.isdisjoint(members)}
         for id in holding:
             self.drop(id)
         return holding
@@ -129,7 +127,8 @@ class Listings:
     def drop_all(self) -> set[AlbumId]:
         """Nothing is remembered of any listing; of which albums there was."""
         self._drops += 1
-        dropped = set(self._albums)
+        dropped = set(self._members)
+        self._members.clear()
         self._albums.clear()
         self._assets = 0
         return dropped
@@ -138,20 +137,31 @@ class Listings:
 
     def tell(self, records: Iterable[AssetRecord], album: AlbumId | None = None) -> None:
         """What is said of these is remembered."""
-        now_s = trio.current_time()
-        for record in records:
-            facts, known = facts_of(record), self._told.get(record.id)
-            home = album or (known.album if known else None)
-            packed = None if facts is None else msgspec.msgpack.encode(facts)
-            extent = None if record.is_edited else displayed(record)
-            self._told[record.id] = Told(version_of(record), packed, home, extent, now_s)
-            self._told.move_to_end(record.id)
-        while len(self._told) > TOLD_MAX:
-            self._told.popitem(last=False)
+        packed = [(record.id, pack(record)) for record in records]
+        self._told.tell(packed, album, trio.current_time())
+
+    async def told_assets(self, records: Sequence[AssetRecord]) -> tuple[Asset, ...]:
+        """What is said of these is remembered; each as a member of its `home`, or of LIBRARY."""
+        packed, found = await _computed(
+            lambda: ([(one.id, pack(one)) for one in records], self._found(records)), records
+        )
+        self._told.tell(packed, None, trio.current_time())
+        return found
+
+    async def assets(self, records: Sequence[AssetRecord], album: AlbumId) -> tuple[Asset, ...]:
+        """They, as members of that."""
+        return await _computed(lambda: tuple(asset_of(record, album) for record in records), records)
+
+    def _found(self, records: Iterable[AssetRecord]) -> tuple[Asset, ...]:
+        return tuple(asset_of(record, self.home(record.id) or LIBRARY) for record in records)
 
     def told(self, asset: AssetId) -> Told | None:
         """What was said last; None if that is not remembered."""
-        return self._told.get(asset)
+        return self._told.find(asset)
+
+    def home(self, asset: str) -> AlbumId | None:
+        """The album of the last listing that held it; None if that is not remembered."""
+        return self._told.home_of(asset)
 
     def tell_trash(self, ids: Iterable[str]) -> None:
         """Somebody looked into the trash, and these are there."""
@@ -159,24 +169,23 @@ class Listings:
         for id in ids:
             self.binned[id] = None
             self.binned.move_to_end(id)
-        while len(self.binned) > TOLD_MAX:
+        while len(self.binned) > BINNED_MAX:
             self.binned.popitem(last=False)
 
     def name_people(self, records: Iterable[AssetRecord]) -> None:
         """Records of an answer that names nobody get the people that were told of last."""
         for record in records:
-            told = self._told.get(record.id)
-            facts = None if told is None else facts_in(told)
-            if facts is not None:
-                record.people = [PersonRecord("", name) for name in facts.description.people]
+            told = self._told.find(record.id)
+            if told is not None and told.facts is not None:
+                record.people = [PersonRecord("", name) for name in told.facts.description.people]
 
     def forget(self, asset: AssetId) -> None:
         """It turned out to be gone."""
-        self._told.pop(asset, None)
+        self._told.forget(asset)
 
     # ---- fetching ---------------------------------------------------------------------------------------------
 
-    async def _whole(self, id: UUID, record: AlbumRecord) -> tuple[AlbumRecord, list[AssetRecord]]:
+    async def _whole(self, id: UUID, record: AlbumRecord) -> tuple[AlbumRecord, Listing]:
         """The album and all that it shows. Whole: as many as the album counts; or, since nobody promises that the
         count is right, the same ones twice while the album's figures stood still."""
         before: tuple[object, frozenset[str]] | None = None
@@ -189,34 +198,60 @@ class Listings:
                 if record.assets is None:  # it was upgraded meanwhile (§8.1)
                     self._client.forget_dialect()
                     continue
-                found = {one.id: one for one in record.assets if one.is_shown}
+                found: dict[str, Placed] = {}
+                for start in range(0, len(record.assets), PAGE):
+                    found |= await self._placed(record.assets[start : start + PAGE], record.id)
+                record.assets = None
             else:
                 found = await self._pages(record)
             now = (record.figures, frozenset(found))
             if len(found) == record.asset_count or now == before:
-                return record, list(found.values())
+                return record, await trio.to_thread.run_sync(listing_of_placed, record, found)
             before = now
         raise ProviderUnreachable(f"{self._client.name}: an album changes faster than it can be listed")
 
-    async def _pages(self, record: AlbumRecord) -> dict[str, AssetRecord]:
+    async def _pages(self, record: AlbumRecord) -> dict[str, Placed]:
         """All that a search of the album finds. With exif it misses what the server has not looked at yet (§2)."""
         filters: dict[str, object] = {"albumIds": [record.id], "order": "asc"}
-        found = await self._searched({**filters, "withExif": True})
+        found = await self._searched({**filters, "withExif": True}, record.id)
         if len(found) < record.asset_count:
-            found = await self._searched(filters) | found
+            found = await self._searched(filters, record.id, found)
         return found
 
-    async def _searched(self, filters: dict[str, object]) -> dict[str, AssetRecord]:
-        """By id, since pages may overlap where something changes meanwhile."""
-        found: dict[str, AssetRecord] = {}
+    async def _searched(
+        self, filters: dict[str, object], album: str, known: Mapping[str, Placed] = NOTHING
+    ) -> dict[str, Placed]:
+        """By id, since pages may overlap where something changes meanwhile; what is `known` of them stays."""
+        found: dict[str, Placed] = dict(known)
         page: int | None = 1
         while page is not None and page < PAGES_MAX:
             part = await self._client.search(filters, page)
-            found |= {one.id: one for one in part.items if one.is_shown}
+            found |= await self._placed([one for one in part.items if one.id not in known], album)
             page = int(part.next_page) if part.next_page else None
         return found
 
+    async def _placed(self, records: Sequence[AssetRecord], album: str) -> dict[str, Placed]:
+        """Those that are shown, told of; of the records, which take much room, nothing is left."""
+        found, packed = await _computed(partial(_placed_of, records, AlbumId(album)), records)
+        self._told.tell(packed, AlbumId(album), trio.current_time())
+        return found
 
-def facts_in(told: Told) -> Facts | None:
-    """The facts as they were told; None where the bytes must be read for them."""
-    return None if told.facts is None else msgspec.msgpack.decode(told.facts, type=Facts)
+
+async def _computed(job: Callable[[], T], records: Sequence[AssetRecord]) -> T:
+    """In a thread where there are many records: each takes 50 µs."""
+    return job() if len(records) <= AT_ONCE else await trio.to_thread.run_sync(job)
+
+
+def _placed_of(records: Sequence[AssetRecord], album: AlbumId) -> tuple[dict[str, Placed], list[tuple[str, bytes]]]:
+    shown = [record for record in records if record.is_shown]
+    placed = {record.id: (time_ms(record.file_created_at) or 0, asset_of(record, album)) for record in shown}
+    return placed, [(record.id, pack(record)) for record in shown]
+
+
+def _numbers(listing: Listing) -> array[int]:
+    return array("Q", [_number(asset.id) for asset in listing.assets])
+
+
+def _number(id: str) -> int:
+    """Mostly another one for another id, within 64 bits."""
+    return hash(id) & 0xFFFF_FFFF_FFFF_FFFF

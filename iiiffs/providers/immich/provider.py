@@ -29,7 +29,7 @@ from iiiffs.providers.immich.library import (
     values_of,
     visibilities_of,
 )
-from iiiffs.providers.immich.listings import Listings, facts_in, uuid_of
+from iiiffs.providers.immich.listings import Listings, uuid_of
 from iiiffs.providers.immich.previews import Previews
 from iiiffs.providers.immich.public import LinkAddress, PublicLink
 from iiiffs.providers.immich.watch import AlbumWatch
@@ -109,8 +109,7 @@ class ImmichProvider:
         """Rule: Provider.asset. One question. Its album is that of the last listing that held it, whether or not that
         still does, and LIBRARY where there was none: then it may be in an album that nobody has listed."""
         record = await self._present(asset, in_trash=False)
-        told = self._listings.told(asset)
-        return asset_of(record, told.album if told and told.album else LIBRARY)
+        return asset_of(record, self._listings.home(asset) or LIBRARY)
 
     async def facts(self, asset: Asset) -> Facts:
         """Rule: Provider.facts. What the server says; headers are read where it says nothing that can be relied on."""
@@ -118,7 +117,7 @@ class ImmichProvider:
         if told is None or told.version != asset.version:
             await self._current(asset)
             told = self._listings.told(asset.id)
-        facts = None if told is None else facts_in(told)
+        facts = None if told is None else told.facts
         return facts if facts is not None else await self._read_facts(asset)
 
     async def _read_facts(self, asset: Asset) -> Facts:
@@ -191,7 +190,7 @@ class ImmichProvider:
         if self._link is None or not await self._link.holds(asset):
             return None
         told = self._listings.told(asset.id)
-        facts = facts_in(told) if told and told.version == asset.version else None
+        facts = told.facts if told and told.version == asset.version else None
         if facts is None:
             record = await self._current(asset)
             extent = None if record.is_edited else displayed(record)
@@ -227,9 +226,10 @@ class ImmichProvider:
             shown = [one for one in shown if one.owner_id == user]  # 3.x finds partners' too (§2)
         if isinstance(view, Trash):
             self._listings.tell_trash(one.id for one in shown)
+            found = await self._listings.assets(shown, TRASH)
         else:
-            self._listings.tell(shown)
-        return Page(tuple(self._found(record, view) for record in shown), None if rest is None else str(rest), is_cut)
+            found = await self._listings.told_assets(shown)
+        return Page(found, None if rest is None else str(rest), is_cut)
 
     async def count(self, view: View) -> int | None:
         """Rule: HasViews.count. None for a key without asset.statistics, a month, the trash, and most searches."""
@@ -255,11 +255,6 @@ class ImmichProvider:
     async def tags(self) -> Sequence[Named]:
         """Rule: HasViews.tags. Needs tag.read. Errors: AccessDenied."""
         return [Named(one.id, one.value) for one in await self._client.tags()]
-
-    def _found(self, record: AssetRecord, view: View) -> Asset:
-        told = self._listings.told(AssetId(record.id))
-        home = told.album if told and told.album else LIBRARY
-        return asset_of(record, TRASH if isinstance(view, Trash) else home)
 
     async def _filters(self, view: View) -> Mapping[str, object] | None:
         """As `filters_of`, with people, tags and places of a search as the server knows them; None where it knows none

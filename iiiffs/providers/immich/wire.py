@@ -10,7 +10,7 @@ import base64
 import binascii
 import datetime
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -35,6 +35,8 @@ TRUSTED = frozenset(
 )
 """Kinds whose width and height, as Immich shows them, are those of the original's upright pixels. Not RAW, whose EXIF
 tells the sensor's or a thumbnail's; not TIFF, which may have pages; not PSD and SVG."""
+Placed = tuple[int, Asset]
+"""When it was taken, in ms since 1970 of UTC, which albums are sorted by; and the asset."""
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 
@@ -67,7 +69,7 @@ class KeyRecord(msgspec.Struct):
     name: str = ""
 
 
-class ExifRecord(msgspec.Struct, rename="camel"):
+class ExifRecord(msgspec.Struct, rename="camel", gc=False):
     """`exifInfo`: the file's length is nowhere else."""
 
     file_size_in_byte: int | None = None
@@ -84,7 +86,7 @@ class ExifRecord(msgspec.Struct, rename="camel"):
     rating: float | None = None
 
 
-class PersonRecord(msgspec.Struct, rename="camel"):
+class PersonRecord(msgspec.Struct, rename="camel", gc=False):
     """Somebody; `name` is "" until somebody is named."""
 
     id: str
@@ -92,14 +94,14 @@ class PersonRecord(msgspec.Struct, rename="camel"):
     is_hidden: bool = False
 
 
-class TagRecord(msgspec.Struct, rename="camel"):
+class TagRecord(msgspec.Struct, rename="camel", gc=False):
     """A tag; `value` is the whole path ("Trips/2023")."""
 
     id: str
     value: str
 
 
-class AssetRecord(msgspec.Struct, rename="camel"):
+class AssetRecord(msgspec.Struct, rename="camel", gc=False):
     """An asset, in a listing or alone. `duration`: ms or null on 3.x, text such as "00:00:02.000" on 2.x."""
 
     id: str
@@ -395,15 +397,16 @@ def facts_tag(record: AssetRecord) -> str:
 
 def listing_of(album: AlbumRecord, records: Iterable[AssetRecord]) -> Listing:
     """All that is in the album, in the order that the album is shown in."""
-    shown = {record.id: record for record in records if record.is_shown}
-    ordered = sorted(shown.values(), key=lambda record: (time_ms(record.file_created_at) or 0, record.id))
-    if album.order == "desc":
-        ordered.reverse()
+    shown = (record for record in records if record.is_shown)
+    id = AlbumId(album.id)
+    return listing_of_placed(album, {one.id: (time_ms(one.file_created_at) or 0, asset_of(one, id)) for one in shown})
+
+
+def listing_of_placed(album: AlbumRecord, placed: Mapping[str, Placed]) -> Listing:
+    """As `listing_of`, of assets by their ids."""
+    ordered = sorted(placed.values(), key=lambda one: (one[0], one[1].id), reverse=album.order == "desc")
     found = album_of(album)
     digest = hashlib.blake2b(repr(found).encode("utf-8", "surrogatepass"), digest_size=16)
-    assets = []
-    for record in ordered:
-        asset = asset_of(record, found.id)
-        assets.append(asset)
+    for _, asset in ordered:
         digest.update(f"{asset!r}\0".encode("utf-8", "surrogatepass"))
-    return Listing(found, tuple(assets), (), digest.hexdigest())
+    return Listing(found, tuple(asset for _, asset in ordered), (), digest.hexdigest())

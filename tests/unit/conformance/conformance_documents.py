@@ -11,7 +11,7 @@ import msgspec
 from iiiffs.iiif.canvases import CanvasItem, OriginalFile
 from iiiffs.iiif.description import PRIVATE, Agent, Pair, Privacy, Said
 from iiiffs.iiif.overrides import NO_OVERRIDES, Overrides, RangeWish
-from iiiffs.iiif.presentation import AlbumHeading, CollectionItem, Thumbnail, collection, manifest
+from iiiffs.iiif.presentation import AlbumHeading, CollectionItem, collection, manifest
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.description import Description
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
@@ -86,7 +86,7 @@ def canvas_of(one: CanvasItem, privacy: Privacy = PRIVATE) -> Node:
     return canvas
 
 
-COVER = Thumbnail(URIS.service(ACCOUNT, PICTURE.asset), Extent(600, 400))
+COVER = URIS.service(ACCOUNT, PICTURE.asset)
 PAGE = URIS.account_page(ACCOUNT)
 WITH_COVER = CollectionItem(URIS.manifest(ACCOUNT, ALBUM), "Manifest", "Trip", COVER, PAGE)
 WITHOUT_COVER = CollectionItem(URIS.collection(ACCOUNT, AlbumId("sub")), "Collection", "<Sub>", None)

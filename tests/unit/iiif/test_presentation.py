@@ -61,7 +61,7 @@ def nodes(value: object) -> Iterator[object]:
 
 MANY = [replace(ITEM, asset=AssetId(f"x{i}"), extent=Extent(1 + 37 * i, 1 + 11 * i)) for i in range(40)]
 CHILDREN = [
-    CollectionItem(URIS.manifest(ACCOUNT, ALBUM), "Manifest", "Trip", Thumbnail("http://h/s", Extent(600, 400))),
+    CollectionItem(URIS.manifest(ACCOUNT, ALBUM), "Manifest", "Trip", "http://h/s"),
     CollectionItem(URIS.collection(ACCOUNT, AlbumId("b")), "Collection", "Years", None),
 ]
 

@@ -20,7 +20,6 @@ from iiiffs.iiif.presentation import (
     CanvasItem,
     CollectionItem,
     OriginalFile,
-    Thumbnail,
     collection,
     manifest,
 )
@@ -126,8 +125,7 @@ def _show_album(
     for where in (folder, stable):
         _write_json(where / "manifest.json", document)
     (folder / "index.html").write_bytes(page(PageKind.ALBUM, "", uris.base_url))
-    thumbnail = Thumbnail(uris.service(ACCOUNT, pictures[0].id), pictures[0].extent)
-    item = CollectionItem(uris.manifest(ACCOUNT, album), "Manifest", label, thumbnail)
+    item = CollectionItem(uris.manifest(ACCOUNT, album), "Manifest", label, uris.service(ACCOUNT, pictures[0].id))
     listed = collection("", "", [item], LIMITS, part_of=None)["items"]
     assert isinstance(listed, list)
     home = "/".join([uris.base_url, ACCOUNT, "files", *map(encoded, path), ""])

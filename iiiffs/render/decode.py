@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
+from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from iiiffs.errors import Undecodable
@@ -12,7 +15,8 @@ from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent
 from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import bare, level_conversion, open_conversion
-from iiiffs.render.opening import FILLING, Codec, open_picture, sniff_codec
+from iiiffs.render.growing import READ_BYTES, Watched, can_grow, unwrite
+from iiiffs.render.opening import FILLING, Codec, Picture, open_picture, sniff_codec
 from iiiffs.render.plan import Decode, level_extent
 from iiiffs.render.pyramid import Pyramid
 from iiiffs.render.sheets import Draining, Sheet, Sheets
@@ -26,8 +30,16 @@ class Room:
     sheets: Sheets
 
 
-def decode(stream: BinaryIO, how: Decode, facts: Facts, page: int, room: Room) -> Pyramid:
-    """The picture or that page of it, decoded at the level that `how` names.
+Watch = Callable[[Pyramid, int], None]
+"""Hears, in the thread that decodes, of a picture of which so many rows of the first level are there, and more come.
+
+Whoever reads only those, of a level that is not halved for it, may do so at once. If the decode fails, what was read
+is not to be used: a damaged picture has no rendition.
+"""
+
+
+def decode(stream: BinaryIO, how: Decode, facts: Facts, page: int, room: Room, watch: Watch | None = None) -> Pyramid:
+    """The picture or that page of it, decoded at the level that `how` names; the same that `watch` heard of.
 
     `facts.extent` is that page's. Errors: Undecodable, also if the headers are not those that gave `facts`; TooLarge;
     StoreFull if it is too large for memory and there is no room for it on the disk; what the stream raises.
@@ -43,14 +55,35 @@ def decode(stream: BinaryIO, how: Decode, facts: Facts, page: int, room: Room) -
         if how is Decode.DRAFT:
             scale = 1 << how.value
             picture.image.draft(None, (stored.width // scale, stored.height // scale))
+        if watch and how is Decode.FULL and can_grow(picture.image, codec.media_type, room.sheets):
+            return _watched(picture, how, room.sheets, watch)
         loaded = _load(picture.image, codec, room.sheets)
-        profile = loaded.image.info.get("icc_profile")
+        profile = _profile(loaded.image)
         first = _in_level_mode(loaded, room.sheets)
     level = level_extent(stored, how.value)
     if first.image.size != (level.width, level.height):
         raise Undecodable(f"{first.image.size} px came out of the codec instead of {level}")
-    conversion = open_conversion(profile if isinstance(profile, bytes) else None, first.image.mode)
-    return Pyramid(first, how.value, picture.tags.orientation, conversion, room.sheets)
+    return Pyramid(first, how.value, picture.tags.orientation, open_conversion(profile, first.image.mode), room.sheets)
+
+
+def _watched(picture: Picture, how: Decode, sheets: Sheets, watch: Watch) -> Pyramid:
+    """Of a JPEG, RGB and thus as it stays, with a header read to its end: heard of while `load` fills it."""
+    image = picture.image
+    sheet = sheets.blank(image.mode, image.size)
+    conversion = open_conversion(_profile(image), image.mode)
+    pyramid = Pyramid(sheet, how.value, picture.tags.orientation, conversion, sheets)
+    pixels = image.im = sheet.image.im
+    unwrite(sheet.image)
+    image.fp = Watched(image.fp, sheet.image, partial(watch, pyramid))
+    image.decodermaxblock = READ_BYTES
+    image.load()
+    assert image.im is pixels, "Pillow decoded into other memory than it was given"
+    return pyramid
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    profile = image.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) else None
 
 
 def _load(picture: ImageFile, codec: Codec, sheets: Sheets) -> Sheet:

@@ -17,7 +17,7 @@ from PIL import Image
 from iiiffs.render.colour import Conversion
 from iiiffs.render.plan import Decode
 from iiiffs.render.sheets import Sheet, Sheets
-from iiiffs.render.transform import Box
+from iiiffs.render.transform import Box, Part
 
 PART_SHARE_MAX = 8
 """A part of a level is halved by itself if it is at most one in so many of it."""
@@ -46,6 +46,11 @@ class Pyramid:
         self.memory_bytes = total if first.mapping is None else 0
         """What they take of memory; of one in a file that the kernel holds nothing that it may not give up but 1/64."""
 
+    @property
+    def is_srgb(self) -> bool:
+        """Its levels are sRGB, or grey, as they are, without alpha."""
+        return self.conversion is None and self._levels[0].image.mode in ("L", "RGB")
+
     def level(self, level: int) -> PyramidLevel:
         """The picture at 1/2^level, never above the first level. Each pixel is the mean of four."""
         assert level >= self._first_level, "cut from another decode than the plan's"
@@ -62,13 +67,33 @@ class Pyramid:
         A small part of the level next to the first is halved by itself, the same to the pixel: tiles of it, which are
         all that a deep zoom asks of it, wait for nobody who halves the whole.
         """
-        if index == 1 and len(self._levels) == 1 and self._levels[0].mapping is None:
-            left, top, right, bottom = box
-            width, height = self.size(1)
-            if (right - left) * (bottom - top) * PART_SHARE_MAX <= width * height:
-                first = self._levels[0].image
-                return first.reduce(2, (2 * left, 2 * top, min(2 * right, first.width), min(2 * bottom, first.height)))
+        if self._is_halved_alone(index, box):
+            return self._halved_alone(box)
         return _crop(self._whole(index), box)
+
+    def part(self, index: int, box: Box) -> Part:
+        """As `crop`, where the part may stay in the level that it is of."""
+        if self._is_halved_alone(index, box):
+            half = self._halved_alone(box)
+            return half, (0, 0, half.width, half.height)
+        return self._whole(index), box
+
+    def rows_of_first(self, index: int, box: Box) -> int | None:
+        """How many rows of the first level that part is made of, from its top on; None if it takes all of them."""
+        if index == 0:
+            return box[3]
+        return min(2 * box[3], self._levels[0].image.height) if self._is_halved_alone(index, box) else None
+
+    def _is_halved_alone(self, index: int, box: Box) -> bool:
+        if index != 1 or len(self._levels) > 1 or self._levels[0].mapping is not None:
+            return False
+        width, height = self.size(1)
+        return (box[2] - box[0]) * (box[3] - box[1]) * PART_SHARE_MAX <= width * height
+
+    def _halved_alone(self, box: Box) -> Image.Image:
+        first = self._levels[0].image
+        right, bottom = min(2 * box[2], first.width), min(2 * box[3], first.height)
+        return first.reduce(2, (2 * box[0], 2 * box[1], right, bottom))
 
     def _whole(self, index: int) -> Image.Image:
         if index >= len(self._levels):
@@ -98,6 +123,14 @@ class PyramidLevel:
     def crop(self, box: Box) -> Image.Image:
         """Rule: Level.crop."""
         return self.pyramid.crop(self.index, box)
+
+    def part(self, box: Box) -> Part:
+        """As `crop`, where the part may stay in the level."""
+        return self.pyramid.part(self.index, box)
+
+    def rows_of_first(self, box: Box) -> int | None:
+        """Rule: Pyramid.rows_of_first."""
+        return self.pyramid.rows_of_first(self.index, box)
 
 
 def _crop(image: Image.Image, box: Box) -> Image.Image:

@@ -15,15 +15,15 @@ import pillow_heif
 from PIL import Image, features
 
 from iiiffs.errors import TooLarge, Undecodable
-from iiiffs.iiif.parameters import Format
+from iiiffs.iiif.parameters import Format, Quality
 from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import Facts
 from iiiffs.model.image import Extent, Region
 from iiiffs.render import encode as settings
 from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import to_srgb
-from iiiffs.render.decode import Room, decode
-from iiiffs.render.encode import encode
+from iiiffs.render.decode import Room, Watch, decode
+from iiiffs.render.encode import encode_part
 from iiiffs.render.headers import PIXELS_MAX
 from iiiffs.render.opening import FILLING
 from iiiffs.render.orientation import UPRIGHTING, stored_extent, stored_region
@@ -41,7 +41,7 @@ from iiiffs.render.plan import (
 from iiiffs.render.pyramid import Pyramid, PyramidCache
 from iiiffs.render.sensor import rawpy_module
 from iiiffs.render.sheets import FILE_FROM_PX, Sheets
-from iiiffs.render.transform import cut, rotate, turned_extent, with_quality
+from iiiffs.render.transform import Box, Part, cut, exact_box, rotate, turned_extent, with_quality
 from iiiffs.render.video import av_module
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
@@ -124,10 +124,21 @@ class Renderer:
         """The decoded picture, if it is in memory or in a file. Does not block."""
         return self._pyramids.peek((source_key, page, how))
 
-    def decoded(self, source_key: str, open_stream: OpenStream, how: Decode, facts: Facts, page: int = 0) -> Pyramid:
-        """The decoded picture, kept for the next one where the budget holds it. Blocks. Errors: as `render`."""
+    def decoded(
+        self,
+        source_key: str,
+        open_stream: OpenStream,
+        how: Decode,
+        facts: Facts,
+        page: int = 0,
+        watch: Watch | None = None,
+    ) -> Pyramid:
+        """The decoded picture, kept for the next one where the budget holds it. Blocks. Errors: as `render`.
+
+        `watch` hears of its rows, if it is decoded for this caller and its codec shows them.
+        """
         self._checked_extent(facts)
-        return self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page))
+        return self._pyramids.get((source_key, page, how), lambda: self._decode(open_stream, how, facts, page, watch))
 
     def cut(self, pyramid: Pyramid, request: ImageRequest, facts: Facts, reduced: Extent | None = None) -> bytes:
         """The rendition of `request` from the decoded picture that its plan names. Blocks. Errors: as `render`.
@@ -137,14 +148,21 @@ class Renderer:
         with speaking_to_codec():
             if reduced is None:
                 upright = self._checked_extent(facts)
-                image = _compose(pyramid, request, upright, plan_for(request, facts).level)
+                image, box = _compose(pyramid, request, upright, plan_for(request, facts).level)
             else:
-                image = _compose_reduced(pyramid, request, facts, reduced)
+                image, box = _compose_reduced(pyramid, request, facts, reduced)
+        answer = encode_part(image, box, request.format)
         pyramid.let_go()
-        answer = encode(image, request.format)
         with self._lock:
             self._renders += 1
         return answer
+
+    @staticmethod
+    def rows_for(pyramid: Pyramid, request: ImageRequest, facts: Facts) -> int | None:
+        """How many rows of the decoded picture `cut` reads, from its top on; None if it may read all of them."""
+        level = plan_for(request, facts).level
+        found = _exact_part(pyramid, request, _extent_of(facts), level)
+        return None if found is None else pyramid.level(level).rows_of_first(found)
 
     def decode_cost_px(self, how: Decode, facts: Facts) -> int:
         """The px of memory (4 bytes each) that `decoded` may take.
@@ -166,41 +184,63 @@ class Renderer:
         return 2 * out.area_px + (2 + encoder) * turned_extent(out, request.rotation).area_px
 
     def _checked_extent(self, facts: Facts) -> Extent:
-        if facts.extent is None:
-            raise Undecodable(facts.error or "not a picture")
-        if facts.extent.area_px > self._limits.pixels_max:
-            raise TooLarge(f"{facts.extent.area_px} px are over the limit of {self._limits.pixels_max} px")
-        return facts.extent
+        extent = _extent_of(facts)
+        if extent.area_px > self._limits.pixels_max:
+            raise TooLarge(f"{extent.area_px} px are over the limit of {self._limits.pixels_max} px")
+        return extent
 
-    def _decode(self, open_stream: OpenStream, how: Decode, facts: Facts, page: int) -> Pyramid:
+    def _decode(self, open_stream: OpenStream, how: Decode, facts: Facts, page: int, watch: Watch | None) -> Pyramid:
         with self._lock:
             self._decodes[how] += 1
         with open_stream() as stream:
-            return decode(stream, how, facts, page, self._room)
+            return decode(stream, how, facts, page, self._room, watch)
 
 
 def plan_for(request: ImageRequest, facts: Facts) -> Plan:
     """Which decode and level serve a request; of the request and the facts alone. Errors: Undecodable."""
+    return plan_cut(request.region, request.size.extent, _extent_of(facts), facts.media_type)
+
+
+def _extent_of(facts: Facts) -> Extent:
     if facts.extent is None:
         raise Undecodable(facts.error or "not a picture")
-    return plan_cut(request.region, request.size.extent, facts.extent, facts.media_type)
+    return facts.extent
 
 
-def _compose(pyramid: Pyramid, request: ImageRequest, upright: Extent, level: int) -> Image.Image:
-    """The pixels of the answer."""
+def _exact_part(pyramid: Pyramid, request: ImageRequest, upright: Extent, level: int) -> Box | None:
+    """Of the level, as stored, what the answer is made of pixel by pixel; None if anything is resampled."""
     region = stored_region(request.region, upright, pyramid.orientation)
-    return _composed(pyramid, request, region, level)
+    out = stored_extent(request.size.extent, pyramid.orientation)
+    return exact_box(region, 1 << level, out) if is_exact(region, out, level) else None
 
 
-def _compose_reduced(pyramid: Pyramid, request: ImageRequest, facts: Facts, reduced: Extent) -> Image.Image:
+def _compose(pyramid: Pyramid, request: ImageRequest, upright: Extent, level: int) -> Part:
+    """The pixels of the answer: a JPEG's, where they are the level's own, as they lie there."""
+    box = _exact_part(pyramid, request, upright, level)
+    if box is not None and UPRIGHTING[pyramid.orientation] is None and pyramid.is_srgb and _is_plain(request):
+        return pyramid.level(level).part(box)
+    region = stored_region(request.region, upright, pyramid.orientation)
+    return _whole(_composed(pyramid, request, region, level))
+
+
+def _is_plain(request: ImageRequest) -> bool:
+    """The answer's pixels are the cut ones, and a JPEG."""
+    turned = request.rotation.mirrored or request.rotation.degrees
+    return request.format is Format.JPG and request.quality is Quality.DEFAULT and not turned
+
+
+def _compose_reduced(pyramid: Pyramid, request: ImageRequest, facts: Facts, reduced: Extent) -> Part:
     """The pixels of the answer, from a reduced picture; it may be stored turned otherwise than the original."""
-    if facts.extent is None:
-        raise Undecodable(facts.error or "not a picture")
-    turn = pyramid.orientation
-    region = stored_region(request.region, facts.extent, turn)
+    turn, extent = pyramid.orientation, _extent_of(facts)
+    region = stored_region(request.region, extent, turn)
     there = stored_extent(reduced, turn)
-    window = window_of(region, stored_extent(facts.extent, turn), there)
-    return _composed(pyramid, request, window, window_level(window, stored_extent(request.size.extent, turn), there))
+    window = window_of(region, stored_extent(extent, turn), there)
+    level = window_level(window, stored_extent(request.size.extent, turn), there)
+    return _whole(_composed(pyramid, request, window, level))
+
+
+def _whole(image: Image.Image) -> Part:
+    return image, (0, 0, image.width, image.height)
 
 
 def _composed(pyramid: Pyramid, request: ImageRequest, region: Region | Window, level: int) -> Image.Image:

@@ -31,6 +31,10 @@ class Level(Protocol):
         """The part left, top, right, bottom, half-open; may be shared with others: not to be changed."""
 
 
+Part = tuple[Image.Image, Box]
+"""An image, not to be changed, and the part of it that is meant."""
+
+
 def cut(level: Level, region: Region | Window, scale: int, out: Extent, *, exact: bool) -> Image.Image:
     """`region` (stored px of what is decoded) of a level at 1/`scale`, at exactly `out` px.
 
@@ -39,8 +43,7 @@ def cut(level: Level, region: Region | Window, scale: int, out: Extent, *, exact
     `exact`: the answer is pixels of the level as they are (`plan.is_exact`).
     """
     if exact:
-        left, top = int(region.left // scale), int(region.top // scale)
-        return level.crop((left, top, left + out.width, top + out.height))
+        return level.crop(exact_box(region, scale, out))
     sides = (region.left, region.top, region.right, region.bottom)
     box = tuple(float(side / scale) for side in sides)
     # Pillow converts all of an image with alpha before it resamples a part of it: so only the part, with what the
@@ -57,6 +60,12 @@ def cut(level: Level, region: Region | Window, scale: int, out: Extent, *, exact
         Image.Resampling.BICUBIC if grows else Image.Resampling.LANCZOS,
         box=(box[0] - left, box[1] - top, box[2] - left, box[3] - top),
     )
+
+
+def exact_box(region: Region | Window, scale: int, out: Extent) -> Box:
+    """The px of a level at 1/`scale` that are the answer as they are."""
+    left, top = int(region.left // scale), int(region.top // scale)
+    return left, top, left + out.width, top + out.height
 
 
 def rotate(image: Image.Image, rotation: Rotation) -> Image.Image:

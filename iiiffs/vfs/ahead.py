@@ -2,10 +2,11 @@
 
 The first tile that misses and needs the original's pixels begins it; one that a provider's reduced picture answers
 begins nothing, for it fetches none. The full decode starts at once beside the draft that the first screen needs, then
-every tile of the pyramid is cut, coarse ones first as a viewer asks. All of it at low priority: each step begins only
-when a render thread is idle, takes a few milliseconds, and is joined by whoever asks for that tile meanwhile. The
-picture that was looked at last goes first. It stops, for that picture, where the decoded pixels are not kept in the
-budget, where the cache would have to forget something for it, and at the first error.
+every tile of the pyramid is cut, coarse ones first as a viewer asks, the finest while the full decode still fills the
+rows below them (render/growing.py). All of it at low priority: each step begins only when a render thread is idle,
+takes a few milliseconds, and is joined by whoever asks for that tile meanwhile. The picture that was looked at last
+goes first. It stops, for that picture, where the decoded pixels are not kept in the budget, where the cache would have
+to forget something for it, and at the first error.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from fractions import Fraction
+from itertools import chain, islice
 
 import trio
 
 from iiiffs.errors import IiiffsError
-from iiiffs.iiif.parameters import Format, Quality
+from iiiffs.iiif.parameters import Format, Quality, Rotation, Size
 from iiiffs.iiif.pyramid import Tile, scale_factors, tile_scale, tile_side, tiles
-from iiiffs.iiif.request import canonical, parse_request
-from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.request import ImageRequest, canonical
+from iiiffs.iiif.scaling import Limits, fitted
 from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pictures import Picture
@@ -33,8 +35,13 @@ log = logging.getLogger(__name__)
 
 PICTURES_MAX = 4
 """That wait; of more, the one that was looked at longest ago is left to be cut tile by tile as it is asked."""
-TILES_AT_ONCE = 4
+TILES_AT_ONCE = 6
 """That a thread cuts in one turn: fewer turns cost less, more make others wait longer."""
+FINE = 2
+"""Levels of which a tile can be cut before the picture is decoded to its end."""
+SORTED_PX_MAX = 64_000_000
+"""More tiles than such a picture has are not thought of at once."""
+UPRIGHT = Rotation(mirrored=False, degrees=Fraction(0))
 SEEN_KEPT = 1024
 AGAIN_S = 60.0
 """A picture that was done with is begun again only after this: its tiles were evicted, or it was stopped."""
@@ -90,7 +97,7 @@ class CutAhead:
         if key in self._waiting:
             self._waiting.move_to_end(key)
         elif trio.current_time() - self._done.get(key, -AGAIN_S) >= AGAIN_S:
-            self._waiting[key] = _Job(gallery, picture, self._tiles(picture))
+            self._waiting[key] = _Job(gallery, picture, self._tiles(gallery, picture))
             while len(self._waiting) > PICTURES_MAX:
                 self._finished(next(iter(self._waiting)))
             self._arrived.set()
@@ -139,21 +146,34 @@ class CutAhead:
         while len(self._done) > SEEN_KEPT:
             self._done.popitem(last=False)
 
-    def _tiles(self, picture: Picture) -> Iterator[list[Wanted]]:
-        """A few at a time, of one level: one of the finest, so that its decode begins at once; then coarse first."""
+    def _tiles(self, gallery: Gallery, picture: Picture) -> Iterator[list[Wanted]]:
+        """A few at a time: one of the finest, so that its decode begins at once; then coarse first.
+
+        The two finest levels, most of all tiles, in the order in which their pixels come while it is being decoded.
+        """
         yield [self._wanted(picture, next(tiles(picture.extent, self._side, 1)))]
-        for scale in reversed(scale_factors(picture.extent, self._side)):
-            level = tiles(picture.extent, self._side, scale)
-            while some := [self._wanted(picture, tile) for tile in islice(level, TILES_AT_ONCE)]:
-                yield some
+        scales = scale_factors(picture.extent, self._side)
+        for scale in reversed(scales[FINE:]):
+            yield from _batches(self._level(picture, scale))
+        fine: Iterator[Wanted] = chain.from_iterable(self._level(picture, scale) for scale in reversed(scales[:FINE]))
+        if picture.extent.area_px <= SORTED_PX_MAX:
+            fine = iter(self._renditions.as_rows_come(gallery, fine))
+        yield from _batches(fine)
+
+    def _level(self, picture: Picture, scale: int) -> Iterator[Wanted]:
+        return (self._wanted(picture, tile) for tile in tiles(picture.extent, self._side, scale))
 
     def _wanted(self, picture: Picture, tile: Tile) -> Wanted:
-        region = tile.region
-        parts = (
-            f"{region.left},{region.top},{region.extent.width},{region.extent.height}",
-            f"{tile.extent.width},{tile.extent.height}",
-            "0",
-            "default.jpg",
-        )
-        request = parse_request(picture.extent, parts, self._limits, monochrome=picture.facts.monochrome)
+        request = tile_request(tile, self._limits)
         return Wanted(picture, request, "/".join(canonical(request, picture.extent)))
+
+
+def tile_request(tile: Tile, limits: Limits) -> ImageRequest:
+    """What asking for that tile means; `parse_request` says the same of its words."""
+    size = Size(tile.extent, False, tile.extent == fitted(tile.region.extent, limits, upscale=False))
+    return ImageRequest(tile.region, size, UPRIGHT, Quality.DEFAULT, Format.JPG)
+
+
+def _batches(some: Iterator[Wanted]) -> Iterator[list[Wanted]]:
+    while batch := list(islice(some, TILES_AT_ONCE)):
+        yield batch

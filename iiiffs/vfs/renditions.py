@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -24,7 +24,7 @@ from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
 from iiiffs.model.image import Extent
 from iiiffs.render.plan import Decode
-from iiiffs.render.pyramid import Pyramid
+from iiiffs.render.pyramid import Key, Pyramid
 from iiiffs.render.renderer import Renderer, plan_for
 from iiiffs.sync.previews import ORIGINAL_ONLY, Reduced, Sources, chosen
 from iiiffs.tree.nodes import Rendition
@@ -32,6 +32,7 @@ from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.budget import PixelBudget
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.growing import Growths
 from iiiffs.vfs.pictures import Picture
 from iiiffs.vfs.previews import Previews, not_made
 from iiiffs.vfs.render_threads import RenderThreads
@@ -100,6 +101,7 @@ class Renditions:
         self._budget = PixelBudget(pixels_max)
         self._threads = threads
         self._failures: OrderedDict[tuple[str, str, str], TooLarge] = OrderedDict()
+        self._growths = Growths(renderer, threads)
         self.previews: Previews | None = None
         """Knows the reduced pictures of providers; None: everything is rendered from originals."""
         self.rendered = 0
@@ -175,13 +177,21 @@ class Renditions:
         return self._store.has_spare(SPARE_BYTES)
 
     def is_decoded(self, gallery: Gallery, wanted: Wanted) -> bool:
-        """The pixels that it is cut from are held, so that others can be cut from them at little cost."""
-        picture, sources = wanted.picture, self.known_sources(gallery, wanted.picture)
+        """The pixels that it is cut from are held, or come, so that others can be cut from them at little cost."""
+        sources = self.known_sources(gallery, wanted.picture)
         if sources is None:
             return False
-        reduced = _chosen_of(sources, wanted)
-        source, how = _source(gallery, picture, reduced), _decode_of(wanted, reduced)
-        return self._renderer.kept(source, how, picture.page) is not None
+        key = _decode_key(gallery, wanted, _chosen_of(sources, wanted))
+        return key in self._growths or self._renderer.kept(key[0], key[2], key[1]) is not None
+
+    def as_rows_come(self, gallery: Gallery, some: Iterable[Wanted]) -> list[Wanted]:
+        """Those of one picture, in the order in which they can be cut while its original is being decoded."""
+        wanted = list(some)
+        if not wanted:
+            return wanted
+        requests = [one.request for one in wanted]
+        order = self._growths.order(_decode_key(gallery, wanted[0], None), requests, wanted[0].picture.facts)
+        return [wanted[index] for index in order]
 
     async def make(self, gallery: Gallery, wanted: Wanted) -> Made:
         """The rendition, made now or joined while it is being made. Errors: as `rendition`."""
@@ -244,11 +254,13 @@ class Renditions:
     ) -> Sequence[Made | None]:
         """All of one picture, source and decode, made in one turn of a thread and kept; None: choose another source."""
         first = next(iter(some.values()))
-        picture = first.picture
-        pyramid = await self._decoded(gallery, picture, reduced, _decode_of(first, reduced))
+        picture, requests = first.picture, [wanted.request for wanted in some.values()]
+        # A growth is always an original's: what a reduced picture answers has another key, and waits for its end.
+        pyramid = await self._growths.rows_for(_decode_key(gallery, first, reduced), requests, picture.facts)
+        if pyramid is None:
+            pyramid = await self._decoded(gallery, picture, reduced, _decode_of(first, reduced))
         if pyramid is None:
             return [None] * len(some)
-        requests = [wanted.request for wanted in some.values()]
         extent = None if reduced is None else reduced.extent
         async with self._budget.hold(max(map(self._renderer.cut_cost_px, requests))):
             made = await self._threads.run(self._cut, pyramid, requests, picture.facts, extent)
@@ -305,14 +317,8 @@ class Renditions:
             # All bytes are here before a thread is taken: a slow network holds up nobody's render either.
             await original.prepare()
             async with self._budget.hold(cost_px):
-                return await self._threads.run(
-                    self._renderer.decoded,
-                    _source(gallery, picture, None),
-                    original.stream,
-                    how,
-                    picture.facts,
-                    picture.page,
-                )
+                key = _source(gallery, picture, None), picture.page, how
+                return await self._growths.decoded(key, original.stream, picture.facts)
         finally:
             with trio.CancelScope(shield=True):
                 await original.aclose()
@@ -352,6 +358,10 @@ def _chosen_of(sources: Sources, wanted: Wanted) -> Reduced | None:
 
 def _decode_of(wanted: Wanted, reduced: Reduced | None) -> Decode:
     return Decode.FULL if reduced is not None else plan_for(wanted.request, wanted.picture.facts).decode
+
+
+def _decode_key(gallery: Gallery, wanted: Wanted, reduced: Reduced | None) -> Key:
+    return _source(gallery, wanted.picture, reduced), wanted.picture.page, _decode_of(wanted, reduced)
 
 
 def _source(gallery: Gallery, picture: Picture, reduced: Reduced | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from iiiffs.iiif.pyramid import scale_factors, tiles
@@ -50,3 +52,19 @@ def test_unless_the_configuration_says_no(tmp_path: Path) -> None:
         (mount.files / "iiif" / "a.jpg" / TILE.replace("512,0,", "0,0,", 1)).read_bytes()
         assert mount.rendered == 2
         assert mount.gauge("render", "pictures_waiting") == 0
+
+
+def test_no_part_of_a_damaged_picture_is_rendered(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    whole = BytesIO()
+    Image.effect_noise((EXTENT.width, EXTENT.height), 40).convert("RGB").save(whole, "JPEG", quality=95)
+    (photos / "a.jpg").write_bytes(whole.getvalue()[: whole.tell() * 3 // 4])
+    with mounted(tmp_path, photos) as mount:
+        mount.expected.append("a.jpg: image file is truncated")
+        service = (mount.files / "iiif" / "a.jpg").resolve()
+        for tile in (TILE, "0,0,2048,1600/512,400/0/default.jpg", TILE.replace("512,0,", "0,0,", 1)):
+            with pytest.raises(OSError, match=r"\.jpg"):
+                (service / tile).read_bytes()
+        eventually(lambda: mount.gauge("render", "pictures_waiting"), lambda waiting: not waiting, deadline_s=20)
+        assert mount.rendered == 0

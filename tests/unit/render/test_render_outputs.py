@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 from datetime import UTC, datetime
 from io import BytesIO
@@ -19,6 +21,7 @@ NAMES = {
 }  # fmt: skip
 TOLERANCES = {Format.JPG: 2.0, Format.WEBP: 3.0, Format.AVIF: 3.0, Format.GIF: 6.0, Format.JP2: 2.0}
 KEEP_ALPHA = {Format.PNG, Format.WEBP, Format.TIF, Format.GIF, Format.JP2, Format.AVIF}
+STRIP_OFFSETS, STRIP_BYTE_COUNTS = 273, 279
 SECRET = b"Ada at home 51.5N"
 
 
@@ -53,6 +56,22 @@ def test_bytes_are_the_same_each_time_and_tell_nothing_of_the_original(format_: 
     assert SECRET not in answer and b"\x01\x2c\0\x01" not in answer
     assert str(datetime.now(UTC).year).encode() not in answer
     assert not re.search(rb"CreationDate|ModDate|tIME|DateTime|/Title|/Author", answer)
+
+
+def test_the_byte_that_nobody_writes_into_a_tiff_is_always_0() -> None:
+    picture = Image.frombytes("RGB", (600, 400), random.Random(1).randbytes(3 * 600 * 400))
+    first, junk = encode(picture, Format.TIF), b""
+    directory = int.from_bytes(first[4:8], "little")
+    with Image.open(BytesIO(first)) as answer:
+        tags = answer.tag_v2
+        assert tags[STRIP_OFFSETS][-1] + tags[STRIP_BYTE_COUNTS][-1] == directory - 1, (
+            "no byte is left over in this one"
+        )
+        assert answer.tobytes() == picture.tobytes()
+    assert first[directory - 1] == 0
+    for _ in range(30):
+        assert encode(picture, Format.TIF) == first
+        junk = os.urandom(len(first) + len(junk) // 2)
 
 
 @pytest.mark.parametrize("format_", [format_ for format_ in OFFERED if format_ in KEEP_ALPHA])

@@ -12,6 +12,8 @@ from PIL import Image
 from trio.testing import trio_test
 
 from iiiffs.iiif.pyramid import scale_factors, tiles
+from iiiffs.iiif.request import parse_request
+from iiiffs.iiif.scaling import Limits
 from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.model.image import Extent
 from iiiffs.vfs import ahead as cutting
@@ -185,3 +187,18 @@ async def test_what_is_cut_ahead_is_what_is_cut_when_asked(gallery: MemoryProvid
         assert [await tree.read(f"{service}/{path}") for path in paths] == asked
         assert tree.renditions.rendered == len(paths)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("extent", [Extent(600, 400), Extent(601, 399), Extent(63, 1), Extent(64, 700)])
+def test_what_is_cut_ahead_is_what_is_asked_for(extent: Extent) -> None:
+    limits = Limits(200, 200, 30_000)
+    for scale in scale_factors(extent, SIDE):
+        for tile in tiles(extent, SIDE, scale):
+            region = tile.region
+            words = (
+                f"{region.left},{region.top},{region.extent.width},{region.extent.height}",
+                f"{tile.extent.width},{tile.extent.height}",
+                "0",
+                "default.jpg",
+            )
+            assert cutting.tile_request(tile, limits) == parse_request(extent, words, limits, monochrome=False)

@@ -204,8 +204,11 @@ class Catalogue:
 
         `names`: of some ids in it, for `reading_named`.
         """
-        row = encode_listing(listing, names)
-        self._writer.put(self._listings.name, _listing_key(account, listing.album.id), row, len(row))
+        self.put_listing_row(account, listing.album.id, encode_listing(listing, names))
+
+    def put_listing_row(self, account: AccountName, album: AlbumId, row: bytes) -> None:
+        """As `put_listing`, of a row that `encode_listing` made: of 20,000 assets that takes 60 ms in some thread."""
+        self._writer.put(self._listings.name, _listing_key(account, album), row, len(row))
 
     def drop_listing(self, account: AccountName, album: AlbumId) -> None:
         """The listing of the album is unknown."""

@@ -264,6 +264,10 @@ class Gallery:
         kept = self._kept.get(album)
         return None if kept is None else kept.names
 
+    async def last(self, album: AlbumId) -> AlbumNames | None:
+        """As `kept`, also where they have to be read for it."""
+        return self.kept(album)
+
     def albums_kept(self) -> set[AlbumId]:
         """The albums whose names were told lately."""
         return set(self._kept)

@@ -7,17 +7,19 @@ it reports a change; the watch misses nothing (Provider.watch), so a second ques
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
+from iiiffs.cache.listing_rows import encode_listing
 from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, ProviderUnreachable
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Listing
@@ -27,16 +29,20 @@ from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import LISTINGS_KEPT, READING, Deadlines, Gallery, Kept, Reading
+from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, READING, Deadlines, Gallery, Kept, Reading
 from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of
 
 log = logging.getLogger(__name__)
 
-ASSETS_KEPT = 100_000
-"""In all kept listings together; the last one is kept however long it is."""
-SLICE = 500
+ASSETS_KEPT = 24_000
+"""In all kept listings together; the last one is kept however long it is. Others are read from the disk again."""
+SLICE = 250
 """Assets that are taken up before the loop may do something else: 1 to 2 ms."""
+NEVER_S = float("-inf")
+SETTLED = 5000
+"""So many assets that were never listed before, and what is known by now is taken out of the garbage collector's
+rounds: it holds no cycles, and a round over 100,000 files that the kernel knows would hold the loop for 0.1 s."""
 LIVE = re.compile(r"(?P<stem>.+)~live(?P<suffix>\.[A-Za-z0-9]{1,5})")
 ASKING_MAX = 4
 """Questions that are under way behind the backs of those who do not wait for a silent server."""
@@ -57,6 +63,14 @@ def gallery_of(
     return kind(names, provider, catalogue, flights, deadlines, reading)
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A listing that is on the disk and was kept before. `asked_s`: as Kept.asked_s."""
+
+    asked_s: float
+    etag: str
+
+
 class ShelvedGallery(Gallery):
     """Rule: Gallery."""
 
@@ -74,6 +88,9 @@ class ShelvedGallery(Gallery):
         self.known = KnownAssets()
         self._catalogue = catalogue
         self._assets_kept = 0
+        self._unsettled = SETTLED
+        self._aside: dict[AlbumId, Aside] = {}
+        """Listings that gave way to others, on the disk alone."""
         self._expirations = 0
         self._has_recalled = False
         self._is_slow = False
@@ -99,7 +116,7 @@ class ShelvedGallery(Gallery):
 
     def gauges(self) -> dict[str, object]:
         """Rule: Gallery.gauges."""
-        return {"files": len(self.known), "albums": len(self._kept)}
+        return {"files": len(self.known), "albums": len(self._listed())}
 
     async def top(self) -> Listing:
         """Rule: Gallery.top."""
@@ -111,16 +128,16 @@ class ShelvedGallery(Gallery):
         self._expirations += 1
         if changes.everything:
             self.expire(None)
-            return {album for album in changes.albums if album in self._kept}
+            return self._listed() & changes.albums
         changed = set(changes.albums)
         if any(shelf_of_id(album) is None for album in changed - {LIBRARY}):
             changed.add(ALBUMS)
         if LIBRARY in changed:
             self.known.expired_s = trio.current_time()
-            changed |= {album for album in self._kept if _is_view(album)}
+            changed |= {album for album in self._listed() if _is_view(album)}
         for album in changed:
             self.expire(album)
-        return {album for album in changes.albums | ({ALBUMS} & changed) if album in self._kept}
+        return self._listed() & (changes.albums | ({ALBUMS} & changed))
 
     # ---- albums -----------------------------------------------------------------------------------------------
 
@@ -133,9 +150,10 @@ class ShelvedGallery(Gallery):
 
     async def names(self, album: AlbumId) -> AlbumNames:
         """Rule: Gallery.names. What is known is told at once where nobody can be asked."""
-        kept = self._kept.get(album)
+        kept = self._kept.get(album) or await self._fetched(album)
         if kept is not None and self._is_fresh(kept):
-            self._kept.move_to_end(album)
+            if album in self._kept:
+                self._kept.move_to_end(album)
             return kept.names
         is_known = kept is not None or self._catalogue.heading(self.name, album) is not None
         if is_known and self._asks_in_vain(("listing", self.account, album), partial(self._list, album)):
@@ -167,8 +185,34 @@ class ShelvedGallery(Gallery):
         if kept is None:
             raise AssetGone(f"{album} is not known any more")
         if album not in self._kept:
-            await self._keep(kept.names, kept.asked_s)
+            await self._keep(kept.names, kept.asked_s, kept)
         return kept
+
+    async def last(self, album: AlbumId) -> AlbumNames | None:
+        """Rule: Gallery.last. Also from the disk."""
+        kept = self._kept.get(album)
+        if kept is None and album in self._aside:
+            kept = await self._stored(album)
+        return None if kept is None else kept.names
+
+    def _listed(self) -> set[AlbumId]:
+        """The albums whose listings were kept, in memory or on the disk."""
+        return {*self._kept, *self._aside}
+
+    async def _fetched(self, album: AlbumId) -> Kept | None:
+        """What gave way to others, from the disk again if it is good; None if it is not, or never was kept."""
+        aside = self._aside.get(album)
+        if aside is None or not self._is_good(aside.asked_s):
+            return None
+        key = ("kept", self.account, album)
+        return await self._flights.join(key, partial(self._fetch, album), self.deadlines.list_s)
+
+    async def _fetch(self, album: AlbumId) -> Kept | None:
+        stored = await self._stored(album)
+        aside = self._aside.get(album)
+        if aside is not None and stored is not None and stored.names.listing.etag == aside.etag:
+            self._place(Kept(stored.names, aside.asked_s))
+        return self._kept.get(album)
 
     async def path(self, album: Album) -> tuple[str, ...]:
         """Rule: Gallery.path."""
@@ -203,6 +247,8 @@ class ShelvedGallery(Gallery):
     def expire(self, album: AlbumId | None) -> None:
         """Rule: Gallery.expire."""
         super().expire(album)
+        for id in list(self._aside) if album is None else {album} & self._aside.keys():
+            self._aside[id] = replace(self._aside[id], asked_s=NEVER_S)
         if album is None:
             self.known.expired_s = trio.current_time()
 
@@ -276,20 +322,19 @@ class ShelvedGallery(Gallery):
             with self._answering():
                 listing = await self._confirmed(album, kept)
         except AssetGone:
-            self._drop(album)
+            await self._drop(album)
             raise
         if kept is not None and kept.names.listing.etag == listing.etag:
             names = kept.names
         else:
             names = await self._named(listing, NONE_KEPT if kept is None else kept.names.by_id)
-            self._store(names)
+            await self._store(names)
         if kept is not None and names is not kept.names:
             self.known.doubt({one.id for one in kept.names.listing.assets} - {one.id for one in listing.assets})
         if album == ALBUMS and kept is not None:
             for gone in {one.id for one in kept.names.listing.albums} - {one.id for one in listing.albums}:
-                self._drop(gone)
-        asked_s = began_s if expirations == self._expirations else float("-inf")
-        await self._keep(names, asked_s)
+                await self._drop(gone)
+        await self._keep(names, began_s, kept, expirations)
         return names
 
     @contextmanager
@@ -308,24 +353,62 @@ class ShelvedGallery(Gallery):
     async def _asked(self, album: AlbumId) -> Listing:
         return await self.shelves.listing(album)
 
-    async def _keep(self, names: AlbumNames, asked_s: float) -> None:
+    async def _keep(
+        self, names: AlbumNames, asked_s: float, before: Kept | None = None, expirations: int | None = None
+    ) -> None:
+        """`before`: what the disk or the memory had of it. `expirations`: their number when it was asked."""
         album, assets = names.listing.album.id, names.listing.assets
+        gained, lost = self._gained_and_lost(names.listing, before)
+        if album not in self._listed():
+            self._unsettled += len(assets)
+        self._aside.setdefault(album, Aside(NEVER_S, ""))  # its names are counted from here on
+        noted_s = NEVER_S if self._is_late(expirations) else asked_s
         for start in range(0, len(assets), SLICE):
             for asset in assets[start : start + SLICE]:
-                self.known.note(asset, asked_s)
+                self.known.note(asset, noted_s)
+            self.known.count(album, gained[start : start + SLICE], 1)
             await trio.lowlevel.checkpoint()
-        self._unkeep(album)
-        self._kept[album] = Kept(names, asked_s)
-        self._assets_kept += len(assets)
-        self.known.listed(names.listing)
-        while len(self._kept) > 1 and (len(self._kept) > LISTINGS_KEPT or self._assets_kept > ASSETS_KEPT):
-            self._unkeep(next(iter(self._kept)))
+        self.known.count(album, lost, -1)
+        self._place(Kept(names, NEVER_S if self._is_late(expirations) else asked_s))
+        if self._unsettled >= SETTLED:
+            self._unsettled = 0
+            gc.collect()
+            gc.freeze()
 
-    def _unkeep(self, album: AlbumId) -> None:
+    def _is_late(self, expirations: int | None) -> bool:
+        """Something was reported to have changed since there were so many reports."""
+        return expirations is not None and expirations != self._expirations
+
+    def _gained_and_lost(self, listing: Listing, before: Kept | None) -> tuple[list[AssetId], list[AssetId]]:
+        """The assets whose names are to be counted now, and not to be counted any more."""
+        album = listing.album.id
+        now = [asset.id for asset in listing.assets]
+        if album not in self._kept and album not in self._aside:
+            return now, []
+        kept = self._kept.get(album) or before
+        if kept is None or kept.names.listing is listing:
+            return [], []
+        then = {asset.id for asset in kept.names.listing.assets}
+        return [id for id in now if id not in then], list(then.difference(now))
+
+    def _place(self, kept: Kept) -> None:
+        """It is kept, and the last that gives way."""
+        album = kept.names.listing.album.id
+        self._unkeep(album)
+        self._aside.pop(album, None)
+        self._kept[album] = kept
+        self._assets_kept += len(kept.names.listing.assets)
+        while len(self._kept) > 1 and (len(self._kept) > LISTINGS_KEPT or self._assets_kept > ASSETS_KEPT):
+            oldest = next(iter(self._kept))
+            way = self._unkeep(oldest)
+            if way is not None and _is_stored(oldest):
+                self._aside[oldest] = Aside(way.asked_s, way.names.listing.etag)
+
+    def _unkeep(self, album: AlbumId) -> Kept | None:
         kept = self._kept.pop(album, None)
         if kept is not None:
             self._assets_kept -= len(kept.names.listing.assets)
-            self.known.unlisted(kept.names.listing)
+        return kept
 
     def _is_fresh(self, kept: Kept) -> bool:
         return self._is_good(kept.asked_s)
@@ -337,19 +420,29 @@ class ShelvedGallery(Gallery):
 
     # ---- what the disk knows ----------------------------------------------------------------------------------
 
-    def _store(self, names: AlbumNames) -> None:
-        shelf = shelf_of_id(names.listing.album.id)
-        if shelf is None or shelf.kind is not ShelfKind.SEARCH:
-            self._catalogue.put_listing(self.name, names.listing, names.unusual())
+    async def _store(self, names: AlbumNames) -> None:
+        listing = names.listing
+        if not _is_stored(listing.album.id):
+            return
+        if len(listing.assets) <= NAMED_AT_ONCE:
+            row = encode_listing(listing, names.unusual())
+        else:
+            row = await computed(lambda: encode_listing(listing, names.unusual()))
+        self._catalogue.put_listing_row(self.name, listing.album.id, row)
 
     async def _stored(self, album: AlbumId) -> Kept | None:
         """The listing as it was when the account could last be asked for it."""
         stored = await computed(self._catalogue.reading_named(self.name, album))
-        return None if stored is None else Kept(await self._named(*stored), float("-inf"))
+        return None if stored is None else Kept(await self._named(*stored), NEVER_S)
 
-    def _drop(self, album: AlbumId) -> None:
+    async def _drop(self, album: AlbumId) -> None:
+        """It is gone."""
+        names = await self.last(album)
         self._unkeep(album)
+        self._aside.pop(album, None)
         self._catalogue.drop_listing(self.name, album)
+        if names is not None:
+            self.known.count(album, [asset.id for asset in names.listing.assets], -1)
 
     async def _recall(self) -> None:
         """Every asset of a listing on the disk is known."""
@@ -359,7 +452,7 @@ class ShelvedGallery(Gallery):
         for listing in self._catalogue.listings(self.name):
             for start in range(0, len(listing.assets), SLICE):
                 for asset in listing.assets[start : start + SLICE]:
-                    self.known.note(asset, float("-inf"))
+                    self.known.note(asset, NEVER_S)
                 await trio.lowlevel.checkpoint()
 
 
@@ -370,6 +463,12 @@ def _still_of(name: str, names: AlbumNames) -> Asset | None:
         return None
     stills = (entry for shown, entry in names.entries.items() if shown.rpartition(".")[0] == match["stem"])
     return next((still for still in stills if isinstance(still, Asset) and still.motion is not None), None)
+
+
+def _is_stored(album: AlbumId) -> bool:
+    """True if the disk has its listing: of all but searches."""
+    shelf = shelf_of_id(album)
+    return shelf is None or shelf.kind is not ShelfKind.SEARCH
 
 
 def _is_view(album: AlbumId) -> bool:

@@ -101,7 +101,7 @@ class Watcher:
 
     async def _look_at(self, album: AlbumId) -> None:
         gallery, library = self._gallery, self._gallery.library
-        before = gallery.kept(album)
+        before = await gallery.last(album)
         gallery.expire(album)
         try:
             after = await gallery.names(album)

@@ -37,7 +37,7 @@ NOTHING: Mapping[str, Placed] = MappingProxyType({})
 TRIES = 4
 SETTLE_S = 0.2
 """Before an album that changed while it was listed is listed again."""
-ASSETS_MAX = 20_000
+ASSETS_MAX = 5_000
 """Of all remembered listings together: who asks keeps them too. The last one is kept however large it is."""
 AT_ONCE = 60
 """Records that are looked at in the loop; more of them in a thread."""

@@ -13,8 +13,8 @@ import msgspec
 from iiiffs.model.description import Description
 from iiiffs.model.gallery import AlbumId, Facts, Version
 from iiiffs.model.image import Extent
-from iiiffs.providers.ids import packed_id
 from iiiffs.providers.immich.wire import BY_CONTENT, AssetRecord, displayed, facts_of, sha1_of, version_of
+from iiiffs.sync.ids import packed_id
 
 TOLD_MAX = 120_000
 """Assets of which is remembered what was said, some 300 bytes each."""

@@ -11,11 +11,12 @@ import trio
 
 from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, NotOffered, ProviderUnreachable
 from iiiffs.model.changes import EVERYTHING, Changeset
-from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Version
 from iiiffs.providers.views import ALBUMS, LIBRARY
 from iiiffs.tree.query import parse_query, query_album_id
 from iiiffs.vfs import shelves
 from iiiffs.vfs.gallery import Deadlines
+from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.shelved import ShelvedGallery
 from tests.harness.shelved import ShelvedMemory
 from tests.harness.tree import tree_of
@@ -417,3 +418,51 @@ def test_a_name_that_was_told_stays_with_whom_it_was_told_of(tmp_path: Path) -> 
             assert await names(gallery) == {second: "Journey"}
 
     trio.run(scenario)
+
+
+def test_what_gave_way_is_read_from_the_disk_and_asked_again_once_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iiiffs.vfs.shelved.ASSETS_KEPT", 3)
+    provider = library(6)
+    first, second = provider.hold("a", "A", [0, 1, 2]), provider.hold("b", "B", [2, 3, 4])
+
+    async def scenario() -> None:
+        async with account(tmp_path, provider, watched=True) as gallery:
+            assert await numbers(gallery, first) == [0, 1, 2]
+            assert await numbers(gallery, second) == [2, 3, 4]
+            asked = sum(provider.asked.values())
+            assert gallery.kept(first) is None
+            before = await gallery.last(first)
+            assert before is not None
+            assert len(before.listing.assets) == 3
+            assert gallery.links(AssetId("a002")) == 3
+            for album, held in ((first, [0, 1, 2]), (second, [2, 3, 4])) * 2:
+                assert await numbers(gallery, album) == held
+            assert sum(provider.asked.values()) == asked
+            provider.hold("a", "A", [0, 1])
+            assert gallery.changed(Changeset(frozenset({first}))) >= {first}
+            assert await numbers(gallery, first) == [0, 1]
+            assert gallery.links(AssetId("a002")) == 2
+
+    trio.run(scenario)
+
+
+def test_what_is_known_of_an_asset_is_all_that_was_told() -> None:
+    known = KnownAssets()
+    checksum = bytes(range(20))
+    id = AssetId("0af3c2de-1111-4222-8333-944455556666")
+    whole = Asset(
+        id, AlbumId("a"), "b\udcff.jpg", Version(f"sha1-{checksum.hex()}"), 5, 6, 7, "image/jpeg", checksum, "d", id
+    )
+    plain = Asset(AssetId("n1"), AlbumId("b"), "c", Version("v"), None, 0, 0, "image/png", checksum)
+    for asset in (whole, plain):
+        known.note(asset, 1.0)
+        found = known.find(asset.id)
+        assert found is not None
+        assert (found.asset, found.asked_s) == (asset, 1.0)
+    known.count(AlbumId("a"), [id], 1)
+    known.forget(id)
+    assert (known.find(id), known.links(id), len(known)) == (None, 2, 1)
+    known.count(AlbumId("a"), [id], -1)
+    assert known.links(id) == 1

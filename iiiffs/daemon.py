@@ -135,27 +135,34 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
-        for gallery in daemon.galleries.values():
-            nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell))
+        running = [trio.CancelScope() for _ in daemon.galleries]
+        for scope, gallery in zip(running, daemon.galleries.values(), strict=True):
+            nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell), scope)
         try:
             await _serve(operations, options, daemon.galleries.values())
         finally:
+            for scope in running:  # before providers are closed: a poll in flight would take that for trouble
+                scope.cancel()
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
                 for provider in providers.values():
                     await provider.aclose()
         nursery.cancel_scope.cancel()
 
 
-async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]]) -> None:
-    """The service runs until it ends by itself; a bug in it costs a traceback and a pause, never the mount."""
-    while True:
-        try:
-            await service()
-        except Exception:
-            log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
-            await trio.sleep(RESTART_S)
-        else:
-            return
+async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    """The service runs until it ends by itself or `scope` is cancelled.
+
+    A bug in it costs a traceback and a pause, never the mount.
+    """
+    with scope:
+        while True:
+            try:
+                await service()
+            except Exception:
+                log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
+                await trio.sleep(RESTART_S)
+            else:
+                return
 
 
 async def _serve(operations: Operations, options: MountOptions, galleries: Collection[Gallery]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 DOCUMENT_BODY_BYTES_MAX = 30 * 1024 * 1024
 """Of a body as it is given; larger ones are not kept, their rows are."""
 ID_BYTES_MAX = 200
-
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +196,9 @@ class Catalogue:
             if listing is not None:
                 yield listing
 
-    def put_listing(self, account: AccountName, listing: Listing, names: Mapping[str, str] = NO_NAMES) -> None:
-        """Readers see it from now on, in the place of the album's older one. Never waits and never refuses.
-
-        `names`: of some ids in it, for `reading_named`.
-        """
-        self.put_listing_row(account, listing.album.id, encode_listing(listing, names))
+    def put_listing(self, account: AccountName, listing: Listing) -> None:
+        """Readers see it from now on, in the place of the album's older one. Never waits and never refuses."""
+        self.put_listing_row(account, listing.album.id, encode_listing(listing, {}))
 
     def put_listing_row(self, account: AccountName, album: AlbumId, row: bytes) -> None:
         """As `put_listing`, of a row that `encode_listing` made: of 20,000 assets that takes 60 ms in some thread."""

@@ -27,7 +27,6 @@ from iiiffs.config_accounts import (
     LATER_ACCOUNT_KEYS,
     LATER_PROVIDERS,
     PROVIDER_KEYS,
-    SETTLE,
     Account,
     AccountKeys,
     account_name_problem,
@@ -104,6 +103,21 @@ class Web(Struct, frozen=True, kw_only=True):
     ] = ()
 
 
+class Notify(Struct, frozen=True, kw_only=True):
+    """[notify]: whom to call when something fails, is in conflict, needs a login, or is back online.
+
+    `command`: its first words, to which a title and a text are added; () for nobody; None for the desktop.
+    """
+
+    command: (
+        Annotated[
+            tuple[Annotated[str, Meta(min_length=1)], ...],
+            Meta(description='a list of words such as ["mail-me", "--urgent"]; [] tells nobody'),
+        ]
+        | None
+    ) = None
+
+
 class Publish(Struct, frozen=True, kw_only=True):
     """[publish]: read and checked, without effect in this version (see `notices`)."""
 
@@ -123,6 +137,7 @@ class Config(Struct, frozen=True, kw_only=True):
     iiif: Iiif
     web: Web
     tell: Tell
+    notify: Notify
     publish: Publish | None
     accounts: tuple[Account, ...]
 
@@ -202,16 +217,7 @@ def select_accounts(config: Config, names: tuple[str, ...]) -> Config:
 
 def notices(config: Config) -> tuple[str, ...]:
     """What the file asks for and this version does not do, one line each."""
-    lines = [
-        f'account.{account.name}.access = "{account.access}": this version mounts read-only'
-        for account in config.accounts
-        if account.access != "read"
-    ]
-    lines += [
-        f"account.{account.name}.settle: no effect, this version mounts read-only"
-        for account in config.accounts
-        if account.settle_s != SETTLE
-    ]
+    lines = []
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
     return tuple(lines)
@@ -249,7 +255,7 @@ class _Reader:
 
     def read(self, table: dict[str, Any]) -> Config | None:
         """The whole configuration, or None where a problem was found."""
-        known = ("base_url", "cache", "state", "iiif", "tell", "web", "publish", "account")
+        known = ("base_url", "cache", "state", "iiif", "tell", "web", "notify", "publish", "account")
         self._refuse_unknown("", table, known)
         base_url = self._value("base_url", table.get("base_url", "http://127.0.0.1:8080"), UrlKey)
         cache = self._section("cache", table, Cache, {"path": str(platformdirs.user_cache_path("iiiffs"))})
@@ -257,14 +263,15 @@ class _Reader:
         iiif = self._section("iiif", table, Iiif, {})
         web = self._section("web", table, Web, {})
         tell = self._section("tell", table, Tell, {})
+        notify = self._section("notify", table, Notify, {})
         publish = self._section("publish", table, Publish, {}) if "publish" in table else None
         accounts = self._accounts(table.get("account", {}), base_url or "")
-        if self.problems or base_url is None or not (cache and state and iiif and web and tell):
+        if self.problems or base_url is None or not (cache and state and iiif and web and tell and notify):
             return None
         self._compare(cache, state, iiif, web)
         return Config(
-            file=self.file, base_url=base_url, cache=cache, state=state, iiif=iiif, web=web, tell=tell, publish=publish,
-            accounts=accounts,
+            file=self.file, base_url=base_url, cache=cache, state=state, iiif=iiif, web=web, tell=tell, notify=notify,
+            publish=publish, accounts=accounts,
         )  # fmt: skip
 
     def _section(self, name: str, table: dict[str, Any], kind: type[S], defaults: dict[str, Any]) -> S | None:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -34,6 +34,7 @@ from iiiffs.iiif.description import Privacy
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Identifiers, Uris
 from iiiffs.model.gallery import AccountName
+from iiiffs.model.writing import Access
 from iiiffs.providers.base import Provider, ProviderContext, traffic_of
 from iiiffs.providers.registry import open_provider
 from iiiffs.render.headers import facts_fingerprint, read_facts
@@ -52,10 +53,12 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
+from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
+from iiiffs.vfs.sending_news import News
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.shelved import gallery_of
 from iiiffs.vfs.waiting import WAITING_MAX
@@ -98,7 +101,7 @@ def run_daemon(config: Config, options: MountOptions, ready: Callable[[], None])
     """
     sys.setswitchinterval(SWITCH_S)
     with ExitStack() as stack:
-        state = State.open(config.state.path)
+        state = State.open(config.state.path, min_free_bytes=int(config.state.min_free_bytes))
         stack.callback(state.close)
         cache = open_cache(config.cache.path, int(config.cache.size_bytes))
         stack.callback(cache.close)
@@ -126,6 +129,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         for name, provider in providers.items():
             await _greet(name, provider, stores.credentials)
         await nursery.start(stores.cache.writer.run)
+        await nursery.start(stores.state.journal.run)
         daemon = await Daemon.build(config, options, stores, providers, nursery)
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
         daemon.operations = operations
@@ -135,9 +139,10 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
-        running = [trio.CancelScope() for _ in daemon.galleries]
-        for scope, gallery in zip(running, daemon.galleries.values(), strict=True):
-            nursery.start_soon(_supervised, gallery.name, partial(run_account, gallery, invalidator.tell), scope)
+        running: list[trio.CancelScope] = []
+        for name, service in _services(daemon, invalidator):
+            running.append(trio.CancelScope())
+            nursery.start_soon(_supervised, name, service, running[-1])
         try:
             await _serve(operations, options, daemon.galleries.values())
         finally:
@@ -147,6 +152,14 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
                 for provider in providers.values():
                     await provider.aclose()
         nursery.cancel_scope.cancel()
+
+
+def _services(daemon: Daemon, invalidator: Invalidator) -> Iterator[tuple[AccountName, Callable[[], Awaitable[None]]]]:
+    """What runs for each account: who looks for changes at its provider, and who sends ours."""
+    for gallery in daemon.galleries.values():
+        yield gallery.name, partial(run_account, gallery, invalidator.tell)
+        if daemon.outgoing is not None and (uploader := daemon.outgoing.uploaders.get(gallery.name)) is not None:
+            yield gallery.name, uploader.run
 
 
 async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
@@ -173,7 +186,7 @@ async def _serve(operations: Operations, options: MountOptions, galleries: Colle
         for gallery in galleries:
             gallery.deadlines = replace(gallery.deadlines, read_s=HURRIED_READ_S)
 
-    wanted = session.SessionOptions(options.mountpoint, options.allow_other, waiting_max)
+    wanted = session.SessionOptions(options.mountpoint, options.allow_other, waiting_max, operations.is_read_only)
     with session.stop_signals() as received, session.mounted(operations, wanted):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(session.wait_stop_signal, received, nursery.cancel_scope)
@@ -238,6 +251,8 @@ class Daemon:
         self.renditions: Renditions
         self.ahead: CutAhead
         self.blocks: BlockCache
+        self.outgoing: Outgoing | None = None
+        """None where nothing may be changed."""
 
     @classmethod
     async def build(
@@ -276,6 +291,8 @@ class Daemon:
                 deadlines,
                 Reading(short(facts_fingerprint()), rules.privacy, daemon.blocks, account.mode),
             )
+            daemon.galleries[account.slug].access = Access(account.access)
+            daemon.galleries[account.slug].settle_s = account.settle_s
         documents = Documents(rules, DocumentRecords(catalogue, daemon.bodies, state.times, flights), flights)
         threads = RenderThreads(os.cpu_count() or 1)
         daemon.renditions = Renditions(
@@ -296,7 +313,15 @@ class Daemon:
         writers = {"status.json": daemon.status_json, "metrics": daemon.metrics}
         control = ControlFiles(writers, rules.began_ns)
         daemon.filesystem = Filesystem(daemon.galleries, documents, shown, services, control, flights)
+        if not options.read_only and any(_is_written(gallery) for gallery in daemon.galleries.values()):
+            reasons, galleries = daemon.filesystem.reasons, daemon.galleries
+            daemon.outgoing = await Outgoing.build(state, galleries, flights, reasons, daemon.notify)
+            daemon.filesystem.writer = daemon.outgoing.writer
         return daemon
+
+    def notify(self, news: News, text: str) -> None:
+        """A person may want to know."""
+        log.warning("%s: %s", news.value, text)
 
     # ---- what it says of itself ------------------------------------------------------------------------------
 
@@ -314,7 +339,7 @@ class Daemon:
                     "name": account.name,
                     "slug": account.slug,
                     "provider": account.provider,
-                    "access": "read",
+                    "access": account.access if self.galleries[account.slug].writing is not None else "read",
                     "online": self._trouble(account) is None,
                     "reason": self._trouble(account),
                     "waiting": self.galleries[account.slug].questions.waiting
@@ -416,6 +441,10 @@ class Daemon:
         self._stores.cache.clear()
         await self._stores.cache.writer.flush()
         return {"path": str(self._config.cache.path), "renditions": before.renditions.entries}
+
+
+def _is_written(gallery: Gallery) -> bool:
+    return gallery.access.adds and gallery.capabilities.writing is not None
 
 
 def identifiers_of(config: Config, providers: Mapping[AccountName, Provider]) -> Mapping[AccountName, Identifiers]:

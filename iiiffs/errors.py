@@ -7,10 +7,20 @@
     │   ├── NotOffered          legal, and a feature that this server does not have
     │   └── NoSuchName          no entry of that name in that directory
     ├── ReadOnly                the asker: nothing may change here
+    ├── Forbidden               the asker: this may not be done here, and the text says what may
+    │   ├── AlreadyThere        the name is taken
+    │   ├── NotEmpty            something is still in it
+    │   ├── OtherAccount        nothing moves or links from one account to another
+    │   ├── IsDirectory         a directory, where a file is wanted
+    │   ├── NotDirectory        a file, where a directory is wanted
+    │   ├── NameTooLong         more than 255 bytes
+    │   └── Unsupported         a flag or an attribute that this file system does not have
     ├── ProviderError           the provider, or the way to it
     │   ├── AssetGone           a positive answer: it is not there (never a guess)
     │   ├── VersionChanged      its bytes are no longer the version that was asked for
     │   ├── AccessDenied        the provider refuses us
+    │   ├── Rejected            the provider refuses this one thing, and would refuse it again
+    │   ├── OverQuota           the account is full
     │   └── ProviderUnreachable could not ask; says nothing about what is there
     ├── StoreError              our disk
     │   ├── StoreFull           quota, map or file system full
@@ -62,6 +72,38 @@ class ReadOnly(IiiffsError):
     """Nothing may change here."""
 
 
+class Forbidden(IiiffsError):
+    """This may not be done here: by the access level, or by what the provider can do."""
+
+
+class AlreadyThere(Forbidden):
+    """The name is taken."""
+
+
+class NotEmpty(Forbidden):
+    """Something is still in the album."""
+
+
+class OtherAccount(Forbidden):
+    """Two accounts: nothing moves or links between them; copying does."""
+
+
+class IsDirectory(Forbidden):
+    """A directory, where a file is wanted."""
+
+
+class NotDirectory(Forbidden):
+    """A file, where a directory is wanted."""
+
+
+class NameTooLong(Forbidden):
+    """A name of more than 255 bytes."""
+
+
+class Unsupported(Forbidden):
+    """A flag, an attribute or a kind of file that this file system does not have."""
+
+
 class ProviderError(IiiffsError):
     """The provider, or the way to it."""
 
@@ -76,6 +118,14 @@ class VersionChanged(ProviderError):
 
 class AccessDenied(ProviderError):
     """The provider refuses us."""
+
+
+class Rejected(ProviderError):
+    """The provider refuses this one thing, and would refuse it again: a type of file, a missing permission."""
+
+
+class OverQuota(ProviderError):
+    """The account has no room for it."""
 
 
 class ProviderUnreachable(ProviderError):

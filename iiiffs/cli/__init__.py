@@ -13,7 +13,24 @@ from typing import Annotated
 import typer
 
 from iiiffs import __version__
-from iiiffs.cli import add, cache, config_file, demo, doctor, login, mount, state, status, viewer, webserver
+from iiiffs.cli import (
+    add,
+    cache,
+    config_file,
+    conflicts,
+    demo,
+    doctor,
+    flush,
+    login,
+    mount,
+    queue,
+    state,
+    status,
+    sync,
+    viewer,
+    webserver,
+    why,
+)
 from iiiffs.cli.mount_helper import translate_argv
 from iiiffs.errors import AlreadyRunning, IiiffsError, StartError, StoreLocked
 
@@ -51,6 +68,11 @@ app.command("add")(add.add)
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.command("status")(status.status)
+app.command("flush")(flush.flush)
+app.add_typer(queue.app, name="queue")
+app.add_typer(conflicts.app, name="conflicts")
+app.command("why")(why.why)
+app.command("sync")(sync.sync)
 app.add_typer(config_file.app, name="config")
 app.add_typer(cache.app, name="cache")
 app.add_typer(state.app, name="state")
@@ -61,7 +83,7 @@ app.command("demo")(demo.demo)
 
 COMMANDS = frozenset(
     {"mount", "umount", "add", "login", "logout", "status", "config", "cache", "state", "webserver", "viewer"}
-    | {"doctor", "demo"}
+    | {"doctor", "demo", "flush", "queue", "conflicts", "why", "sync"}
 )
 
 

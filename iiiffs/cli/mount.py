@@ -126,12 +126,16 @@ def _mount_in_background(mountpoint: Path, wanted: HelperOptions, verbose: bool)
 
 def umount(
     mountpoint: MountPoint,
-    wait: Annotated[bool, typer.Option("--wait", help="Return only when the daemon has ended too.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Send first what can be sent, and return only when the daemon has ended too."),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Take a mount of iiiffs away; its daemon then ends by itself. A dead mount is taken away too.
 
-    Exit codes: 0 unmounted; 1 the daemon still runs after --wait's 60 s; 3 not mounted, or in use.
+    Exit codes: 0 unmounted; 1 unmounted, but with --wait: something was not sent (it is safe, and goes on at the next
+    mount), or the daemon still runs after 60 s; 3 not mounted, or in use.
     """
     from iiiffs.mountpoints import canonical_mountpoint, mounted_at, probe, unmount
     from iiiffs.providers.mountinfo import OWN_TYPE, read_mounts
@@ -143,6 +147,7 @@ def umount(
     if found.type != OWN_TYPE:
         raise MountRefused(f"{path}: a file system of type {found.type} is mounted there, not iiiffs")
     pid = _daemon_pid(path, config) if wait else None
+    left = _unsent(config) if pid is not None else 0
     error = probe(path)
     unmount(path, lazy=error is not None and error.errno == errno.ENOTCONN)
     if pid is not None:
@@ -152,6 +157,22 @@ def umount(
             raise IiiffsError(
                 f"{path} is unmounted, but its daemon (process {pid}) has not ended within {UMOUNT_WAIT_S:g} s"
             )
+    if left:
+        raise IiiffsError(f"{path} is unmounted; what was not sent is safe in [state] path, and goes on when mounted")
+
+
+def _unsent(config: Path | None) -> int:
+    """How a flush of the daemon ended, 0 for whole; what was in the way is told on stderr."""
+    from iiiffs.cli.daemon_answers import answered, socket_of
+    from iiiffs.cli.flush import flush_and_wait
+
+    # A daemon that ends or refuses must not keep anybody from unmounting; what it holds is safe on the disk
+    try:
+        socket = socket_of(config)
+        return int(flush_and_wait(socket)) if "queue" in answered(socket, "status") else 0
+    except IiiffsError as error:
+        typer.echo(f"iiiffs: not flushed: {error}", err=True)
+        return 1
 
 
 def _daemon_pid(mountpoint: Path, config: Path | None) -> int | None:

@@ -23,13 +23,23 @@ ERRNO: Mapping[type[errors.IiiffsError], int] = {
     errors.IiiffsError: errno.EIO,
     errors.RequestError: errno.ENOENT,
     errors.ReadOnly: errno.EROFS,
+    errors.Forbidden: errno.EPERM,
+    errors.AlreadyThere: errno.EEXIST,
+    errors.NotEmpty: errno.ENOTEMPTY,
+    errors.OtherAccount: errno.EXDEV,
+    errors.IsDirectory: errno.EISDIR,
+    errors.NotDirectory: errno.ENOTDIR,
+    errors.NameTooLong: errno.ENAMETOOLONG,
+    errors.Unsupported: errno.EINVAL,
     errors.AssetGone: errno.ENOENT,
     errors.VersionChanged: errno.ESTALE,
     errors.AccessDenied: errno.EACCES,
+    errors.Rejected: errno.EPERM,
+    errors.OverQuota: errno.EDQUOT,
     errors.StoreFull: errno.ENOSPC,
 }
 
-QUIET = (errors.RequestError, errors.ReadOnly, errors.AssetGone, errors.VersionChanged)
+QUIET = (errors.RequestError, errors.ReadOnly, errors.Forbidden, errors.AssetGone, errors.VersionChanged)
 """What happens every day and needs nobody: logged at debug."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])

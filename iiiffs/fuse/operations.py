@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import pyfuse3
 from pyfuse3 import (
@@ -21,22 +22,27 @@ from pyfuse3 import (
     FlagT,
     FUSEError,
     InodeT,
+    ModeT,
     ReaddirToken,
     RequestContext,
+    SetattrFields,
     StatvfsData,
     XAttrNameT,
 )
 
-from iiiffs.errors import IiiffsError, ReadOnly
+from iiiffs.errors import Forbidden, IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
 from iiiffs.tree.nodes import AliasLink, Directory, File, Root
-from iiiffs.vfs.entries import Absent, Snapshot
+from iiiffs.vfs.changes import Wanted
+from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
-from iiiffs.vfs.handles import Handle
-from iiiffs.vfs.xattrs import PREFIX
+from iiiffs.vfs.handles import Handle, WritableHandle
+from iiiffs.vfs.local_files import LocalHandle
+from iiiffs.vfs.writer import Writer
+from iiiffs.vfs.xattrs import PREFIX, SETTABLE
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,11 @@ class Operations(pyfuse3.Operations):
         self._directories: dict[int, OpenDirectory] = {}
         self._next_handle = 1
         self.inodes.remember(Root(), filesystem.root_attributes)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Nothing of the mount may be changed."""
+        return self._filesystem.writer is None
 
     @property
     def open_handles(self) -> int:
@@ -150,15 +161,17 @@ class Operations(pyfuse3.Operations):
     @fenced
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         held = self._inode(inode)
-        if flags & WRITE_FLAGS:
-            raise ReadOnly("this version of iiiffs mounts read-only")
         if held.attributes.kind is not FileKind.FILE:
             raise FUSEError(errno.EISDIR)
         node = cast(File, held.node)
+        if flags & WRITE_FLAGS:
+            return self._opened(node, await self._writing().open(node, flags))
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
-        opened = await self._filesystem.open(node)
+        return self._opened(node, await self._filesystem.open(node))
+
+    def _opened(self, node: File, opened: Handle) -> FileInfo:
         handle = self._numbered()
         self._files[handle] = node, opened
         snapshot = opened.is_snapshot
@@ -195,13 +208,164 @@ class Operations(pyfuse3.Operations):
 
     @fenced
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
-        """A large constant, all of it free: a zero makes programs refuse (peers.md §6)."""
+        """The room of the one account; a large constant, all of it free, where there are several, or nobody says: a
+        zero makes programs refuse (peers.md §6)."""
+        space = None if self._filesystem.writer is None else self._filesystem.writer.space()
+        total, free = (LARGE_BYTES, LARGE_BYTES) if space is None else (space.total_bytes, space.free_bytes)
         answer = StatvfsData()
         answer.f_bsize = answer.f_frsize = STAT_BLOCK_BYTES
-        answer.f_blocks = answer.f_bfree = answer.f_bavail = LARGE_BYTES // STAT_BLOCK_BYTES
+        answer.f_blocks = max(1, total // STAT_BLOCK_BYTES)
+        answer.f_bfree = answer.f_bavail = free // STAT_BLOCK_BYTES
         answer.f_files = answer.f_ffree = answer.f_favail = 1 << 32
         answer.f_namemax = NAME_BYTES_MAX
         return answer
+
+    # ---- what changes something -------------------------------------------------------------------------------
+
+    @fenced
+    async def create(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        parent = self._inode(parent_inode)
+        found, handle = await self._writing().create(parent.node, os.fsdecode(name), flags)
+        return self._opened(cast(File, found.node), handle), self._remembered(found)
+
+    @fenced
+    async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
+        node, opened = self._files[fh]
+        try:
+            return await self._writable(opened).write(off, buf)
+        except IiiffsError as error:
+            self._filesystem.reasons.failed(node, "write", error)
+            raise
+
+    @fenced
+    async def flush(self, fh: FileHandleT) -> None:
+        """close(2) returns when this does. Of a mount that is read-only the kernel need not ask again."""
+        if self._filesystem.writer is None:
+            raise FUSEError(errno.ENOSYS)
+        await self._flush(fh)
+
+    @fenced
+    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
+        await self._flush(fh)
+
+    @fenced
+    async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
+        """Names are on disk before the call that made them returns, or with the file's own flush."""
+
+    async def _flush(self, fh: FileHandleT) -> None:
+        node, opened = self._files[fh]
+        if hasattr(opened, "flush"):
+            try:
+                await self._writable(opened).flush()
+            except IiiffsError as error:
+                self._filesystem.reasons.failed(node, "flush", error)
+                raise
+
+    @fenced
+    async def setattr(
+        self,
+        inode: InodeT,
+        attr: EntryAttributes,
+        fields: SetattrFields,
+        fh: FileHandleT | None,
+        ctx: RequestContext,
+    ) -> EntryAttributes:
+        held = self._inode(inode)
+        wanted = Wanted(attr.st_size if fields.update_size else None, attr.st_mtime_ns if fields.update_mtime else None)
+        opened = None if fh is None else self._files.get(fh)
+        handle = opened[1] if opened is not None and isinstance(opened[1], LocalHandle) else None
+        await self._writing().set_attributes(held.node, wanted, handle)
+        held.attributes = await self._filesystem.attributes(held.node, held.attributes)
+        return entry_of(held.number, held.attributes, self._owner)
+
+    @fenced
+    async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
+        parent = self._inode(parent_inode)
+        return self._remembered(await self._writing().make_directory(parent.node, os.fsdecode(name)))
+
+    @fenced
+    async def mknod(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
+    ) -> EntryAttributes:
+        parent, writing = self._inode(parent_inode), self._writing()
+        if not stat.S_ISREG(mode):
+            raise Forbidden("a gallery holds files and directories only")
+        found, handle = await writing.create(parent.node, os.fsdecode(name), os.O_EXCL)
+        await handle.aclose()
+        return self._remembered(found)
+
+    @fenced
+    async def symlink(
+        self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        parent = self._inode(parent_inode)
+        return self._remembered(await self._writing().symlink(parent.node, os.fsdecode(name)))
+
+    @fenced
+    async def link(
+        self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        held, parent = self._inode(inode), self._inode(new_parent_inode)
+        return self._remembered(await self._writing().link(held.node, parent.node, os.fsdecode(new_name)))
+
+    @fenced
+    async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        parent = self._inode(parent_inode)
+        await self._writing().unlink(parent.node, os.fsdecode(name))
+
+    @fenced
+    async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        parent = self._inode(parent_inode)
+        await self._writing().remove_directory(parent.node, os.fsdecode(name))
+
+    @fenced
+    async def rename(
+        self,
+        parent_inode_old: InodeT,
+        name_old: FileNameT,
+        parent_inode_new: InodeT,
+        name_new: FileNameT,
+        flags: FlagT,
+        ctx: RequestContext,
+    ) -> None:
+        old, new = self._inode(parent_inode_old).node, self._inode(parent_inode_new).node
+        await self._writing().rename(old, os.fsdecode(name_old), new, os.fsdecode(name_new), flags)
+
+    @fenced
+    async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
+        """Attributes of others cannot be kept, which copying programs take for an answer."""
+        node, writing = self._inode(inode).node, self._writing()
+        wanted = os.fsdecode(name)
+        if wanted not in SETTABLE:
+            raise FUSEError(errno.EPERM if wanted.startswith(PREFIX + "iiiffs.") else errno.EOPNOTSUPP)
+        await writing.set_property(node, SETTABLE[wanted], value)
+
+    @fenced
+    async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
+        """What can be set can be emptied."""
+        node, writing = self._inode(inode).node, self._writing()
+        wanted = SETTABLE.get(os.fsdecode(name))
+        if wanted is None:
+            raise FUSEError(pyfuse3.ENOATTR)
+        await writing.set_property(node, wanted, b"" if wanted == "description" else b"0")
+
+    def _writing(self) -> Writer:
+        writer = self._filesystem.writer
+        if writer is None:
+            raise ReadOnly("this mount is read-only")
+        return writer
+
+    def _writable(self, handle: Handle) -> WritableHandle:
+        if not hasattr(handle, "write"):
+            raise FUSEError(errno.EBADF)
+        return cast(WritableHandle, handle)
+
+    def _remembered(self, found: Found) -> EntryAttributes:
+        """The answer to what made something; counts as a lookup."""
+        inode = self.inodes.remember(found.node, found.attributes)
+        return entry_of(inode.number, found.attributes, self._owner)
 
     def _inode(self, number: int) -> Inode:
         held = self.inodes.get(number)
@@ -214,15 +378,5 @@ class Operations(pyfuse3.Operations):
         self._next_handle += 1
         return handle
 
-
-async def _refused(self: Operations, *args: Any) -> Any:
-    raise ReadOnly("this version of iiiffs mounts read-only")
-
-
-for _name in (
-    "create", "mkdir", "mknod", "symlink", "link", "unlink", "rmdir", "rename", "setattr", "write", "setxattr",
-    "removexattr",
-):  # fmt: skip
-    setattr(Operations, _name, fenced(_refused))
 
 assert ROOT_NUMBER == pyfuse3.ROOT_INODE

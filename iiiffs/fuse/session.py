@@ -48,12 +48,15 @@ class SessionOptions:
     mountpoint: Path
     allow_other: bool
     waiting_max: int
+    read_only: bool = True
 
 
 @contextmanager
 def mounted(operations: Operations, options: SessionOptions) -> Iterator[None]:
     """Inside, the file system is mounted; afterwards it is not, whatever happened. Errors: MountRefused."""
-    words = {f"fsname={FS_NAME}", f"subtype={FS_NAME}", "default_permissions", "nosuid", "nodev", "noexec", "ro"}
+    words = {f"fsname={FS_NAME}", f"subtype={FS_NAME}", "default_permissions", "nosuid", "nodev", "noexec"}
+    if options.read_only:
+        words.add("ro")
     if options.allow_other:
         words.add("allow_other")
     try:

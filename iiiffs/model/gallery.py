@@ -17,6 +17,9 @@ AlbumId = NewType("AlbumId", str)
 AssetId = NewType("AssetId", str)
 """Stable for life; only A-Z a-z 0-9 - . _ ~ (DESIGN §2.7)."""
 
+LOCAL = "local-"
+"""What ids of albums and assets begin with that no provider has yet, and versions of bytes that it has not got."""
+
 Version = NewType("Version", str)
 """Names one version of an asset's bytes; ASCII, opaque, compared for equality only."""
 
@@ -83,6 +86,11 @@ class Asset:
     def is_media(self) -> bool:
         """True if its name says that it is a picture, a video or sound."""
         return self.media_type.startswith(("image/", "video/", "audio/"))
+
+    @property
+    def is_local(self) -> bool:
+        """True if the bytes of this version wait in the spool for their provider."""
+        return self.version.startswith(LOCAL)
 
     @property
     def is_image(self) -> bool:

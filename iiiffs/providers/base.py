@@ -17,6 +17,7 @@ import trio
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.model.image import Extent
+from iiiffs.model.writing import Writing
 from iiiffs.sync.identity import Row
 
 ReadHeaders = Callable[[BinaryIO, str], Facts]
@@ -93,6 +94,7 @@ class Capabilities:
     `tells_facts`: `facts` answers; else headers are read from what `open` gives, through the cache.
     `shelves`: of a provider without folders, which keeps views.HasAlbums and HasViews: what is shown of it, of
         "albums", "timeline", "favorites", "people", "tags", "trash" and "search", in that order.
+    `writing`: what may be written, by providers.writing.HasWriting; None: nothing.
     """
 
     folders: bool
@@ -102,6 +104,7 @@ class Capabilities:
     watches: bool = False
     tells_facts: bool = True
     shelves: tuple[str, ...] = ()
+    writing: Writing | None = None
 
 
 class Original(Protocol):

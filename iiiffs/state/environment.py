@@ -6,6 +6,7 @@ open, not on network file systems. Here every transaction begins and ends inside
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,13 +18,29 @@ import lmdb
 from iiiffs.cache.environment import FULL
 from iiiffs.errors import StoreCorrupt, StoreError, StoreFull
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
 
-DATABASES = ("meta", "rows", "ids", "inodes", "sizes", "seen", "times", "previews")
+DATABASES = (
+    "meta",
+    "rows",
+    "ids",
+    "inodes",
+    "sizes",
+    "seen",
+    "times",
+    "previews",
+    "journal",
+    "conflicts",
+    "successors",
+    "given",
+)
 MAP_BYTES = 64 << 20
 MAP_GROWTH = 2
-CORRUPT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.PanicError, lmdb.VersionMismatchError)
+CLOSE_S = 2.0
+CORRUPT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError)
 
 
 class Environment:
@@ -50,7 +67,11 @@ class Environment:
             self._databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
 
     def close(self) -> None:
-        """Closed; a second call does nothing."""
+        """Closed; a second call does nothing. Stays open if a thread hangs in it: LMDB must not be closed under one."""
+        with self._idle:
+            if not self._idle.wait_for(lambda: self._active == 0, CLOSE_S):
+                log.error("%s: a thread is still in it; it ends with the process", self._path)
+                return
         self._lmdb.close()
 
     @property
@@ -106,6 +127,8 @@ class Environment:
             yield
         except lmdb.MapFullError as error:
             raise _MapTooSmall from error
+        except lmdb.PanicError as error:
+            raise StoreError(f"{self._path}: the disk failed in the middle of a change; start iiiffs again") from error
         except CORRUPT as error:
             raise StoreCorrupt(f"{self._path} is damaged: {error}; restore it from a backup") from error
         except lmdb.Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -12,8 +13,12 @@ from iiiffs.errors import StoreCorrupt, StoreError
 from iiiffs.model.gallery import AccountName
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
+from iiiffs.state.given import GivenNames
 from iiiffs.state.identities import AccountLedger
+from iiiffs.state.journal import Journal
 from iiiffs.state.previews import PreviewLedger
+from iiiffs.state.spool import MIN_FREE_BYTES, Spool, sync_folder
+from iiiffs.state.successors import Successors
 from iiiffs.state.times import DocumentTimes
 from iiiffs.state.transfer import INODE_KEY, Exported, TakenIn, encoded, exported, take_in, write_private
 
@@ -21,6 +26,7 @@ SCHEMA = 1
 """Raised when older code would misread what newer code writes."""
 
 INODE_KEY_BYTES = 16
+SPOOL_NAME = "spool"
 EXPORT_PREFIX = "export-"
 """Of files in the state's folder that wait to be fetched by `iiiffs state export`."""
 
@@ -29,18 +35,21 @@ class State:
     """The one state of one daemon. Made by `State.open`; reads are synchronous and short, writes are on disk when
     they return. No lock is held between calls, so state is whole between two awaits."""
 
-    def __init__(self, path: Path, environment: Environment, lock: int, inode_key: bytes) -> None:
+    def __init__(self, path: Path, environment: Environment, lock: int, inode_key: bytes, spool: Spool) -> None:
         self._path = path
         self._environment = environment
         self._lock = lock
         self._writer = trio.Lock()
         self._inode_key = inode_key
+        self._spool = spool
+        self._journal = Journal(environment, self._writer)
 
     @classmethod
-    def open(cls, path: Path, map_bytes: int = MAP_BYTES) -> State:
+    def open(cls, path: Path, map_bytes: int = MAP_BYTES, min_free_bytes: int = MIN_FREE_BYTES) -> State:
         """The state in the folder `path`, made with mode 0700 if it was not there.
 
         Blocking, for start-up, after the last fork. `map_bytes`: of the memory map to begin with; it grows.
+        `min_free_bytes`: of the disk, that the spool leaves.
         Errors: StoreLocked with the other process's id, ConfigError (network file system, access),
         StoreCorrupt, StoreError if a newer iiiffs wrote it.
         """
@@ -52,13 +61,15 @@ class State:
             environment = Environment(path / "db", map_bytes)
             try:
                 inode_key = environment.write(lambda writing: _begin(path, writing))
+                spool = Spool(path / SPOOL_NAME, min_free_bytes)
+                _sync_folders(path)
             except BaseException:
                 environment.close()
                 raise
         except BaseException:
             os.close(lock)
             raise
-        return cls(path, environment, lock, inode_key)
+        return cls(path, environment, lock, inode_key, spool)
 
     def close(self) -> None:
         """Closed and unlocked; a second call does nothing."""
@@ -79,6 +90,25 @@ class State:
     def previews(self, account: AccountName, fingerprint: str) -> PreviewLedger:
         """What was learnt of the account's reduced pictures, for the renderer of that name. Made once an account."""
         return PreviewLedger(self._environment, self._writer, account, fingerprint)
+
+    @property
+    def journal(self) -> Journal:
+        """What waits to be sent."""
+        return self._journal
+
+    @property
+    def spool(self) -> Spool:
+        """The bytes of what waits to be sent."""
+        return self._spool
+
+    @property
+    def successors(self) -> Successors:
+        """What ids have become."""
+        return Successors(self._environment, self._writer)
+
+    def given(self) -> GivenNames:
+        """Names that people gave. Blocking, once."""
+        return GivenNames(self._environment, self._writer)
 
     @property
     def times(self) -> DocumentTimes:
@@ -129,6 +159,17 @@ class State:
             return int.from_bytes(there, "big")
         async with self._writer:
             return int.from_bytes(await trio.to_thread.run_sync(self._environment.write, job), "big")
+
+
+def _sync_folders(path: Path) -> None:
+    """The names of the state's files are on disk, so that what is written to them is found again."""
+    try:
+        sync_folder(path / "db")
+        sync_folder(path)
+        with suppress(PermissionError):  # a folder that may be entered and not listed cannot be opened
+            sync_folder(path.absolute().parent)
+    except OSError as error:
+        raise StoreError(f"[state] path: {path}: {error.strerror}") from error
 
 
 def _begin(path: Path, writing: Writing) -> bytes:

@@ -40,6 +40,17 @@ class AlbumNames:
             self._entries = {name: by_id[key] for key, name in names.items()}
         self._by_id: dict[str, str] = {entry.id: name for name, entry in self._entries.items()}
 
+    def with_entries(self, entries: dict[str, Album | Asset], etag: str) -> AlbumNames:
+        """The same album holding `entries` by name, as a listing of that etag. An asset may have several names."""
+        names = object.__new__(AlbumNames)
+        assets = tuple({entry.id: entry for entry in entries.values() if isinstance(entry, Asset)}.values())
+        albums = tuple(entry for entry in entries.values() if isinstance(entry, Album))
+        names._listing = Listing(self._listing.album, assets, albums, etag)
+        names._by_thumbnail = None
+        names._entries = entries
+        names._by_id = {entry.id: name for name, entry in reversed(entries.items())}
+        return names
+
     @property
     def listing(self) -> Listing:
         """The listing that the names are of."""

@@ -54,11 +54,18 @@ def fixed_directory(mtime_ns: int) -> Attributes:
     return directory(mtime_ns, entry_s=IMMUTABLE_S, attr_s=IMMUTABLE_S)
 
 
-def file(size_bytes: int, mtime_ns: int, *, entry_s: float = MUTABLE_S, links: int = 1) -> Attributes:
+def file(
+    size_bytes: int, mtime_ns: int, *, entry_s: float = MUTABLE_S, links: int = 1, mode: int = 0o444
+) -> Attributes:
     """A file whose inode names its bytes: attributes never change but for `links`, the name may."""
-    return Attributes(FileKind.FILE, 0o444, size_bytes, mtime_ns, entry_s, IMMUTABLE_S, links)
+    return Attributes(FileKind.FILE, mode, size_bytes, mtime_ns, entry_s, IMMUTABLE_S, links)
 
 
 def link(target: str, mtime_ns: int) -> Attributes:
     """A symlink."""
     return Attributes(FileKind.LINK, 0o777, len(target.encode()), mtime_ns, MUTABLE_S, IMMUTABLE_S)
+
+
+def local_file(size_bytes: int, mtime_ns: int) -> Attributes:
+    """A file that is being written, or waits to be sent: nothing of it is kept by the kernel but its bytes."""
+    return Attributes(FileKind.FILE, 0o644, size_bytes, mtime_ns, 0.0, 0.0)

@@ -1,7 +1,7 @@
 """The one table of names that desktops and tools leave everywhere (DESIGN §2.9).
 
 Such a name is never looked up at a provider, never shown, and never sent. Names that a person could have chosen
-for a photo are not here.
+for a photo are not here, nor those of files that are not finished: iiiffs.tree.scratch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ JUNK_NAMES = frozenset(
     }
 )
 
-JUNK_PREFIXES = ("._", ".Trash-", ".fuse_hidden", ".goutputstream-", ".nfs", ".~lock.")
+JUNK_PREFIXES = ("._", ".Trash-", ".fuse_hidden", ".iiiffs-", ".nfs")
 
 
 def is_junk(name: str) -> bool:

@@ -6,16 +6,20 @@ on the set of titles in the directory and on names given before, never on the or
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping, Set
 from hashlib import blake2b
+from itertools import chain, count
 
 from iiiffs.tree.junk import is_junk
 
 NAME_BYTES_MAX = 255
 REPLACEMENT = "_"
 _PLAIN_BYTES_MAX = 200
+_HOST_CHARACTERS_MAX = 32
+_CONFLICT = re.compile(r" \(conflict [0-9]{4}-[0-9]{2}-[0-9]{2} [^()]*\)$")
 
 
 def legal_name(title: str) -> str:
@@ -68,6 +72,22 @@ def assign_names(titles: Mapping[str, str], taken: Set[str], kept: Mapping[str, 
         names[identity] = next(name for name in _candidates(plain[identity], identity) if name not in used)
         used.add(names[identity])
     return names
+
+
+def conflict_name(name: str, date: str, host: str, taken: Container[str]) -> str:
+    """What `name` is called where another has it: `name (conflict 2026-11-22 host).jpg`, as DESIGN §4.5 has it.
+
+    `date`: of the day, "2026-11-22". `host`: of this machine; what no name may hold becomes "_". Never one of `taken`:
+    the second is `name (conflict 2026-11-22 host 2).jpg`. Of a conflict's copy comes one of the file itself.
+    """
+    stem, dot, extension = name.rpartition(".")
+    if not stem:
+        stem, dot, extension = name, "", ""
+    plain = legal_name(_CONFLICT.sub("", stem) + dot + extension)
+    host = legal_name(host.partition(".")[0])[:_HOST_CHARACTERS_MAX]
+    marks = chain([""], (f" {number}" for number in count(2)))
+    names = (_shortened(plain, f" (conflict {date} {host}{mark})") for mark in marks)
+    return next(name for name in names if name not in taken)
 
 
 def _is_forbidden(character: str) -> bool:

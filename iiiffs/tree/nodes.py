@@ -38,12 +38,14 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class ControlDir:
-    """MOUNT/.iiiffs/"""
+    """MOUNT/.iiiffs/, and the directories in it; `path` is "", "queue" or "failed"."""
+
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ControlFile:
-    """MOUNT/.iiiffs/NAME: a new snapshot at every open."""
+    """MOUNT/.iiiffs/NAME: a new snapshot at every open. `name`: with its directory's, as "queue/local-0-a.jpg"."""
 
     name: str
 
@@ -185,6 +187,35 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """A file whose bytes wait to be sent: one inode from its first byte to its last, whatever it is called meanwhile.
+
+    `item`: rule: sync.items.Item.id.
+    """
+
+    account: AccountName
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What a program writes under the name of an entry of ours, such as a copy of a manifest.json: it is not kept."""
+
+    account: AccountName
+    album: AlbumId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardedDir:
+    """As Discarded, of a directory such as a copy of iiif/."""
+
+    account: AccountName
+    album: AlbumId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document whose bytes have `digest`. `owner` is an album's or asset's id, "" for an account's or the root's.
 
@@ -248,8 +279,9 @@ Directory: TypeAlias = (
     | ParameterDir
     | ThumbnailDir
     | ThumbnailSizeDir
+    | DiscardedDir
 )
-File: TypeAlias = ControlFile | Rendition | Original | Document | Page | Thumbnail
+File: TypeAlias = ControlFile | Rendition | Original | Local | Discarded | Document | Page | Thumbnail
 Node: TypeAlias = Directory | File | AliasLink
 
 

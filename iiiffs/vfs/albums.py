@@ -11,12 +11,13 @@ from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir, ThumbnailDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Local, Original, PageKind, PresentationDir, ThumbnailDir
 from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.modes import directory_mode, file_mode
 from iiiffs.vfs.pages import Pages
 
 log = logging.getLogger(__name__)
@@ -81,24 +82,31 @@ class Albums:
         library = self._galleries[directory.account].library
         if library is not None and not library.is_whole and library.is_view(directory.album):
             return last
-        return self._directory(await self._galleries[directory.account].album(directory.album))
+        gallery = self._galleries[directory.account]
+        return self._directory(gallery, await gallery.album(directory.album))
 
-    def _directory(self, album: Album) -> Attributes:
+    def _directory(self, gallery: Gallery, album: Album) -> Attributes:
         """Of an album whose time nobody knows: as old as this configuration."""
-        return attrs.directory(album.mtime_ns or self._documents.rules.began_ns)
+        mtime_ns = album.mtime_ns or self._documents.rules.began_ns
+        return attrs.directory(mtime_ns, mode=directory_mode(gallery, album.id))
 
     def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
         """A real entry as this mount shows it; None if it does not, or cannot size it yet."""
         account = directory.account
         if not self._is_shown(directory, entry):
             return None
+        gallery = self._galleries[account]
         if isinstance(entry, Album):
-            return Found(AlbumDir(account, entry.id, directory.depth + 1), self._directory(entry))
+            return Found(AlbumDir(account, entry.id, directory.depth + 1), self._directory(gallery, entry))
         assert entry.size_bytes is not None, "only entries of known size are shown"
-        links = self._galleries[account].links(entry.id)
-        return Found(
-            Original(account, entry.id, entry.version), attrs.file(entry.size_bytes, entry.mtime_ns, links=links)
+        if entry.is_local and gallery.overlay is not None:
+            live = gallery.overlay.live(entry)
+            node = Local(account, entry.version.rpartition(".")[0])
+            return Found(node, attrs.local_file(live.size_bytes, live.mtime_ns))
+        attributes = attrs.file(
+            entry.size_bytes, entry.mtime_ns, links=gallery.links(entry.id), mode=file_mode(gallery)
         )
+        return Found(Original(account, entry.id, entry.version), attributes)
 
     def _is_shown(self, directory: AlbumDir, entry: Album | Asset) -> bool:
         if isinstance(entry, Album):

@@ -194,7 +194,7 @@ class FactsReader:
 
     async def _asked(self, asset: Asset) -> Facts:
         """What the provider says, or else what stands in the headers: of an original afar, its first block mostly."""
-        if self._provider.capabilities.tells_facts:
+        if self._provider.capabilities.tells_facts and not asset.is_local:
             return await self._provider.facts(asset)
         original = await self.open(asset)
         try:

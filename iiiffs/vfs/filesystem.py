@@ -21,9 +21,12 @@ from iiiffs.tree.nodes import (
     ControlDir,
     ControlFile,
     Directory,
+    Discarded,
+    DiscardedDir,
     Document,
     DocumentKind,
     File,
+    Local,
     Node,
     Original,
     Page,
@@ -43,7 +46,7 @@ from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.documents import ROOT, Documents, album_of
 from iiiffs.vfs.entries import Absent, DirectoryKind, Found, Snapshot
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.handles import BodyHandle, Handle, OriginalHandle, Traffic
+from iiiffs.vfs.handles import BodyHandle, DiscardHandle, Handle, OriginalHandle, Traffic
 from iiiffs.vfs.packed import Body
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.paths import Paths
@@ -51,6 +54,7 @@ from iiiffs.vfs.reasons import Reasons
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.thumbnails import Thumbnails
 from iiiffs.vfs.top import AccountDirs, ApiDirs, RootDir, SearchDirs
+from iiiffs.vfs.writer import DiscardedDirs, Writer
 from iiiffs.vfs.xattrs import ExtendedAttributes
 
 
@@ -75,6 +79,8 @@ class Filesystem:
         self._thumbnails = Thumbnails(galleries, services)
         paths = Paths(galleries, documents, services)
         self.reasons = Reasons()
+        self.writer: Writer | None = None
+        """What changes things; None where nothing may be changed."""
         self.originals = Traffic()
         self.xattrs = ExtendedAttributes(galleries, documents, self.reasons)
         self._kinds: dict[type[Node], DirectoryKind[Any]] = {
@@ -91,6 +97,7 @@ class Filesystem:
             ThumbnailDir: self._thumbnails,
             ThumbnailSizeDir: self._thumbnails,
             ControlDir: control,
+            DiscardedDir: DiscardedDirs(),
         }
 
     @property
@@ -135,6 +142,8 @@ class Filesystem:
         """What stat answers now. An inode that names bytes never changes; a directory is asked."""
         if isinstance(node, ControlFile):
             return self._control.file_attributes(node)
+        if isinstance(node, Local) and self.writer is not None:
+            return self.writer.changes.local_attributes(node)
         kind = self._kinds.get(type(node))
         return last if kind is None else await kind.attributes(node, last)
 
@@ -162,6 +171,12 @@ class Filesystem:
                 return BodyHandle(await self._thumbnails.body(node))
             case ControlFile():
                 return BodyHandle(self._control.body(node), is_snapshot=True)
+            case Local() if self.writer is not None:
+                return await self.writer.changes.open_local(node)
+            case Local():
+                raise VersionChanged("nothing waits to be sent on this mount")
+            case Discarded():
+                return DiscardHandle()
 
     async def _opened_original(self, account: AccountName, asset_id: AssetId, version: Version) -> Handle:
         """The original in this version. One that has another is listed anew, so that the kernel's retry finds that."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,15 +19,18 @@ from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, Versio
 from iiiffs.iiif.description import PRIVATE, Privacy
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.model.writing import Access, Writing
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.sync.losses import confirmed, needs_confirmation
 from iiiffs.tree.albums import NONE_KEPT, AlbumNames
+from iiiffs.tree.places import Place
 from iiiffs.tree.views import view_id
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.library import TOP_VIEWS, Library, Source
+from iiiffs.vfs.overlay import Overlay
 from iiiffs.vfs.waiting import QUESTIONS_MAX, READS_MAX, WaitingRoom
 
 log = logging.getLogger(__name__)
@@ -105,6 +108,11 @@ class Gallery:
         self.watched_since_s: float | None = None
         """Since when the provider has been telling of every change; None while it does not."""
         self.facts_reader = FactsReader(names.name, provider, catalogue, flights, deadlines.list_s, reading.read_by)
+        self.access = Access.READ
+        self.settle_s = 3.0
+        """So long after it was closed a file is sent."""
+        self.overlay: Overlay | None = None
+        """What waits to be sent; None where nothing may be written."""
         self.library: Library | None = None
         """What is known of all its folders; None for a provider without any."""
         self._provider = provider
@@ -118,8 +126,8 @@ class Gallery:
             source = Source(
                 root=self.root,
                 album=self._present_album,
-                listing=self.listing,
-                with_facts=self.with_facts,
+                listing=self.told_listing,
+                with_facts=self.told_with_facts,
                 known_facts=self.facts_reader.known_of,
                 moved=partial(self.expire, None),
                 privacy=reading.privacy,
@@ -137,6 +145,16 @@ class Gallery:
         return self._provider
 
     # ---- the account ------------------------------------------------------------------------------------------
+
+    @property
+    def writing(self) -> Writing | None:
+        """What may be written; None where nothing may, by the access level or the provider."""
+        return self.capabilities.writing if self.overlay is not None and self.access.adds else None
+
+    def place(self, album: AlbumId) -> Place:
+        """What may be done there."""
+        is_view = self.library is not None and self.library.is_view(album)
+        return Place.DERIVED if is_view else Place.FOLDER
 
     @property
     def tops(self) -> Mapping[str, AlbumId]:
@@ -181,6 +199,14 @@ class Gallery:
 
     async def album(self, album: AlbumId) -> Album:
         """The album itself: from a fresh listing, else asked; what it was when it cannot be asked."""
+        if self.overlay is not None:
+            album = self.overlay.album_id(album)
+            if (waiting := self.overlay.album(album)) is not None:
+                return waiting
+        return await self.told_album(album)
+
+    async def told_album(self, album: AlbumId) -> Album:
+        """As `album`, of those that the provider has."""
         if self.library is not None and (view := await self.library.view(album)) is not None:
             return self.library.album(view, album)
         kept = self._kept.get(album)
@@ -207,13 +233,21 @@ class Gallery:
     async def _present_album(self, album: AlbumId) -> Album:
         """As `album`, asked now: whether it is there, and how old it is, decides what the library keeps."""
         self.expire(album)
-        return await self.album(album)
+        return await self.told_album(album)
 
     async def names(self, album: AlbumId) -> AlbumNames:
-        """The album's listing with its names, not older than the provider's `fresh_s`.
+        """The album's listing with its names, not older than the provider's `fresh_s`, and what waits to be sent.
 
         Errors: AssetGone; ProviderUnreachable or DeadlinePassed if it was never listed and cannot be now.
         """
+        overlay = self.overlay
+        if overlay is None:
+            return await self.told(album)
+        album = overlay.album_id(album)
+        return overlay.over(album, overlay.empty(album) or await self.told(album))
+
+    async def told(self, album: AlbumId) -> AlbumNames:
+        """As `names`, of what the provider has."""
         if self.library is not None and (view := await self.library.view(album)) is not None:
             return self.library.names(view, album)
         kept = self._kept.get(album)
@@ -227,6 +261,10 @@ class Gallery:
     async def listing(self, album: AlbumId) -> Listing:
         """As `names`, without them."""
         return (await self.names(album)).listing
+
+    async def told_listing(self, album: AlbumId) -> Listing:
+        """As `told`, without the names."""
+        return (await self.told(album)).listing
 
     async def path(self, album: Album) -> tuple[str, ...]:
         """The names of the directories below the account's that lead to `album`, its own last.
@@ -260,13 +298,16 @@ class Gallery:
         return 1 if self.library is None else self.library.index.links(asset)
 
     def kept(self, album: AlbumId) -> AlbumNames | None:
-        """The names that were told last, if anybody asked for them lately."""
+        """The names that were told last, if anybody asked for them lately, and what waits."""
         kept = self._kept.get(album)
-        return None if kept is None else kept.names
+        if kept is None or self.overlay is None:
+            return None if kept is None else kept.names
+        return self.overlay.over(album, kept.names)
 
     async def last(self, album: AlbumId) -> AlbumNames | None:
-        """As `kept`, also where they have to be read for it."""
-        return self.kept(album)
+        """What the provider told last, also where that has to be read for it."""
+        kept = self._kept.get(album)
+        return None if kept is None else kept.names
 
     def albums_kept(self) -> set[AlbumId]:
         """The albums whose names were told lately."""
@@ -285,22 +326,45 @@ class Gallery:
 
     async def find(self, album: AlbumId, name: str) -> Album | Asset | None:
         """What `name` names in `album` now: one question to the provider, no listing, where the name is known."""
+        overlay = self.overlay
+        if overlay is None:
+            return await self.told_find(album, name)
+        album = overlay.album_id(album)
+        if (waiting := overlay.find(album, name)) is not None or overlay.album(album) is not None:
+            return waiting
+        if (given := overlay.given(album, name)) is not None:
+            told = await self.told(album)
+            if (own := told.name_of(given.asset)) is not None:
+                return told.get(own)
+        entry = await self.told_find(album, name)
+        return None if entry is None else overlay.over_entry(album, name, entry)
+
+    async def told_find(self, album: AlbumId, name: str) -> Album | Asset | None:
+        """As `find`, of what the provider has."""
         kept = self._kept.get(album)
         if kept is None or self._is_fresh(kept):
-            entry = (await self.names(album)).get(name)
+            entry = (await self.told(album)).get(name)
             if kept is not None or not isinstance(entry, Asset) or entry.album == album:
                 return entry
             return await self._current(entry)
         if not isinstance(entry := kept.names.get(name), Asset):
-            return (await self.names(album)).get(name)
+            return (await self.told(album)).get(name)
         current = await self._current(entry)
         if current is not None and (current.album, current.name) == (album, entry.name):
             return current
         self._kept.pop(album, None)
-        return (await self.names(album)).get(name)
+        return (await self.told(album)).get(name)
 
     async def asset(self, asset: AssetId) -> Asset:
         """The asset's present version. Errors: AssetGone, ProviderUnreachable, DeadlinePassed."""
+        if self.overlay is not None:
+            asset = self.overlay.asset_id(asset)
+            if (waiting := self.overlay.asset(asset)) is not None:
+                return waiting
+        return await self.told_asset(asset)
+
+    async def told_asset(self, asset: AssetId) -> Asset:
+        """As `asset`, of those that the provider has."""
         with self.questions.place():
             return await self._flights.join(
                 ("asset", self.account, asset), partial(self._provider.asset, asset), self.deadlines.lookup_s
@@ -323,6 +387,8 @@ class Gallery:
 
         Those that are not local come through the block cache, whose reads have the same errors: nothing is asked yet.
         """
+        if asset.is_local and self.overlay is not None:
+            return await self.overlay.open(asset)
         with trio.move_on_after(self.deadlines.lookup_s):
             if self._blocks is None or self.capabilities.local:
                 return await self._provider.open(asset)
@@ -331,8 +397,17 @@ class Gallery:
 
     async def with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:
         """A listing and the facts of its pictures that belong together, though files change meanwhile."""
+        return await self._with_facts(album, self.names)
+
+    async def told_with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:
+        """As `with_facts`, of what the provider has."""
+        return await self._with_facts(album, self.told)
+
+    async def _with_facts(
+        self, album: AlbumId, names_of: Callable[[AlbumId], Awaitable[AlbumNames]]
+    ) -> tuple[AlbumNames, dict[AssetId, Facts]]:
         for _ in range(RELISTS):
-            names = await self.names(album)
+            names = await names_of(album)
             try:
                 return names, await self.facts_reader.read_all(names.listing)
             except (VersionChanged, AssetGone):
@@ -342,7 +417,7 @@ class Gallery:
 
     async def _current(self, asset: Asset) -> Asset | None:
         try:
-            return await self.asset(asset.id)
+            return await self.told_asset(asset.id)
         except AssetGone:
             return None
 

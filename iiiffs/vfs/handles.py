@@ -38,6 +38,22 @@ class Handle(Protocol):
         ...
 
 
+class WritableHandle(Handle, Protocol):
+    """One file that is open for writing."""
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """All of `data` is at `offset`; how many bytes that were. Errors: StoreFull."""
+        ...
+
+    async def truncate(self, size_bytes: int) -> None:
+        """It is that long."""
+        ...
+
+    async def flush(self) -> None:
+        """What was written is safe: on disk, and known to be this file's. Errors: StoreFull, StoreError."""
+        ...
+
+
 class BodyHandle:
     """Bytes in memory: a document, a page, a rendition."""
 
@@ -78,3 +94,26 @@ class OriginalHandle:
     async def aclose(self) -> None:
         """The original is closed."""
         await self._original.aclose()
+
+
+class DiscardHandle:
+    """What is written to it is not kept: a program copies an entry of ours, which is made anew where it goes."""
+
+    is_snapshot = True
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """All of it is taken."""
+        return len(data)
+
+    async def truncate(self, size_bytes: int) -> None:
+        """Nothing to cut."""
+
+    async def flush(self) -> None:
+        """Nothing to keep."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""

@@ -266,7 +266,8 @@ class Previews:
 
     def _provider(self, gallery: Gallery, picture: Picture) -> HasPreviews | None:
         """Who keeps reduced pictures of it; None if it is rendered from its original. They are of first pages."""
-        return None if gallery.mode != HYBRID or picture.page else previews_of(gallery.provider)
+        is_whole = gallery.mode != HYBRID or picture.page or picture.asset.is_local
+        return None if is_whole else previews_of(gallery.provider)
 
     def _ledger(self, gallery: Gallery) -> PreviewLedger:
         ledger = self._ledgers.get(gallery.name)

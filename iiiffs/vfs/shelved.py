@@ -26,6 +26,7 @@ from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, L
 from iiiffs.providers.base import Provider, trouble_of
 from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
 from iiiffs.tree.albums import NONE_KEPT, AlbumNames
+from iiiffs.tree.places import Place
 from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
@@ -46,6 +47,13 @@ rounds: it holds no cycles, and a round over 100,000 files that the kernel knows
 LIVE = re.compile(r"(?P<stem>.+)~live(?P<suffix>\.[A-Za-z0-9]{1,5})")
 ASKING_MAX = 4
 """Questions that are under way behind the backs of those who do not wait for a silent server."""
+PLACES = {
+    ShelfKind.ALBUMS: Place.ALBUMS,
+    ShelfKind.MONTH: Place.TIMELINE,
+    ShelfKind.FAVORITES: Place.FAVORITES,
+    ShelfKind.TAG: Place.TAG,
+    ShelfKind.TRASH: Place.TRASH,
+}
 FAILURES = (ProviderUnreachable, DeadlinePassed, AccessDenied)
 """Nothing was learnt of what is there."""
 
@@ -84,7 +92,7 @@ class ShelvedGallery(Gallery):
         reading: Reading = READING,
     ) -> None:
         super().__init__(names, provider, catalogue, flights, deadlines, reading)
-        self.shelves = Shelves(cast(ShelvedProvider, provider), self.listing)
+        self.shelves = Shelves(cast(ShelvedProvider, provider), self.told_listing)
         self.known = KnownAssets()
         self._catalogue = catalogue
         self._assets_kept = 0
@@ -114,6 +122,11 @@ class ShelvedGallery(Gallery):
         """Rule: Gallery.trouble."""
         return trouble_of(self.provider)
 
+    def place(self, album: AlbumId) -> Place:
+        """Rule: Gallery.place."""
+        shelf = shelf_of_id(album)
+        return Place.ALBUM if shelf is None else PLACES.get(shelf.kind, Place.DERIVED)
+
     def gauges(self) -> dict[str, object]:
         """Rule: Gallery.gauges."""
         return {"files": len(self.known), "albums": len(self._listed())}
@@ -141,15 +154,15 @@ class ShelvedGallery(Gallery):
 
     # ---- albums -----------------------------------------------------------------------------------------------
 
-    async def album(self, album: AlbumId) -> Album:
-        """Rule: Gallery.album."""
+    async def told_album(self, album: AlbumId) -> Album:
+        """Rule: Gallery.told_album."""
         kept = self._kept.get(album)
         return (
             kept.names.listing.album if kept is not None and self._is_fresh(kept) else await self.shelves.album(album)
         )
 
-    async def names(self, album: AlbumId) -> AlbumNames:
-        """Rule: Gallery.names. What is known is told at once where nobody can be asked."""
+    async def told(self, album: AlbumId) -> AlbumNames:
+        """Rule: Gallery.told. What is known is told at once where nobody can be asked."""
         kept = self._kept.get(album) or await self._fetched(album)
         if kept is not None and self._is_fresh(kept):
             if album in self._kept:
@@ -254,15 +267,15 @@ class ShelvedGallery(Gallery):
 
     # ---- assets -----------------------------------------------------------------------------------------------
 
-    async def find(self, album: AlbumId, name: str) -> Album | Asset | None:
-        """Rule: Gallery.find. No question while the listing is good. Beside a live photo IMG_1.HEIC its moving half is
-        found as IMG_1~live.mov, though no listing holds it."""
-        names = await self.names(album)
+    async def told_find(self, album: AlbumId, name: str) -> Album | Asset | None:
+        """Rule: Gallery.told_find. No question while the listing is good. Beside a live photo IMG_1.HEIC its moving half
+        is found as IMG_1~live.mov, though no listing holds it."""
+        names = await self.told(album)
         entry = names.get(name)
         still = _still_of(name, names) if entry is None else None
         if still is None or still.motion is None:
             return entry
-        half = await self.asset(still.motion)
+        half = await self.told_asset(still.motion)
         return replace(half, album=album, name=name) if _suffix(half.name) == _suffix(name) else None
 
     def motion(self, asset: AssetId) -> AssetId | None:
@@ -270,8 +283,8 @@ class ShelvedGallery(Gallery):
         known = self.known.find(asset)
         return None if known is None else known.asset.motion
 
-    async def asset(self, asset: AssetId) -> Asset:
-        """Rule: Gallery.asset. Not asked while the last answer is good; as it was while nobody can be asked."""
+    async def told_asset(self, asset: AssetId) -> Asset:
+        """Rule: Gallery.told_asset. Not asked while the last answer is good; as it was while nobody can be asked."""
         known = self.known.find(asset)
         is_good = known is not None and known.asked_s > self.known.expired_s and self._is_good(known.asked_s)
         ask = partial(self._ask, asset)
@@ -307,11 +320,11 @@ class ShelvedGallery(Gallery):
         return found
 
     async def _in_trash(self, asset: AssetId) -> Asset:
-        for found in (await self.listing(TRASH)).assets:
+        for found in (await self.told_listing(TRASH)).assets:
             if found.id == asset:
                 return found
         self.known.forget(asset)
-        return await self.asset(asset)
+        return await self.told_asset(asset)
 
     # ---- asking -----------------------------------------------------------------------------------------------
 

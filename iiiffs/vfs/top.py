@@ -29,6 +29,7 @@ from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.library import SEARCH, TOP_VIEWS
+from iiiffs.vfs.modes import directory_mode
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.paths import Paths
 from iiiffs.vfs.services import Services
@@ -106,7 +107,8 @@ class AccountDirs:
                 return self._api(directory)
             case "files" if gallery.capabilities.folders:
                 root = await gallery.root()
-                return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns))
+                mode = directory_mode(gallery, root.id)
+                return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns, mode=mode))
             case "search" if gallery.searches:
                 return Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
         if name in gallery.tops:
@@ -137,7 +139,8 @@ class AccountDirs:
         """timeline/ and the like; there at once, while what is in them may have to wait for the first scan."""
         changed_ns = 0 if gallery.library is None else gallery.library.index.changed_ns(TOP_VIEWS[name])
         node = AlbumDir(directory.account, gallery.tops[name], 1)
-        return Found(node, attrs.directory(max(changed_ns, self._documents.rules.began_ns)))
+        mode = directory_mode(gallery, node.album)
+        return Found(node, attrs.directory(max(changed_ns, self._documents.rules.began_ns), mode=mode))
 
     def _api(self, directory: AccountDir) -> Found:
         return Found(ApiDir(directory.account, ""), attrs.fixed_directory(self._documents.rules.began_ns))

@@ -104,7 +104,7 @@ class Watcher:
         before = await gallery.last(album)
         gallery.expire(album)
         try:
-            after = await gallery.names(album)
+            after = await gallery.told(album)
         except AssetGone:
             if library is not None:
                 await library.forget_gone(album)

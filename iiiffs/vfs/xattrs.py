@@ -13,12 +13,15 @@ from iiiffs.errors import VersionChanged
 from iiiffs.iiif.parameters import OFFERED, ApiVersion, Format
 from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
+from iiiffs.providers.media import kind_of
 from iiiffs.sync.entries import IndexEntry, pairs
+from iiiffs.sync.items import Item
 from iiiffs.tree.nodes import (
     AccountDir,
     AlbumDir,
     Document,
     DocumentKind,
+    Local,
     Node,
     Original,
     Page,
@@ -41,6 +44,13 @@ ETAG = "user.iiiffs.etag"
 STATE = "user.iiiffs.state"
 LIVE = "user.iiiffs.live"
 ERROR = "user.iiiffs.error"
+CHECKSUM = "user.iiiffs.checksum.sha1"
+SETTABLE: Mapping[str, str] = {
+    "user.iiiffs.description": "description",
+    "user.iiiffs.favorite": "favorite",
+    "user.iiiffs.rating": "rating",
+}
+"""What a program may set -> the property of vfs.changes.Changes.set_property."""
 
 NAMES: Mapping[type[Node], tuple[str, ...]] = {
     Root: (URI,),
@@ -49,6 +59,7 @@ NAMES: Mapping[type[Node], tuple[str, ...]] = {
     PresentationDir: (ID, URI),
     ServiceDir: (ID, URI),
     Original: (MIME_TYPE, ID, URI, VERSION, ETAG, STATE),
+    Local: (MIME_TYPE, ID, VERSION, ETAG, STATE),
     Rendition: (MIME_TYPE, URI),
     Document: (MIME_TYPE, URI),
     Page: (MIME_TYPE,),
@@ -77,6 +88,8 @@ class ExtendedAttributes:
         names = NAMES.get(type(node), ())
         if isinstance(node, Original) and self._live(node) is not None:
             names = (*names, LIVE)
+        if isinstance(node, Local) and self._item(node) is None:
+            names = ()
         return (*names, ERROR) if self._error(node) is not None else names
 
     async def value(self, node: Node, name: str) -> bytes | None:
@@ -93,6 +106,8 @@ class ExtendedAttributes:
         match node:
             case Original():
                 return await self._of_original(node, name)
+            case Local():
+                return self._of_local(node, name)
             case AlbumDir(account, album) | PresentationDir(account, album):
                 return album if name == ID else await self._album_uri(account, album)
             case ServiceDir(account, asset, _, api, identifier):
@@ -130,6 +145,24 @@ class ExtendedAttributes:
             return await self._original_uri(node.account, asset)
         known = self._galleries[node.account].facts_reader.known(asset)
         return asset.media_type if known is None else known.media_type
+
+    def _item(self, node: Local) -> Item | None:
+        overlay = self._galleries[node.account].overlay
+        return None if overlay is None else overlay.item(node.item)
+
+    def _of_local(self, node: Local, name: str) -> str | None:
+        """Of a file that waits to be sent; `state` is the stage in which it is."""
+        item = self._item(node)
+        if item is None:
+            return None
+        match name:
+            case "user.iiiffs.id":
+                return item.asset_id
+            case "user.iiiffs.version" | "user.iiiffs.etag":
+                return item.version
+            case "user.iiiffs.state":
+                return item.stage.value
+        return kind_of(item.name) or "application/octet-stream"
 
     async def _asset(self, node: Original) -> Asset:
         """The asset in the node's version; from the index if it is there. Errors: VersionChanged, AssetGone."""
@@ -197,4 +230,7 @@ class ExtendedAttributes:
         return self._uris.collection(node.account, AlbumId(node.owner))
 
     def _error(self, node: Node) -> str | None:
-        return None if self._reasons is None else self._reasons.of(node)
+        if self._reasons is None:
+            return None
+        item = self._item(node) if isinstance(node, Local) else None
+        return self._reasons.of(node) or (None if item is None else item.reason)

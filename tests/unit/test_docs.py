@@ -31,6 +31,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "state": configuration.State,
     "iiif": configuration.Iiif,
     "web": configuration.Web,
+    "notify": configuration.Notify,
     "account.NAME": config_accounts.AccountKeys,
 }
 INDEX_HOSTS = tuple("".join(halves) for halves in (("pypi", ".org"), ("pythonhosted", ".org"), ("npmjs", ".org")))

@@ -116,6 +116,13 @@ class Disk:
                 raise AssetGone(f"{self._shown(path)} is no regular file")
             return Descriptor(os.open(f"/proc/self/fd/{place.number}", os.O_RDONLY | os.O_CLOEXEC)), status
 
+    def open_folder(self, path: bytes) -> Descriptor:
+        """A folder, open for changes of what is in it. Errors: AssetGone if it is no folder, as `stat`."""
+        with self._asking(path), self._located(path) as place:
+            if not stat.S_ISDIR(os.fstat(place.number).st_mode):
+                raise AssetGone(f"{self._shown(path)} is no folder")
+            return Descriptor(os.open(f"/proc/self/fd/{place.number}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
     def scan(self, path: bytes, chain: Chain) -> Scan:
         """What is in a folder: regular files and folders, no junk, nothing outside the root, no loops.
 

@@ -5,7 +5,7 @@ of each folder, which is answered again while a new look finds the same names, s
 
 Concurrency. Whoever writes to the ledger takes `_changing` first and *then* looks at the disk, so that no older look
 overwrites a newer one and no two folders claim one row. `_listings` and `_digests` change between awaits only.
-Threads are given up on cancellation: they only read, and what they hold closes itself.
+Threads are given up on cancellation: they only read, and what they hold closes itself. How it writes: `writing`.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from iiiffs.errors import ProviderUnreachable, StoreError, VersionChanged
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, ProviderContext
-from iiiffs.providers.folder.disk import Descriptor, Disk, Scan
-from iiiffs.providers.folder.listings import LastListings, Remembered, asset_of, listing_of
+from iiiffs.providers.folder.disk import Descriptor, Scan
+from iiiffs.providers.folder.listings import Remembered, asset_of, listing_of
 from iiiffs.providers.folder.original import BUFFER_BYTES, CheckedFile, FileOriginal, check_version, fingerprint
-from iiiffs.providers.folder.records import Located, Reconciled, Records
+from iiiffs.providers.folder.records import Located, Reconciled
 from iiiffs.providers.folder.watch import WATCH_TIMES, FolderWatch, WatchTimes
+from iiiffs.providers.folder.writing import WRITING, FolderWriting
 from iiiffs.sync.identity import Observed, Row, evolve, version_of
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-CAPABILITIES = Capabilities(folders=True, real_names=True, local=True, fresh_s=1.0, watches=True)
+CAPABILITIES = Capabilities(folders=True, real_names=True, local=True, fresh_s=1.0, watches=True, writing=WRITING)
 DIGESTS_MAX = 512
 """How many digests wait for one commit: 1 fsync for 512 files; those of a crash are computed again when asked for."""
 
@@ -43,8 +44,8 @@ READS_MAX = 16
 """Threads of one account: a disk that hangs takes these and no others."""
 
 
-class FolderProvider:
-    """providers.base.Provider for the files below one folder."""
+class FolderProvider(FolderWriting):
+    """providers.base.Provider and providers.writing.HasWriting for the files below one folder."""
 
     def __init__(
         self,
@@ -53,15 +54,9 @@ class FolderProvider:
         now_ns: Callable[[], int] = time.time_ns,
         watch_times: WatchTimes = WATCH_TIMES,
     ) -> None:
-        self._context = context
-        self._ledger = context.ledger
-        self._now_ns = now_ns
+        super().__init__(root, context, now_ns)
         self._watch_times = watch_times
-        self._disk = Disk(root)
-        self._records = Records(context.account, self._disk, context.ledger)
-        self._listings = LastListings()
         self._digests: dict[str, tuple[str, bytes]] = {}
-        self._changing = trio.Lock()
         self._looks = trio.CapacityLimiter(LOOKS_MAX)
         self._reads = trio.CapacityLimiter(READS_MAX)
         self._expect_root(self._records.root_row())

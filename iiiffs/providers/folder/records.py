@@ -108,6 +108,16 @@ class Records:
         claimed = {row.id for row in decision.changed}
         return Reconciled(scan, decision, changed, frozenset(row.folder for row in absent if row.id in claimed))
 
+    def row_for(self, here: Located, entry: Observed, now_ns: int, *, is_known: bool) -> Row:
+        """The row of one entry of the folder `here`, without a look at the others.
+
+        `is_known`: a listing may have seen it before, under an id that is not its path's; else its inode is new.
+        """
+        place = Place(self._account, here.row.id, here.path)
+        before = self._row_at(place, entry, is_known=is_known)
+        memory = Memory([] if before is None else [before], lambda id: self._ledger.row(id) is not None)
+        return decide(place, [entry], memory, now_ns).rows[0]
+
     def look(self, located: Located) -> Observed:
         """The file as it is now. Errors: AssetGone if it is no regular file any more, and as Disk.stat."""
         return _seen(located.row, self._disk.stat_file(located.path))
@@ -120,6 +130,18 @@ class Records:
             if row is not None and row.version == version and row.digest != digest:
                 rows.append(replace(row, digest=digest))
         return rows
+
+    def _row_at(self, place: Place, entry: Observed, *, is_known: bool) -> Row | None:
+        """The row of that place: the one with the path's own id, else, where the entry `is_known`, any."""
+
+        def is_it(row: Row | None) -> bool:
+            return row is not None and (row.folder, row.name, row.is_folder) == (place.id, entry.name, entry.is_folder)
+
+        own = new_id(place.account, place.below(entry.name), is_folder=entry.is_folder, taken=lambda _: False)
+        row = self._ledger.row(own)
+        if is_it(row) or not is_known:
+            return row if is_it(row) else None
+        return next((each for each in self._ledger.rows_in(place.id) if is_it(each)), None)
 
     def _recognised(self, here: Located, fresh: Sequence[Observed], rows: Sequence[Row]) -> list[Row]:
         """`rows`, those of folders with the mtime of the new entry that holds a file of theirs unchanged.

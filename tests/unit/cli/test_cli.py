@@ -69,6 +69,8 @@ def test_help_names_every_command_and_every_command_takes_config(tmp_path: Path)
         "state": ("export", "import"),
         "webserver": ("nginx", "caddy", "apache"),
         "viewer": ("install",),
+        "queue": ("list", "retry", "discard", "export"),
+        "conflicts": ("list", "mine", "theirs", "both"),
     }
     for command in COMMANDS:
         assert f"  {command} " in listed

@@ -1,0 +1,82 @@
+"""`iiiffs why PATH`: why something did not work."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iiiffs.cli.arguments import ConfigFile
+from iiiffs.cli.daemon_answers import Answer, answered, number, printable, rows_of, socket_of, text
+from iiiffs.errors import IiiffsError, MountRefused, NoDaemon
+
+ERROR_XATTR = "user.iiiffs.error"
+SILENT = frozenset({errno.ENODATA, errno.ENOENT, errno.ENOTDIR, errno.EOPNOTSUPP})
+"""Errnos of a path of which the mount says nothing."""
+
+
+def why(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file or directory of a mount, there or not.")],
+    config: ConfigFile = None,
+) -> None:
+    """Say why PATH could not be read, changed or sent: the last reason of the path or its directory, and the queue's.
+
+    Exit codes: 0 it is told, or nothing is wrong; 2 bad configuration; 3 not in a mount of iiiffs.
+    """
+    from iiiffs.mountpoints import canonical_mountpoint, mounted_at
+    from iiiffs.providers.mountinfo import OWN_TYPE, read_mounts
+
+    at = canonical_mountpoint(path)
+    mounts = read_mounts()
+    root = next((folder for folder in (at, *at.parents) if mounted_at(folder, mounts) is not None), None)
+    found = None if root is None else mounted_at(root, mounts)
+    if root is None or found is None or found.type != OWN_TYPE:
+        raise MountRefused(f"{path}: not in a mount of iiiffs; `findmnt -t {OWN_TYPE}` lists them")
+    lines = _of_the_mount(at, root)
+    try:
+        lines += of_the_queue(_asked(config, root, at))
+    except NoDaemon as error:
+        lines.append(str(error))
+    for line in lines or ["nothing is known to be wrong there"]:
+        typer.echo(printable(line))
+
+
+def of_the_queue(answer: Answer) -> list[str]:
+    """What the daemon says of its queue and of conflicts there, one line each."""
+    lines = []
+    for row in rows_of(answer.get("items")):
+        tried = f" after {number(row, 'tries')} tries" if number(row, "tries") else ""
+        reason = f": {text(row, 'reason')}" if row.get("reason") else ""
+        lines.append(f"{text(row, 'path')}: {text(row, 'stage')}{tried}{reason} (queue, {text(row, 'id')})")
+    lines += [
+        f"{text(row, 'mine')}: in conflict with {text(row, 'theirs')} (`iiiffs conflicts list`)"
+        for row in rows_of(answer.get("conflicts"))
+    ]
+    if answer.get("offline"):
+        lines.append(f"the account is offline: {text(answer, 'offline')}")
+    return lines
+
+
+def _of_the_mount(path: Path, root: Path) -> list[str]:
+    """The reason that the mount keeps of the path; of its directory where the path has none or is not there."""
+    for folder in (path, path.parent) if path != root else (path,):
+        try:
+            reason = os.getxattr(folder, ERROR_XATTR, follow_symlinks=False).decode("utf-8", "replace")
+        except OSError as error:
+            if error.errno not in SILENT:
+                return [f"{folder}: {error.strerror}"]
+        else:
+            return [f"{folder}: {reason}"]
+    return []
+
+
+def _asked(config: Path | None, root: Path, path: Path) -> Answer:
+    """What the daemon of that mount knows. Errors: NoDaemon; IiiffsError if it serves another mount."""
+    socket = socket_of(config)
+    served = answered(socket, "status").get("mountpoint")
+    if served != str(root):
+        raise IiiffsError(f"the daemon of this configuration serves {served}, not {root}; name its --config")
+    return answered(socket, "why", {"path": str(path.relative_to(root)) if path != root else ""})

@@ -1,0 +1,127 @@
+"""What may be written, as frozen values: what a provider can take, the bytes it is given, and how much room it has."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Access(StrEnum):
+    """What a person lets the mount do with an account (DESIGN §4). Each allows what the one before does."""
+
+    READ = "read"
+    ADD = "add"
+    EDIT = "edit"
+
+    @property
+    def adds(self) -> bool:
+        """Uploads, new albums, and adding to albums are allowed."""
+        return self is not Access.READ
+
+    @property
+    def edits(self) -> bool:
+        """So are renaming, replacing, removing and deleting."""
+        return self is Access.EDIT
+
+
+class AlbumVerb(StrEnum):
+    """What can be done with an album itself."""
+
+    MAKE = "make"
+    RENAME = "rename"
+    REMOVE = "remove"
+
+
+class Property(StrEnum):
+    """What can be changed of an asset without changing its bytes."""
+
+    DESCRIPTION = "description"
+    FAVORITE = "favorite"
+    RATING = "rating"
+    DATE = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What of writing a provider offers, as data.
+
+    `membership`: albums are sets of assets: adding and taking out moves no bytes, and what is in no album is still in
+        the library. Else albums are folders: a file is in one of them, and links and moves are the disk's.
+    `fixed_names`: an asset's name cannot be changed.
+    `replaces_id`: new bytes are a new asset with another id; the old one goes to the trash.
+    `album_verbs`: of all albums but the topmost folder. `nested`: albums may be made in albums.
+    `properties`: that can be changed. `suffixes`: lower case, with the dot, of the files that it takes; None: any file.
+    """
+
+    membership: bool
+    fixed_names: bool
+    replaces_id: bool
+    album_verbs: Set[AlbumVerb]
+    nested: bool
+    properties: Set[Property] = frozenset()
+    suffixes: Set[str] | None = None
+
+    def takes(self, name: str) -> bool:
+        """True if a file of that name may be sent."""
+        return self.suffixes is None or ("." + name.rpartition(".")[2].lower()) in self.suffixes
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The bytes of one file that are to be sent; nobody changes them meanwhile.
+
+    `token`: of this file, the same in every try and after every restart, and no other file's: [a-z0-9-], 30 at most.
+    `sha1`: 20 bytes. `mtime_ns`: the time that the file is to have.
+    `earlier`: SHA-1 of bytes that were sent for this file before and may have arrived, though no answer did: what has
+        one of these sums is ours, and no change by anybody else.
+    """
+
+    token: str
+    path: Path
+    size_bytes: int
+    sha1: bytes
+    mtime_ns: int
+    earlier: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What is to become of an asset's properties; None leaves one as it is.
+
+    `rating`: 0 (none) to 5. `mtime_ns`: when it was taken, as far as the provider keeps one time.
+    """
+
+    description: str | None = None
+    favorite: bool | None = None
+    rating: int | None = None
+    mtime_ns: int | None = None
+
+    def then(self, later: Edit) -> Edit:
+        """Both, the later one last."""
+        return Edit(
+            self.description if later.description is None else later.description,
+            self.favorite if later.favorite is None else later.favorite,
+            self.rating if later.rating is None else later.rating,
+            self.mtime_ns if later.mtime_ns is None else later.mtime_ns,
+        )
+
+    @property
+    def properties(self) -> frozenset[Property]:
+        """Those that it changes."""
+        values = {
+            Property.DESCRIPTION: self.description,
+            Property.FAVORITE: self.favorite,
+            Property.RATING: self.rating,
+            Property.DATE: self.mtime_ns,
+        }
+        return frozenset(name for name, value in values.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The room of an account, in bytes."""
+
+    total_bytes: int
+    free_bytes: int

@@ -1,0 +1,97 @@
+"""What a provider that can be written to must do. The docstrings are the contract; tests/contract runs them.
+
+Optional beside Provider: `Capabilities.writing` says that it is there. Every call is whole or nothing: an error means
+that nothing has changed, but for ProviderUnreachable, after which nobody knows; then the same call is made again, and
+must end as if it had been made once. Nothing here is ever thrown away: what is removed or replaced lies in a trash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, cast
+
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
+from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.providers.base import Provider
+
+
+class HasWriting(Protocol):
+    """An account that can be written to. All may raise ProviderUnreachable, AccessDenied and Rejected."""
+
+    async def upload(self, album: AlbumId, name: str, payload: Payload) -> Asset:
+        """`album` holds an asset with exactly these bytes, called `name`, once however often this is asked; that asset.
+
+        Where names are real file names: AlreadyThere if `name` is taken by other bytes than these or `payload.earlier`;
+        those of `earlier` are replaced. Where the library keeps one asset of equal bytes: that one is put into the
+        album (and taken out of the trash), whatever it is called. The sum is checked where the provider tells one.
+        Errors: AssetGone if the album is not there, OverQuota.
+        """
+        ...
+
+    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+        """The asset has these bytes; the asset as it is then, with another id where `Writing.replaces_id`.
+
+        What it was lies in the trash, or in what the provider keeps of versions. What people had said of it (albums,
+        favorite, description, rating) is carried over. If its bytes are these already, nothing is done.
+        Errors: VersionChanged if its version is neither `asset.version` nor one with these or `payload.earlier` bytes;
+        AssetGone; OverQuota.
+        """
+        ...
+
+    async def make_album(self, parent: AlbumId, title: str, token: str) -> Album:
+        """An album of that title in `parent` (views.ALBUMS where there are no folders). `token`: as Payload.token: a
+        second call with it makes no second album. Errors: AlreadyThere where titles are folder names."""
+        ...
+
+    async def rename_album(self, album: AlbumId, parent: AlbumId, title: str) -> Album:
+        """It has that title, and is in `parent`. Errors: AlreadyThere where titles are folder names, AssetGone."""
+        ...
+
+    async def remove_album(self, album: AlbumId) -> None:
+        """The album is gone; that it is gone already is no error. Errors: NotEmpty while an asset or album is in it."""
+        ...
+
+    async def move(self, asset: Asset, album: AlbumId, name: str, over: Asset | None = None) -> Asset:
+        """The asset is in `album` under `name`, with its id. Only without `Writing.membership`.
+
+        `over`: what has that name now and gives way, to the trash. Errors: AlreadyThere if something else has the name;
+        VersionChanged if `asset` or `over` is in another version; AssetGone.
+        """
+        ...
+
+    async def link(self, asset: Asset, album: AlbumId, name: str) -> Asset:
+        """The same bytes are in `album` under `name` too, and no second copy of them is kept. Without `membership`.
+
+        Errors: AlreadyThere, AssetGone, Rejected where the disk cannot.
+        """
+        ...
+
+    async def remove(self, asset: Asset) -> None:
+        """The asset is in the trash; that it is gone already is no error. Errors: VersionChanged, and then it stays."""
+        ...
+
+    async def add(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Those are in the album; the ones that could not be put in, and why. Only with `membership`. Errors: AssetGone
+        if the album is gone."""
+        ...
+
+    async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed."""
+        ...
+
+    async def restore(self, asset: AssetId) -> Asset:
+        """What lies in the trash is in the library again. Only where views.Trash is shown. Errors: AssetGone."""
+        ...
+
+    async def edit(self, asset: AssetId, edit: Edit) -> Asset:
+        """The asset's properties are those; only ones of `Writing.properties`. Errors: AssetGone."""
+        ...
+
+    async def space(self) -> Space | None:
+        """The account's room; None where nobody says."""
+        ...
+
+
+def writing_of(provider: Provider) -> HasWriting | None:
+    """`provider`, if it can be written to."""
+    return None if provider.capabilities.writing is None else cast(HasWriting, provider)

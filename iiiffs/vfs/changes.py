@@ -1,0 +1,370 @@
+"""What programs make: files, albums, links, and changes of what a file is like. Renaming and removing: beside this.
+
+Everything is refused before it is begun, or is kept: no call answers 0 for what would not be done. Rule: DESIGN §4.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import trio
+
+from iiiffs.errors import (
+    AlreadyThere,
+    Forbidden,
+    OtherAccount,
+    ReadOnly,
+    Unsupported,
+    VersionChanged,
+)
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
+from iiiffs.model.writing import AlbumVerb, Edit, Property
+from iiiffs.providers.writing import writing_of
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.tree import attributes as attrs
+from iiiffs.tree.albums import ALIASES
+from iiiffs.tree.attributes import Attributes
+from iiiffs.tree.junk import is_junk
+from iiiffs.tree.names import legal_name
+from iiiffs.tree.nodes import AlbumDir, Discarded, DiscardedDir, Document, File, Local, Node, Original, Page
+from iiiffs.tree.places import Place, is_synthetic
+from iiiffs.vfs import changing
+from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, must_be_free, spot
+from iiiffs.vfs.entries import Found
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.handles import DiscardHandle, WritableHandle
+from iiiffs.vfs.local_files import LocalFiles, LocalHandle
+from iiiffs.vfs.modes import file_mode
+from iiiffs.vfs.queue import Queue
+
+UNTOUCHED_S = 5.0
+"""So long the kernel has to come back after it was told to look again; then an opening was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What setattr asks for; None leaves a thing as it is. Modes and owners are not kept."""
+
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+
+
+class Changes:
+    """Makes and changes; for one mount."""
+
+    def __init__(
+        self,
+        galleries: Galleries,
+        queue: Queue,
+        files: LocalFiles,
+        flights: Flights,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._galleries = galleries
+        self._queue = queue
+        self._files = files
+        self._flights = flights
+        self._now_ns = now_ns
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    async def create(self, parent: Node, name: str, flags: int) -> tuple[Found, WritableHandle]:
+        """A new, empty file, open. Errors: AlreadyThere with O_EXCL; ReadOnly, Forbidden, StoreFull."""
+        if isinstance(parent, SYNTHETIC_DIRECTORIES) or is_synthetic(name):
+            return self._discarded(parent, name), DiscardHandle()
+        where = spot(self._galleries, parent, name)
+        may_hold(where)
+        entry = await where.entry()
+        if entry is not None:
+            if flags & os.O_EXCL:
+                raise AlreadyThere(f"{name} is there already")
+            raise VersionChanged(f"{name} appeared meanwhile")  # the kernel looks again, and opens it
+        item = self._item(where, Verb.UPLOAD, Stage.OPEN, name)
+        handle = await self._files.create(item)
+        return self.found(where.gallery, item), handle
+
+    async def open(self, node: File, flags: int) -> WritableHandle:
+        """An existing file, open for writing. Of an original the first opening says VersionChanged: the kernel looks
+        the name up again, and finds the file that replaces it."""
+        match node:
+            case Local(_, id):
+                item = self._queue.get(id)
+                if item is None:
+                    raise VersionChanged("this file has reached its provider since it was looked up")
+                return await self._files.open(item, writes=True, truncates=bool(flags & os.O_TRUNC))
+            case Original():
+                await self.begin_replacing(node)
+            case Discarded() | Document() | Page():
+                self._may_discard(node)
+                return DiscardHandle()
+        raise ReadOnly("this file is made by iiiffs and cannot be written")
+
+    async def open_local(self, node: Local) -> LocalHandle:
+        """An existing file, open for reading. Errors: VersionChanged."""
+        item = self._queue.get(node.item)
+        if item is None:
+            raise VersionChanged("this file has reached its provider since it was looked up")
+        return await self._files.open(item, writes=False)
+
+    async def begin_replacing(self, node: Original) -> None:
+        """From now on the asset is shown as a file that may be written. Raises VersionChanged, always: look again."""
+        gallery = self._galleries[node.account]
+        if gallery.overlay is None or gallery.writing is None:
+            raise ReadOnly(changing.refusal(gallery))
+        may_edit(gallery, "changing a file")
+        asset = await gallery.asset(node.asset)
+        if asset.version == node.version and not asset.is_local:
+            album = gallery.overlay.album_id(asset.album)
+            name = (await gallery.names(album)).name_of(asset.id) or asset.name
+            source = await gallery.open(asset)
+            base = changing.base_of(asset, album, name)
+            now_ns = self._now_ns()
+            id = self._queue.new_id()
+            item = Item(
+                id, self._queue.next_order(), gallery.name, Verb.UPLOAD, Stage.OPEN, album, name, now_ns,
+                size_bytes=asset.size_bytes or 0, mtime_ns=asset.mtime_ns, base=base,
+            )  # fmt: skip
+            if gallery.overlay.item_of(asset.id) is None:
+                self._files.begin(item, source)
+                self._flights.begin(("untouched", id), partial(self._give_up, id))
+            else:
+                await source.aclose()
+        raise VersionChanged(f"{asset.name}: look again, it is a file to be written now")
+
+    async def _give_up(self, id: str) -> None:
+        await trio.sleep(UNTOUCHED_S)
+        await self._files.abandon(id)
+
+    def local_attributes(self, node: Local) -> Attributes:
+        """Of a file that waits, or that a program has open. Errors: VersionChanged."""
+        live = self._files.known(node.item)
+        if live is None:
+            raise VersionChanged("this file has reached its provider since it was looked up")
+        return attrs.local_file(live.size_bytes, live.mtime_ns)
+
+    def found(self, gallery: Gallery, item: Item) -> Found:
+        """The file that waits, as a lookup tells of it."""
+        live = self._files.live(item)
+        return Found(Local(gallery.account, item.id), attrs.local_file(live.size_bytes, live.mtime_ns))
+
+    def _discarded(self, parent: Node, name: str) -> Found:
+        gallery = self._may_discard(parent)
+        album = parent.album if isinstance(parent, (AlbumDir, *SYNTHETIC_DIRECTORIES)) else AlbumId("")
+        return Found(Discarded(gallery.account, album, name), attrs.local_file(0, self._now_ns()))
+
+    def _may_discard(self, node: Node) -> Gallery:
+        account = getattr(node, "account", None)
+        gallery = self._galleries.get(account) if account else None
+        if gallery is None:
+            candidates = [gallery for gallery in self._galleries.values() if gallery.writing is not None]
+            if not candidates:
+                raise ReadOnly("nothing may be changed on this mount")
+            return candidates[0]
+        if gallery.writing is None:
+            raise ReadOnly(changing.refusal(gallery))
+        return gallery
+
+    def symlink(self, parent: Node, name: str) -> Found:
+        """Only a copy of a link of ours is taken, and not kept. Errors: Forbidden for any other."""
+        if not isinstance(parent, SYNTHETIC_DIRECTORIES) and not is_synthetic(name):
+            raise Forbidden(f"{name}: a gallery holds no symlinks; copy the file")
+        found = self._discarded(parent, name)
+        return Found(found.node, attrs.link("", self._now_ns()))
+
+    # ---- albums -----------------------------------------------------------------------------------------------
+
+    async def make_directory(self, parent: Node, name: str) -> Found:
+        """A new album or folder; made by its provider now if that can be asked, else shown, and made later."""
+        if isinstance(parent, SYNTHETIC_DIRECTORIES) or (isinstance(parent, AlbumDir) and name == ALIASES):
+            gallery = self._may_discard(parent)
+            return Found(DiscardedDir(gallery.account, parent.album, name), attrs.directory(self._now_ns(), mode=0o755))
+        where = spot(self._galleries, parent, name)
+        self._may_hold_album(where)
+        await must_be_free(where)
+        id = self._queue.new_id()
+        album = await self._made_now(where, name, id)
+        if album is None:
+            item = replace(self._item(where, Verb.MAKE_ALBUM, Stage.READY, name), id=id)
+            await self._queue.commit(item)
+            album = Album(AlbumId(id), name, where.album, item.began_ns)
+        node = AlbumDir(where.directory.account, album.id, where.directory.depth + 1)
+        return Found(node, attrs.directory(album.mtime_ns or self._now_ns(), mode=0o755))
+
+    async def _made_now(self, where: Spot, name: str, token: str) -> Album | None:
+        """The album, if its provider can make it now; None if it is to be told later."""
+        if is_local_id(where.album) or where.gallery.trouble is not None:
+            return None
+        try:
+            album = await at_once(where.gallery, partial(where.provider.make_album, where.album, name, token))
+        except ReadOnly:
+            return None
+        where.gallery.expire(where.album)
+        return album
+
+    def _may_hold_album(self, where: Spot) -> None:
+        if (
+            where.place is Place.ALBUM
+            or not where.place.holds_albums
+            or AlbumVerb.MAKE not in where.writing.album_verbs
+        ):
+            raise Forbidden(f"{where.gallery.name}: no album can be made here")
+        if is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
+            raise Forbidden(f"{where.name!r} cannot be the name of an album")
+
+    # ---- links ------------------------------------------------------------------------------------------------
+
+    async def link(self, node: Node, parent: Node, name: str) -> Found:
+        """The file has one more name: in an album it is added, in favorites/ it is liked, in a folder it is linked."""
+        if isinstance(parent, SYNTHETIC_DIRECTORIES) or is_synthetic(name):
+            return self._discarded(parent, name)
+        where = spot(self._galleries, parent, name)
+        if not isinstance(node, Original | Local):
+            raise Forbidden("only photos and videos can be linked")
+        if node.account != where.directory.account:
+            raise OtherAccount("a link stays in its account; copy it")
+        asset = await self._linked(where, node)
+        await must_be_free(where)
+        match where.place:
+            case Place.ALBUM:
+                self._add(where, asset)
+            case Place.FAVORITES:
+                may_edit(where.gallery, "marking a favorite")
+                await self._edit(where.gallery, asset.id, Edit(favorite=True))
+            case Place.FOLDER:
+                may_hold(where)
+                if asset.is_local:
+                    raise Forbidden(
+                        f"{name}: a file is linked once it has been sent; copy it, or try again in a moment"
+                    )
+                asset = await at_once(where.gallery, partial(where.provider.link, asset, where.album, name))
+                where.gallery.expire(where.album)
+            case _:
+                raise ReadOnly(f"{where.place.value}/: nothing is linked here")
+        return self._as_found(where.gallery, asset)
+
+    async def _linked(self, where: Spot, node: Original | Local) -> Asset:
+        if isinstance(node, Local):
+            item = self._queue.get(node.item)
+            if item is None:
+                raise VersionChanged("this file has reached its provider since it was looked up")
+            return where.overlay.asset_of(item)
+        return await where.gallery.asset(node.asset)
+
+    def _add(self, where: Spot, asset: Asset) -> None:
+        """Journaled, and sent together with others. Errors: Forbidden for another name than the asset's."""
+        known = {legal_name(asset.name), where.name if self._is_shown_as(where, asset) else legal_name(asset.name)}
+        if where.writing.fixed_names and where.name not in known:
+            raise Forbidden(f"{where.gallery.name}: names are fixed; link it as {legal_name(asset.name)}")
+        item = self._item(where, Verb.ADD, Stage.SETTLING, where.name)
+        self._queue.note(replace(item, assets=(asset.id,), sent=None if asset.is_local else asset))
+
+    def _is_shown_as(self, where: Spot, asset: Asset) -> bool:
+        kept = where.gallery.kept(asset.album)
+        return kept is not None and kept.name_of(asset.id) == where.name
+
+    def _as_found(self, gallery: Gallery, asset: Asset) -> Found:
+        if asset.is_local:
+            item = self._queue.get(asset.version.rpartition(".")[0])
+            assert item is not None, "a local asset is an item"
+            return self.found(gallery, item)
+        assert asset.size_bytes is not None, "what has a name has a size"
+        links = gallery.links(asset.id) + 1
+        node = Original(gallery.account, asset.id, asset.version)
+        return Found(node, attrs.file(asset.size_bytes, asset.mtime_ns, links=links, mode=file_mode(gallery)))
+
+    # ---- what a file is like ----------------------------------------------------------------------------------
+
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> None:
+        """Length and time. Owner and mode are accepted and not kept, where anything may be written at all."""
+        match node:
+            case Local(_, id):
+                await self._set_local(id, wanted, handle)
+            case Original():
+                await self._set_original(node, wanted)
+            case _:
+                self._may_discard(node)
+
+    async def _set_local(self, id: str, wanted: Wanted, handle: LocalHandle | None) -> None:
+        item = self._queue.get(id)
+        if item is None and (handle is None or wanted.mtime_ns is not None):
+            raise VersionChanged("this file has reached its provider since it was looked up")
+        if wanted.size_bytes is not None and handle is not None and handle.writes:
+            await handle.truncate(wanted.size_bytes)
+        elif wanted.size_bytes is not None and item is not None:
+            await self._files.truncate_item(item, wanted.size_bytes)
+        item = self._queue.get(id)
+        if wanted.mtime_ns is not None and item is not None:
+            if item.stage is Stage.SENT:
+                raise VersionChanged("this file has reached its provider since it was looked up")
+            self._files.set_time(item, wanted.mtime_ns)
+
+    async def _set_original(self, node: Original, wanted: Wanted) -> None:
+        gallery = self._galleries[node.account]
+        if gallery.writing is None:
+            raise ReadOnly(changing.refusal(gallery))
+        if wanted.size_bytes is not None:
+            await self.begin_replacing(node)
+        if wanted.mtime_ns is None:
+            return
+        asset = await gallery.asset(node.asset)
+        if abs(asset.mtime_ns - wanted.mtime_ns) < 10**9:
+            return
+        may_edit(gallery, "changing a file's time")
+        await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+
+    async def set_property(self, node: Node, name: str, value: bytes) -> None:
+        """`name`: "description", "favorite" or "rating". Errors: Unsupported for a value that is none."""
+        if not isinstance(node, Original | Local):
+            raise Forbidden("only photos and videos have a description, a rating, or are favorites")
+        gallery = self._galleries[node.account]
+        if gallery.writing is None:
+            raise ReadOnly(changing.refusal(gallery))
+        may_edit(gallery, f"changing {name}")
+        if isinstance(node, Local):
+            await self._edit(gallery, AssetId(node.item), edit_of(name, value))
+        else:
+            await self._edit(gallery, node.asset, edit_of(name, value))
+
+    async def _edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> None:
+        writing = gallery.writing
+        assert writing is not None and gallery.overlay is not None, "asked before"
+        if missing := edit.properties - writing.properties:
+            raise Forbidden(f"{gallery.name}: {', '.join(sorted(missing))} cannot be changed at this provider")
+        if Property.DATE in edit.properties and not writing.membership:
+            where = writing_of(gallery.provider)
+            assert where is not None, "asked before"
+            changed = await at_once(gallery, partial(where.edit, asset, edit))
+            gallery.expire(changed.album)
+            return
+        item = Item(
+            self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.EDIT, Stage.SETTLING,
+            AlbumId(""), "", self._now_ns(), assets=(asset,), edit=edit,
+        )  # fmt: skip
+        await self._queue.commit(item)
+
+    def _item(self, where: Spot, verb: Verb, stage: Stage, name: str) -> Item:
+        now_ns = self._now_ns()
+        id, order = self._queue.new_id(), self._queue.next_order()
+        return Item(id, order, where.gallery.name, verb, stage, where.album, name, now_ns, mtime_ns=now_ns)
+
+
+def edit_of(name: str, value: bytes) -> Edit:
+    """What the value of an extended attribute asks for. Errors: Unsupported."""
+    try:
+        text = value.decode().strip("\0")
+        match name:
+            case "description":
+                return Edit(description=text)
+            case "favorite" if text.strip().lower() in ("0", "1", "true", "false", "yes", "no"):
+                return Edit(favorite=text.strip().lower() in ("1", "true", "yes"))
+            case "rating" if 0 <= (rating := int(text)) <= 5:
+                return Edit(rating=rating)
+    except ValueError:
+        pass
+    raise Unsupported(f"{value!r} is no value for {name}: text, 0 or 1, or 0 to 5")

@@ -1,0 +1,158 @@
+"""What every verb that changes something begins with: where it is, what is there, and whether it may be done.
+
+A verb that cannot be taken back by waiting (removing, renaming, moving) asks the provider at once and for at most
+AT_ONCE_S; offline it is refused. Rule: DESIGN §4, §4.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import trio
+
+from iiiffs.errors import (
+    AlreadyThere,
+    Forbidden,
+    IsDirectory,
+    NameTooLong,
+    NoSuchName,
+    ProviderUnreachable,
+    ReadOnly,
+)
+from iiiffs.model.gallery import Album, AlbumId, Asset
+from iiiffs.model.writing import Writing
+from iiiffs.providers.writing import HasWriting, writing_of
+from iiiffs.sync.items import Base, Item, Stage
+from iiiffs.tree.junk import is_junk
+from iiiffs.tree.nodes import AlbumDir, AliasDir, DiscardedDir, Node, ThumbnailDir, ThumbnailSizeDir
+from iiiffs.tree.places import Place, is_synthetic
+from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.overlay import Overlay
+
+Result = TypeVar("Result")
+
+AT_ONCE_S = 10.0
+NAME_BYTES_MAX = 255
+SYNTHETIC_DIRECTORIES = (AliasDir, DiscardedDir, ThumbnailDir, ThumbnailSizeDir)
+"""All that is in them is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A name in an album where something may be changed."""
+
+    gallery: Gallery
+    overlay: Overlay
+    writing: Writing
+    directory: AlbumDir
+    album: AlbumId
+    place: Place
+    name: str
+
+    @property
+    def provider(self) -> HasWriting:
+        """Who is told."""
+        told = writing_of(self.gallery.provider)
+        assert told is not None, "an account that can be written to has a provider that can"
+        return told
+
+    async def entry(self) -> Album | Asset | None:
+        """What has the name now."""
+        return await self.gallery.find(self.album, self.name)
+
+    async def waiting(self) -> Item | None:
+        """The file of that name that waits to be sent."""
+        return self.overlay.item_named(self.album, self.name)
+
+
+def spot(galleries: Galleries, parent: Node, name: str) -> Spot:
+    """Where `name` in `parent` is. Errors: ReadOnly where nothing ever changes, or nothing may; NameTooLong."""
+    if len(name.encode("utf-8", "surrogateescape")) > NAME_BYTES_MAX:
+        raise NameTooLong(f"a name is at most {NAME_BYTES_MAX} bytes long")
+    if not isinstance(parent, AlbumDir):
+        raise ReadOnly("nothing is made, changed or removed here; albums and folders are the places for that")
+    gallery = galleries[parent.account]
+    overlay, writing = gallery.overlay, gallery.writing
+    if overlay is None or writing is None:
+        raise ReadOnly(refusal(gallery))
+    album = overlay.album_id(parent.album)
+    return Spot(gallery, overlay, writing, parent, album, gallery.place(album), name)
+
+
+def refusal(gallery: Gallery) -> str:
+    """Why nothing may be changed in an account."""
+    if gallery.capabilities.writing is None:
+        return f"{gallery.name}: iiiffs cannot write to this provider"
+    return f'{gallery.name}: nothing may be changed: set access = "add" or "edit" in [account.{gallery.name}]'
+
+
+def may_edit(gallery: Gallery, deed: str) -> None:
+    """`deed`, which changes what is there, is allowed. Errors: Forbidden."""
+    if not gallery.access.edits:
+        raise Forbidden(f'{gallery.name}: {deed} needs access = "edit" in [account.{gallery.name}]')
+
+
+def may_hold(where: Spot) -> None:
+    """A file of that name may be made there. Errors: ReadOnly, Forbidden."""
+    if is_junk(where.name):
+        raise Forbidden(f"{where.name}: litter of desktops is never kept; set the program to leave none")
+    if not where.place.holds_files:
+        raise ReadOnly(f"{where.place.value}/ holds no files of its own; copy into an album, or use ln")
+    if not is_scratch(where.name) and not where.writing.takes(where.name):
+        suffixes = " ".join(sorted(where.writing.suffixes or ()))
+        raise Forbidden(f"{where.gallery.name}: takes no files like {where.name}; it takes {suffixes}")
+
+
+async def must_be_free(where: Spot) -> None:
+    """Nothing has the name. Errors: AlreadyThere."""
+    if await where.entry() is not None:
+        raise AlreadyThere(f"{where.name} is there already")
+
+
+async def existing(where: Spot) -> Album | Asset | None:
+    """What has the name; None for an entry of our own. Errors: NoSuchName."""
+    entry = await where.entry()
+    if entry is None and not is_synthetic(where.name):
+        raise NoSuchName(f"there is no {where.name}")
+    return entry
+
+
+async def at_once(gallery: Gallery, work: Callable[[], Awaitable[Result]]) -> Result:
+    """What the provider answers within AT_ONCE_S. Errors: ReadOnly if it could not be asked."""
+    try:
+        with trio.fail_after(AT_ONCE_S), gallery.questions.place():
+            return await work()
+    except (ProviderUnreachable, trio.TooSlowError) as error:
+        text = str(error) or f"no answer within {AT_ONCE_S:g} s"
+        raise ReadOnly(f"{gallery.name}: {text}; this is only done while it can be asked") from error
+
+
+def base_of(asset: Asset, album: AlbumId, name: str) -> Base:
+    """The asset, as what is replaced. `name`: that it is shown under."""
+    return Base(asset.id, asset.version, album, name, asset.size_bytes or 0, asset.mtime_ns, asset.changed_ns)
+
+
+def asset_of_base(base: Base, media_type: str = "application/octet-stream") -> Asset:
+    """What is replaced, as an asset."""
+    return Asset(
+        base.asset, base.album, base.name, base.version, base.size_bytes, base.mtime_ns, base.changed_ns, media_type
+    )
+
+
+def resting(item: Item, *, is_open: bool) -> Item:
+    """The item in the stage that its name and length ask for, once nobody writes it."""
+    if is_open:
+        return item
+    stays = is_scratch(item.name) or item.size_bytes == 0
+    return replace(item, stage=Stage.SCRATCH if stays else Stage.SETTLING, reason=None, tries=0)
+
+
+def as_file(entry: Album | Asset, name: str) -> Asset:
+    """The entry, which must be a file. Errors: IsDirectory."""
+    if isinstance(entry, Album):
+        raise IsDirectory(f"{name} is a directory")
+    return entry

@@ -1,0 +1,438 @@
+"""Files whose bytes are here and not at their provider yet: written, flushed, read and rendered from the spool.
+
+When `flush` has returned, the bytes are on disk, the payload's name is, and the row is, in that order (DESIGN §4.1). A
+file that is opened to be changed shows what it was until the first change, and only then is copied into the spool.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO, TypeVar, cast
+
+import trio
+
+from iiiffs.errors import StoreError, StoreFull, VersionChanged
+from iiiffs.model.gallery import Version
+from iiiffs.providers.base import Original
+from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.queue import Queue
+
+Result = TypeVar("Result")
+
+ROOM_STEP_BYTES = 16 << 20
+"""So much may be written before the room on the disk is looked at again."""
+COPY_BYTES = 1 << 20
+THREADS = 16
+FULL = frozenset({28, 122, 27})
+"""ENOSPC, EDQUOT, EFBIG."""
+
+Interrupt = Callable[[Item], Awaitable[None]]
+"""The item is not being sent any more when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What stat tells of a file that is here."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+class LocalFile:
+    """One file that programs have open, or that is being read. All opens of one item share it."""
+
+    def __init__(self, id: str, descriptor: int | None, source: Original | None, live: Live) -> None:
+        self.id = id
+        self.descriptor = descriptor
+        """In the spool; None as long as nothing was changed of `source`."""
+        self.source = source
+        self.live = live
+        self.readers = 0
+        self.writers = 0
+        self.is_dirty = False
+        self.is_new = False
+        """Its name is not on disk yet."""
+        self.unmeasured_bytes = 0
+        self.flushing = trio.Lock()
+        self.copying = trio.Lock()
+
+
+class LocalFiles:
+    """All open files of one mount that are here; the only one that writes payloads."""
+
+    def __init__(self, queue: Queue, interrupt: Interrupt, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._queue = queue
+        self._interrupt = interrupt
+        self._now_ns = now_ns
+        self._open: dict[str, LocalFile] = {}
+        self._threads = trio.CapacityLimiter(THREADS)
+
+    @property
+    def open_files(self) -> int:
+        """How many are open now."""
+        return len(self._open)
+
+    def live(self, item: Item) -> Live:
+        """Size and time now, those of bytes that are not flushed too."""
+        opened = self._open.get(item.id)
+        return Live(item.size_bytes, item.mtime_ns) if opened is None else opened.live
+
+    def known(self, id: str) -> Live | None:
+        """As `live`, of the item of that id, which may be gone already: None if no program has it open either."""
+        opened = self._open.get(id)
+        if opened is not None:
+            return opened.live
+        item = self._queue.get(id)
+        return None if item is None or item.stage is Stage.SENT else Live(item.size_bytes, item.mtime_ns)
+
+    def is_written(self, id: str) -> bool:
+        """True if a program has it open for writing."""
+        opened = self._open.get(id)
+        return opened is not None and opened.writers > 0
+
+    def is_settled(self, item: Item) -> bool:
+        """True if its bytes are those that were flushed last."""
+        opened = self._open.get(item.id)
+        return item.generation > 0 and (opened is None or not opened.is_dirty)
+
+    # ---- opening ----------------------------------------------------------------------------------------------
+
+    async def create(self, item: Item) -> LocalHandle:
+        """A new, empty file, open for writing. Errors: StoreFull, StoreError."""
+        await self._in_thread(lambda: self._queue.spool.room(0))
+        descriptor = await self._in_thread(lambda: self._queue.spool.create(item.id))
+        opened = LocalFile(item.id, descriptor, None, Live(0, item.mtime_ns))
+        opened.is_new = opened.is_dirty = True
+        opened.writers = 1
+        self._open[item.id] = opened
+        self._queue.note(item)
+        return LocalHandle(self, opened, writes=True)
+
+    def begin(self, item: Item, source: Original) -> None:
+        """The file shows `source`, which it closes, until something of it is changed; held, and open for nobody yet."""
+        self._open[item.id] = LocalFile(item.id, None, source, Live(source.size_bytes, item.mtime_ns))
+        self._queue.hold(item)
+
+    async def abandon(self, id: str) -> None:
+        """What nobody changed and nobody has open is as if it had never been opened."""
+        opened = self._open.get(id)
+        if opened is not None and opened.descriptor is None and not opened.readers and not opened.writers:
+            del self._open[id]
+            await self._queue.drop(id)
+            if opened.source is not None:
+                await opened.source.aclose()
+
+    async def open(self, item: Item, *, writes: bool, truncates: bool = False) -> LocalHandle:
+        """One more open of it. Errors: VersionChanged if the provider got it meanwhile; StoreError."""
+        if writes:
+            await self._interrupt(item)
+        current = self._queue.get(item.id)
+        if current is None or current.stage is Stage.SENT:
+            raise VersionChanged(f"{item.name} has reached its provider since it was looked up")
+        opened = self._open.get(item.id)
+        if opened is None:
+            descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=True))
+            again = self._open.get(item.id)
+            if again is None:
+                opened = self._open[item.id] = LocalFile(
+                    item.id, descriptor, None, Live(current.size_bytes, current.mtime_ns)
+                )
+            else:
+                os.close(descriptor)
+                opened = again
+        opened.readers += not writes
+        opened.writers += writes
+        handle = LocalHandle(self, opened, writes=writes)
+        if writes:
+            self._queue_stage(opened, Stage.OPEN)
+            if truncates:
+                try:
+                    await self.truncate(opened, 0)
+                except BaseException:
+                    with trio.CancelScope(shield=True):
+                        await handle.aclose()
+                    raise
+        return handle
+
+    async def original(self, item: Item) -> Original:
+        """The bytes that were flushed last, for readers and renderers. Errors: VersionChanged."""
+        if not self.is_settled(item) or item.stage is Stage.SENT:
+            raise VersionChanged(f"{item.name} is being written")
+        descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=False))
+        return SpooledOriginal(self, descriptor, item)
+
+    # ---- changing ---------------------------------------------------------------------------------------------
+
+    async def write(self, opened: LocalFile, offset: int, data: bytes) -> int:
+        """All of `data` is at `offset`; it is on disk after the next flush. Errors: StoreFull."""
+        descriptor = await self._changeable(opened)
+        opened.unmeasured_bytes += len(data)
+        if opened.unmeasured_bytes >= ROOM_STEP_BYTES:
+            opened.unmeasured_bytes = 0
+            await self._in_thread(lambda: self._queue.spool.room(0))
+        opened.is_dirty = True
+        await self._in_thread(lambda: _write_all(descriptor, data, offset))
+        opened.is_dirty = True  # a flush may have begun before the bytes were there
+        opened.live = Live(max(opened.live.size_bytes, offset + len(data)), self._now_ns())
+        return len(data)
+
+    async def truncate(self, opened: LocalFile, size_bytes: int) -> None:
+        """It is that long; what is new of it is zeros."""
+        if opened.descriptor is None and size_bytes == 0:
+            await self._into_spool(opened, copies=False)
+        descriptor = await self._changeable(opened)
+        if size_bytes > opened.live.size_bytes:
+            await self._in_thread(lambda: self._queue.spool.room(0))
+        opened.is_dirty = True
+        await self._in_thread(lambda: os.ftruncate(descriptor, size_bytes))
+        opened.is_dirty = True
+        opened.live = Live(size_bytes, self._now_ns())
+
+    async def truncate_item(self, item: Item, size_bytes: int) -> None:
+        """As `truncate`, of a file that is perhaps not open, and flushed if it was not."""
+        handle = await self.open(item, writes=True)
+        try:
+            await handle.truncate(size_bytes)
+            await handle.flush()
+        finally:
+            with trio.CancelScope(shield=True):
+                await handle.aclose()
+
+    def set_time(self, item: Item, mtime_ns: int) -> None:
+        """The file's time, until its bytes change again; on disk with the next commit of anything."""
+        opened = self._open.get(item.id)
+        if opened is not None:
+            opened.live = replace(opened.live, mtime_ns=mtime_ns)
+            if opened.descriptor is None:
+                self._queue.hold(replace(item, mtime_ns=mtime_ns))
+                return
+        self._queue.note(replace(item, mtime_ns=mtime_ns))
+
+    async def flush(self, opened: LocalFile) -> None:
+        """Every byte that was written before this is on disk, and known to be this file's, when it returns.
+
+        Errors: StoreFull, StoreError; then it may be tried again, and nothing was promised.
+        """
+        async with opened.flushing:
+            item = self._queue.get(opened.id)
+            if not opened.is_dirty or item is None or opened.descriptor is None:
+                return
+            opened.is_dirty = False
+            descriptor, is_new = opened.descriptor, opened.is_new
+            try:
+                await self._in_thread(lambda: self._queue.spool.sync(descriptor, is_new))
+                opened.is_new = False
+                item = self._queue.get(opened.id)
+                if item is None:
+                    return
+                size_bytes = os.fstat(descriptor).st_size
+                await self._queue.commit(
+                    replace(
+                        item,
+                        generation=item.generation + 1,
+                        size_bytes=size_bytes,
+                        mtime_ns=opened.live.mtime_ns,
+                        sha1=None,
+                    )
+                )
+            except BaseException:
+                opened.is_dirty = True
+                raise
+
+    async def release(self, opened: LocalFile, *, writes: bool) -> None:
+        """One open less. After the last writer's the file waits to be sent; what mapped memory wrote late is safe."""
+        try:
+            if writes:
+                await self.flush(opened)
+        finally:
+            opened.readers -= not writes
+            opened.writers -= writes
+            if writes and not opened.writers:
+                await self._all_written(opened)
+            if not opened.readers and not opened.writers:
+                await self._put_away(opened)
+
+    async def _all_written(self, opened: LocalFile) -> None:
+        item = self._queue.get(opened.id)
+        if item is None or item.stage is not Stage.OPEN or opened.descriptor is None:
+            return
+        stays = is_scratch(item.name) or item.size_bytes == 0
+        self._queue_stage(opened, Stage.SCRATCH if stays else Stage.SETTLING)
+
+    async def _put_away(self, opened: LocalFile) -> None:
+        if self._open.get(opened.id) is opened:
+            del self._open[opened.id]
+        if opened.descriptor is None:
+            if self._queue.get(opened.id) is not None:
+                await self._queue.drop(opened.id)
+        else:
+            os.close(opened.descriptor)
+        if opened.source is not None:
+            await opened.source.aclose()
+
+    def _queue_stage(self, opened: LocalFile, stage: Stage) -> None:
+        item = self._queue.get(opened.id)
+        if item is None or item.stage is stage:
+            return
+        changed = replace(item, stage=stage, reason=None, tries=0)
+        if opened.descriptor is None:
+            self._queue.hold(changed)
+        else:
+            self._queue.note(changed)
+
+    # ---- the spool --------------------------------------------------------------------------------------------
+
+    async def _changeable(self, opened: LocalFile) -> int:
+        if opened.descriptor is None:
+            await self._into_spool(opened, copies=True)
+        assert opened.descriptor is not None, "copied just now"
+        return opened.descriptor
+
+    async def _into_spool(self, opened: LocalFile, *, copies: bool) -> None:
+        """What was only shown is a payload of its own now. Errors: as reading the original, StoreFull."""
+        async with opened.copying:
+            if opened.descriptor is not None:
+                return
+            source = opened.source
+            assert source is not None, "a file is in the spool, or shows something else"
+            wanted_bytes = source.size_bytes if copies else 0
+            await self._in_thread(lambda: self._queue.spool.room(wanted_bytes))
+            descriptor = await self._in_thread(lambda: self._queue.spool.create(opened.id))
+            try:
+                for offset in range(0, wanted_bytes, COPY_BYTES):
+                    data = await source.read(offset, COPY_BYTES)
+                    await self._in_thread(partial(_write_all, descriptor, data, offset))
+            except BaseException:
+                os.close(descriptor)
+                with trio.CancelScope(shield=True):
+                    await self._in_thread(lambda: self._queue.spool.remove(opened.id))
+                raise
+            opened.descriptor = descriptor
+            opened.is_new = opened.is_dirty = True
+            opened.live = replace(opened.live, size_bytes=wanted_bytes)
+            item = self._queue.get(opened.id)
+            if item is not None:
+                self._queue.note(item)
+
+    async def _in_thread(self, job: Callable[[], Result]) -> Result:
+        """Blocking work on the spool. Not given up: what it began must be known to have ended."""
+        try:
+            return await trio.to_thread.run_sync(job, limiter=self._threads)
+        except OSError as error:
+            kind = StoreFull if error.errno in FULL else StoreError
+            raise kind(f"the spool cannot be used: {error.strerror}") from error
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+class LocalHandle:
+    """One open of a local file: rule vfs.handles.Handle, and writing."""
+
+    is_snapshot = False
+
+    def __init__(self, files: LocalFiles, opened: LocalFile, *, writes: bool) -> None:
+        self._files = files
+        self._opened = opened
+        self.writes = writes
+        self._is_closed = False
+
+    @property
+    def id(self) -> str:
+        """Of the item."""
+        return self._opened.id
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Those bytes as they are now, cut at the end of the file."""
+        opened = self._opened
+        if opened.descriptor is None:
+            assert opened.source is not None, "a file is in the spool, or shows something else"
+            return await opened.source.read(offset, length)
+        descriptor = opened.descriptor
+        return await self._files._in_thread(lambda: os.pread(descriptor, length, offset))
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Rule: LocalFiles.write."""
+        return await self._files.write(self._opened, offset, data)
+
+    async def truncate(self, size_bytes: int) -> None:
+        """Rule: LocalFiles.truncate."""
+        await self._files.truncate(self._opened, size_bytes)
+
+    async def flush(self) -> None:
+        """Rule: LocalFiles.flush. Of a handle that only reads: nothing."""
+        if self.writes:
+            await self._files.flush(self._opened)
+
+    async def aclose(self) -> None:
+        """Closed; a second call does nothing. Errors: as `flush`; it is closed all the same."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._files.release(self._opened, writes=self.writes)
+
+
+class SpooledOriginal:
+    """providers.base.Original over a payload, in the version that was flushed last."""
+
+    def __init__(self, files: LocalFiles, descriptor: int, item: Item) -> None:
+        self._files = files
+        self._descriptor = descriptor
+        self._item = item
+        self.size_bytes = item.size_bytes
+
+    @property
+    def _version(self) -> Version:
+        return self._item.version
+
+    def _check(self) -> None:
+        """A payload that nobody has open any more keeps its bytes, even when its row is gone."""
+        item = self._files._queue.get(self._item.id)
+        if item is not None and (item.version != self._version or not self._files.is_settled(item)):
+            raise VersionChanged(f"{item.name} is being written")
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Rule: Original.read."""
+        length = max(0, min(length, self.size_bytes - offset))
+        descriptor = os.dup(self._descriptor)
+        try:
+            data = await self._files._in_thread(lambda: os.pread(descriptor, length, offset))
+        finally:
+            os.close(descriptor)
+        self._check()
+        if len(data) != length:
+            raise VersionChanged("the file became shorter while it was read")
+        return data
+
+    async def prepare(self) -> None:
+        """Rule: Original.prepare. The file is on this machine."""
+        self._check()
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """Rule: Original.stream. With a position of its own, since the file is opened again."""
+        self._check()
+        with io.FileIO(f"/proc/self/fd/{self._descriptor}") as raw, io.BufferedReader(raw, 256 << 10) as buffered:
+            yield cast(BinaryIO, buffered)
+            self._check()
+
+    async def aclose(self) -> None:
+        """Rule: Original.aclose."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+def is_upload(item: Item) -> bool:
+    """True if it is a file, and not a change of albums or properties."""
+    return item.verb is Verb.UPLOAD

@@ -1,0 +1,124 @@
+"""Everything of a mount that changes something, joined up: the queue, what lies over the galleries, who sends.
+
+What was left by the last run is taken up before anything is shown, without a question to any provider.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from functools import partial
+
+import trio
+
+from iiiffs.errors import IiiffsError
+from iiiffs.model.gallery import AccountName, AlbumId
+from iiiffs.model.writing import Space
+from iiiffs.providers.writing import HasWriting, writing_of
+from iiiffs.state.store import State
+from iiiffs.sync.items import Item, Stage
+from iiiffs.sync.stages import recovered
+from iiiffs.vfs.changes import Changes
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.local_files import LocalFiles
+from iiiffs.vfs.overlay import Overlay
+from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.reasons import Reasons
+from iiiffs.vfs.removing import Removals
+from iiiffs.vfs.renaming import Renames
+from iiiffs.vfs.sending_news import Notify
+from iiiffs.vfs.uploader import Uploader
+from iiiffs.vfs.writer import Writer
+
+log = logging.getLogger(__name__)
+
+SPACE_S = 30.0
+"""So long what a provider says of its room is believed."""
+
+
+class Outgoing:
+    """One mount's. Made by `build`."""
+
+    def __init__(self, queue: Queue, galleries: Mapping[AccountName, Gallery], flights: Flights) -> None:
+        self.queue = queue
+        self.uploaders: dict[AccountName, Uploader] = {}
+        """By the accounts' names."""
+        self._galleries = galleries
+        self._flights = flights
+        self.files = LocalFiles(queue, self._interrupt)
+        self.writer: Writer
+        self._space: tuple[float, Space | None] = (float("-inf"), None)
+
+    @classmethod
+    async def build(
+        cls,
+        state: State,
+        galleries: Mapping[AccountName, Gallery],
+        flights: Flights,
+        reasons: Reasons,
+        notify: Notify,
+    ) -> Outgoing:
+        """What waited is in the queue again; those of `galleries` that may be changed show it. Errors: StoreError."""
+        loaded = await trio.to_thread.run_sync(state.journal.load)
+        for broken in loaded.broken:
+            log.error("the journal: %s cannot be read and is kept aside: %s", broken.key, broken.reason)
+        sizes = await trio.to_thread.run_sync(state.spool.sizes)
+        recovery = recovered(loaded.items, sizes, time.time_ns())
+        queue = Queue(state.journal, state.spool, state.successors, recovery.items, loaded.conflicts)
+        if recovery.changed:
+            await queue.commit(*recovery.changed)
+        _tell_of(recovery.items)
+        outgoing = cls(queue, galleries, flights)
+        given = await trio.to_thread.run_sync(state.given)
+        for gallery in galleries.values():
+            writing = gallery.capabilities.writing
+            if writing is None or not gallery.access.adds:
+                continue
+            gallery.overlay = Overlay(
+                gallery.name, queue, outgoing.files, given, flights, replaces_id=writing.replaces_id
+            )
+            outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
+        changes = Changes(dict(galleries), queue, outgoing.files, flights)
+        removals = Removals(dict(galleries), queue, outgoing._interrupt)
+        renames = Renames(dict(galleries), queue, removals, outgoing.files.is_written)
+        outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.space)
+        return outgoing
+
+    async def _interrupt(self, item: Item) -> None:
+        uploader = self.uploaders.get(item.account)
+        if uploader is not None:
+            await uploader.interrupt(item.id)
+
+    def space(self) -> Space | None:
+        """The room of the one account that can be written to; None where there are several, or nobody says yet."""
+        if len(self._galleries) != 1 or len(self.uploaders) != 1:
+            return None
+        gallery = next(iter(self._galleries.values()))
+        asked_s, space = self._space
+        provider = writing_of(gallery.provider)
+        if provider is not None and trio.current_time() - asked_s > SPACE_S:
+            self._space = trio.current_time(), space
+            self._flights.begin(("space", gallery.account), partial(self._ask_space, provider))
+        return space
+
+    async def _ask_space(self, provider: HasWriting) -> None:
+        try:
+            self._space = trio.current_time(), await provider.space()
+        except IiiffsError as error:
+            log.debug("nobody says how much room there is: %s", error)
+
+
+async def _names_in(gallery: Gallery, album: AlbumId) -> Collection[str]:
+    return (await gallery.names(album)).entries.keys()
+
+
+def _tell_of(items: Collection[Item]) -> None:
+    """One line at the start for what a person should know of."""
+    waiting = [item for item in items if item.stage not in (Stage.FAILED, Stage.SENT)]
+    failed = [item for item in items if item.stage is Stage.FAILED]
+    if waiting:
+        log.info("%d changes wait to be sent", len(waiting))
+    if failed:
+        log.warning("%d changes could not be sent; `iiiffs queue list` says why", len(failed))

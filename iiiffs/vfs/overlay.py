@@ -1,0 +1,369 @@
+"""What waits to be sent, laid over what the provider tells: names, files and albums, from the moment they are made.
+
+Read your writes (DESIGN §4.3). An album for which nothing waits is shown exactly as it was told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
+
+import trio
+
+from iiiffs.errors import AssetGone
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
+from iiiffs.providers.base import Original
+from iiiffs.providers.media import kind_of
+from iiiffs.state.given import Given, GivenNames
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.local_files import Live, LocalFiles
+from iiiffs.vfs.queue import Queue
+
+UNKNOWN_TYPE = "application/octet-stream"
+LISTED_S = 30.0
+"""So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
+
+
+@dataclass(slots=True)
+class Laid:
+    """The last answer for an album, and what it was made from."""
+
+    told: AlbumNames
+    revision: int
+    names: AlbumNames
+
+
+class Waiting:
+    """What the items of one album say, kept up to date change by change, so that finding a name costs the same however
+    many wait."""
+
+    __slots__ = ("hidden", "named")
+
+    def __init__(self) -> None:
+        self.named: dict[str, dict[str, None]] = {}
+        """Name -> ids of the items that show something under it, the last one rules."""
+        self.hidden: Counter[AssetId] = Counter()
+        """Assets that the provider tells of under a name, and that are not shown under that."""
+
+    def lay(self, item: Item, hidden: Iterable[AssetId]) -> None:
+        """The item is one of the album's, and because of it those are not shown by their own names."""
+        if shows_name(item):
+            self.named.setdefault(item.name, {})[item.id] = None
+        self.hidden.update(hidden)
+
+    def lift(self, item: Item, hidden: Iterable[AssetId]) -> None:
+        """It is not any more."""
+        ids = self.named.get(item.name)
+        if ids is not None and shows_name(item):
+            ids.pop(item.id, None)
+            if not ids:
+                del self.named[item.name]
+        self.hidden.subtract(hidden)
+        self.hidden = +self.hidden
+
+
+def shows_name(item: Item) -> bool:
+    """True if a name is shown because of it."""
+    match item.verb:
+        case Verb.UPLOAD:
+            return True
+        case Verb.MAKE_ALBUM:
+            return item.stage is not Stage.SENT
+        case Verb.ADD:
+            return item.stage is not Stage.FAILED
+    return False
+
+
+class Overlay:
+    """The items of one account, as its gallery shows them. `account`: its name, as in items."""
+
+    def __init__(
+        self,
+        account: AccountName,
+        queue: Queue,
+        files: LocalFiles,
+        given: GivenNames,
+        flights: Flights,
+        *,
+        replaces_id: bool,
+    ) -> None:
+        """`replaces_id`: rule: model.writing.Writing."""
+        self._account = account
+        self._replaces_id = replaces_id
+        self._queue = queue
+        self._files = files
+        self._given = given
+        self._flights = flights
+        self._laid: dict[AlbumId, Laid] = {}
+        self._waiting: dict[AlbumId, Waiting] = {}
+        self._sent_s: dict[str, float] = {}
+        self._also: set[str] = set()
+        """Uploads whose bytes were in their album already, under another name."""
+        self._serial = 0
+        self._replaced: dict[AssetId, str] = {}
+        """Asset -> the item that has new bytes for it."""
+        for item in queue.items(account):
+            self._changed(None, item)
+        queue.watch(self._changed)
+
+    # ---- ids --------------------------------------------------------------------------------------------------
+
+    def album_id(self, album: AlbumId) -> AlbumId:
+        """The album that goes by that id now: a provisional id has become the provider's."""
+        if not is_local_id(album):
+            return album
+        return AlbumId(self._queue.successors.successor(self._account, album) or album)
+
+    def asset_id(self, asset: AssetId) -> AssetId:
+        """The asset that goes by that id now: one that was local, or was replaced, has another."""
+        if not self._replaces_id and not is_local_id(asset):
+            return asset
+        return AssetId(self._queue.successors.successor(self._account, asset) or asset)
+
+    # ---- albums -----------------------------------------------------------------------------------------------
+
+    def album(self, album: AlbumId) -> Album | None:
+        """An album that its provider has not made yet; None for all others. Errors: AssetGone."""
+        if not is_local_id(album):
+            return None
+        item = self._queue.get(album)
+        if item is None or item.verb is not Verb.MAKE_ALBUM:
+            raise AssetGone("this album was never made")
+        return _album_of(item)
+
+    def empty(self, album: AlbumId) -> AlbumNames | None:
+        """What an album holds of which no provider knows: nothing, before `over`; None for all others."""
+        made = self.album(album)
+        return None if made is None else AlbumNames(Listing(made, (), (), made.id), real_names=False)
+
+    def over(self, album: AlbumId, told: AlbumNames) -> AlbumNames:
+        """The names of the album, with what waits."""
+        given = self._given.of(self._account, album)
+        items = self._queue.in_album(self._account, album)
+        if not items and not given and not self._replaced:
+            self._laid.pop(album, None)
+            return told
+        revision = self._queue.revision(self._account, album) + self._serial + self._given.serial
+        laid = self._laid.get(album)
+        if laid is None or laid.told is not told or laid.revision != revision:
+            laid = self._laid[album] = Laid(told, revision, self._names(told, items, given))
+        return laid.names
+
+    def find(self, album: AlbumId, name: str) -> Album | Asset | None:
+        """What waits in the album under that name. No listing is asked for."""
+        waiting = self._waiting.get(album)
+        if waiting is None or name not in waiting.named:
+            return None
+        item = self._queue.get(next(reversed(waiting.named[name])))
+        return None if item is None else self._shown(item)
+
+    def over_entry(self, album: AlbumId, name: str, entry: Album | Asset) -> Album | Asset | None:
+        """What is shown of what the provider tells of under `name`: another version that waits, or nothing."""
+        replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None
+        if replaced is not None and replaced.album != album:
+            return replaced.sent if replaced.stage is Stage.SENT else self.asset_of(replaced)
+        return entry if self._shows(album, name, entry) else None
+
+    def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
+        waiting = self._waiting.get(album)
+        if waiting is not None and waiting.hidden.get(AssetId(entry.id), 0) > 0:
+            return False
+        given = self._given.of(self._account, album)
+        return not any(one.asset == entry.id and not one.also for one in given.values()) or name in given
+
+    def given(self, album: AlbumId, name: str) -> Given | None:
+        """What was given this name here."""
+        return self._given.of(self._account, album).get(name)
+
+    async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
+        """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
+        given = self._given.of(self._account, album)
+        one = given.get(name)
+        if one is not None and one.asset == asset:
+            others = [other for key, other in given.items() if other.asset == asset and key != name]
+            await self._given.give(self._account, album, name, None)
+            return one.also or bool(others)
+        also = [(key, other) for key, other in given.items() if other.asset == asset and other.also]
+        for key, other in also:
+            await self._given.give(self._account, album, key, Given(other.asset, also=False))
+        return bool(also)
+
+    def _names(self, told: AlbumNames, items: list[Item], given: Mapping[str, Given]) -> AlbumNames:
+        album = told.listing.album.id
+        waiting = self._waiting.get(album)
+        hidden = set() if waiting is None else set(waiting.hidden)
+        entries = {name: entry for name, entry in told.entries.items() if entry.id not in hidden}
+        for asset in self._replaced.keys() & told.by_id.keys():
+            shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
+            if shown is not None and told.by_id[asset] in entries:
+                entries[told.by_id[asset]] = shown
+        for name, one in given.items():
+            own = told.name_of(one.asset)
+            if own is not None and name not in entries:
+                entries[name] = told.entries[own]
+        for one in given.values():
+            own = told.name_of(one.asset)
+            if own is not None and not one.also and own not in given:
+                entries.pop(own, None)
+        digest = blake2b(told.listing.etag.encode("utf-8", "surrogateescape"), digest_size=16)
+        for item in items:
+            shown = self._shown(item, told)
+            if shown is not None:
+                entries[item.name] = shown
+            digest.update(
+                repr((item.id, item.stage, item.name, item.generation, item.assets)).encode("utf-8", "surrogateescape")
+            )
+        for pair in given.items():
+            digest.update(repr(pair).encode("utf-8", "surrogateescape"))
+        return told.with_entries(entries, digest.hexdigest())
+
+    def _shown(self, item: Item, told: AlbumNames | None = None) -> Album | Asset | None:
+        """What its name shows. `told`: what the provider says of the album, where that is known."""
+        if not shows_name(item):
+            return None
+        match item.verb:
+            case Verb.MAKE_ALBUM:
+                return _album_of(item)
+            case Verb.ADD:
+                return self._added(item)
+        if item.stage is not Stage.SENT or item.sent is None:
+            return self.asset_of(item)
+        if told is None:
+            return item.sent
+        name = told.name_of(item.sent.id)
+        since_s = self._sent_s.setdefault(item.id, trio.current_time())
+        if name is not None or trio.current_time() - since_s > LISTED_S:
+            self._flights.begin(("listed", item.id), partial(self._listed, item, name))
+        present = None if name is None else told.get(name)
+        return present if isinstance(present, Asset) else item.sent
+
+    async def _listed(self, item: Item, name: str | None) -> None:
+        """The provider's listing tells of it: by the name that it was given here, for as long as it is there."""
+        assert item.sent is not None, "an upload that was sent has become an asset"
+        if name is not None and name != item.name:
+            given = Given(item.sent.id, also=item.id in self._also)
+            await self._given.give(self._account, item.album, item.name, given)
+        await self._queue.drop(item.id)
+        self._sent_s.pop(item.id, None)
+        self._also.discard(item.id)
+
+    def _hides(self, item: Item) -> tuple[AssetId, ...]:
+        """The assets that are not shown by their provider's name because of it."""
+        match item.verb:
+            case Verb.UPLOAD:
+                base = () if item.base is None else (item.base.asset,)
+                return base if item.sent is None or item.id in self._also else (*base, item.sent.id)
+            case Verb.TAKE_OUT if item.stage is not Stage.FAILED:
+                return item.assets
+        return ()
+
+    def _added(self, item: Item) -> Asset | None:
+        local = self._queue.get(item.assets[0])
+        if local is not None and local.verb is Verb.UPLOAD:
+            return local.sent or self.asset_of(local)
+        return item.sent
+
+    def _changed(self, before: Item | None, after: Item | None) -> None:
+        """An item is another; rule: Queue.watch."""
+        if self._account not in {item.account for item in (before, after) if item is not None}:
+            return
+        if before is not None:
+            self._waiting.setdefault(before.album, Waiting()).lift(before, self._hides(before))
+        if after is not None:
+            self._note_also(before, after)
+            self._waiting.setdefault(after.album, Waiting()).lay(after, self._hides(after))
+        for item in (before, after):
+            waiting = None if item is None else self._waiting.get(item.album)
+            if item is not None and waiting is not None and not waiting.named and not waiting.hidden:
+                del self._waiting[item.album]
+        if any(item is not None and item.base is not None for item in (before, after)):
+            self._serial += 1
+        if before is not None and before.verb is Verb.UPLOAD and before.base is not None:
+            self._replaced.pop(before.base.asset, None)
+        if after is not None and after.verb is Verb.UPLOAD and after.base is not None:
+            self._replaced[after.base.asset] = after.id
+        if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
+            self._rehome(before)
+
+    def _note_also(self, before: Item | None, after: Item) -> None:
+        """A file whose bytes the album had already is one more name of that asset, and takes none from it."""
+        laid = self._laid.get(after.album)
+        if before is not None and before.sent is None and after.sent is not None and laid is not None:
+            is_base = after.base is not None and after.base.asset == after.sent.id
+            if laid.told.name_of(after.sent.id) is not None and not is_base:
+                self._also.add(after.id)
+
+    def _rehome(self, made: Item) -> None:
+        """What waits in a provisional album waits in what that has become."""
+        album = self._queue.successors.successor(self._account, made.id)
+        if album is not None:
+            for item in self._queue.in_album(self._account, AlbumId(made.id)):
+                self._queue.note(replace(item, album=AlbumId(album)))
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    def asset_of(self, item: Item) -> Asset:
+        """The file as an asset: no picture as long as it is being written, or only kept for a program."""
+        live = self._files.live(item)
+        shows = self._files.is_settled(item) and item.size_bytes > 0 and not is_scratch(item.name)
+        return Asset(
+            id=item.asset_id,
+            album=item.album,
+            name=item.name,
+            version=item.version,
+            size_bytes=live.size_bytes,
+            mtime_ns=live.mtime_ns,
+            changed_ns=max(live.mtime_ns, item.began_ns),
+            media_type=(kind_of(item.name) if shows else None) or UNKNOWN_TYPE,
+            checksum=item.sha1,
+        )
+
+    def item(self, id: str) -> Item | None:
+        """The file of that id, if it waits and has not been sent."""
+        item = self._queue.get(id)
+        return item if item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT else None
+
+    def live(self, asset: Asset) -> Live:
+        """Length and time, at this moment, of an asset that `is_local`."""
+        known = self._files.known(asset.version.rpartition(".")[0])
+        return known or Live(asset.size_bytes or 0, asset.mtime_ns)
+
+    def asset(self, asset: AssetId) -> Asset | None:
+        """The file of that id, or what replaces the asset of that id; None if the provider's is what counts."""
+        item = self.item_of(asset)
+        if item is None:
+            return None
+        return item.sent if item.stage is Stage.SENT else self.asset_of(item)
+
+    def item_of(self, asset: AssetId) -> Item | None:
+        """The upload that makes or replaces the asset of that id, if one waits."""
+        if is_local_id(asset):
+            item = self._queue.get(asset)
+            return item if item is not None and item.verb is Verb.UPLOAD else None
+        return self._queue.get(self._replaced.get(asset, ""))
+
+    def item_named(self, album: AlbumId, name: str) -> Item | None:
+        """The file of that name that waits in the album, if one does."""
+        waiting = self._waiting.get(album)
+        for id in reversed(waiting.named.get(name, {})) if waiting is not None else ():
+            item = self._queue.get(id)
+            if item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT:
+                return item
+        return None
+
+    async def open(self, asset: Asset) -> Original:
+        """The bytes of exactly this version, of an asset that `is_local`. Errors: VersionChanged, AssetGone."""
+        item = self._queue.get(asset.version.rpartition(".")[0])
+        if item is None or item.version != asset.version:
+            raise AssetGone(f"{asset.name} does not wait any more")
+        return await self._files.original(item)
+
+
+def _album_of(item: Item) -> Album:
+    return Album(AlbumId(item.id), item.name, item.album, item.began_ns)

@@ -1,0 +1,169 @@
+"""All that waits to be sent: in memory for whoever asks, and in the journal before anybody is told that it is safe.
+
+Synchronous but for what waits for the disk, so that the table is whole between any two awaits. What is noted is seen at
+once; what is committed is on disk, with everything that was noted before it. An item's payload is removed after its row
+is, never before: what a crash leaves between the two is an orphan, which the next start reports.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+import trio
+
+from iiiffs.model.gallery import LOCAL, AccountName, AlbumId
+from iiiffs.state.journal import Journal
+from iiiffs.state.spool import Spool
+from iiiffs.state.successors import Successors
+from iiiffs.sync.items import Conflict, Item
+
+ID_BYTES = 10
+
+Listener = Callable[[Item | None, Item | None], None]
+"""(before, after): called at each change of an item, in memory, without waiting. None: there was or is none."""
+
+
+class Queue:
+    """The items and conflicts of one mount."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        spool: Spool,
+        successors: Successors,
+        items: Iterable[Item] = (),
+        conflicts: Iterable[Conflict] = (),
+    ) -> None:
+        """`items`, `conflicts`: as they are in the journal."""
+        self.spool = spool
+        self.successors = successors
+        self._journal = journal
+        self._items = {item.id: item for item in sorted(items, key=attrgetter("order"))}
+        self._conflicts = {conflict.id: conflict for conflict in conflicts}
+        self._order = max((item.order for item in self._items.values()), default=0)
+        self._by_album: defaultdict[tuple[AccountName, AlbumId], dict[str, None]] = defaultdict(dict)
+        self._revisions: defaultdict[tuple[AccountName, AlbumId], int] = defaultdict(int)
+        self._listeners: list[Listener] = []
+        self._changed = trio.Event()
+        for item in self._items.values():
+            self._by_album[item.account, item.album][item.id] = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def items(self, account: AccountName | None = None) -> list[Item]:
+        """Of that account, or all; in the order in which they were made."""
+        return [item for item in self._items.values() if account is None or item.account == account]
+
+    def in_album(self, account: AccountName, album: AlbumId) -> list[Item]:
+        """Those that say something of that album, in the order in which they were made."""
+        return [self._items[id] for id in self._by_album.get((account, album), ())]
+
+    def revision(self, account: AccountName, album: AlbumId) -> int:
+        """Another number whenever anything of that album's items is another; 0 if there never was one."""
+        return self._revisions.get((account, album), 0)
+
+    def get(self, id: str) -> Item | None:
+        """The item of that id; None if there is none (any more)."""
+        return self._items.get(id)
+
+    def conflicts(self) -> list[Conflict]:
+        """Those that nobody has decided yet."""
+        return list(self._conflicts.values())
+
+    def new_id(self) -> str:
+        """An id that no item has or had."""
+        return f"{LOCAL}{secrets.token_hex(ID_BYTES)}"
+
+    def next_order(self) -> int:
+        """Greater than that of all items."""
+        self._order += 1
+        return self._order
+
+    def watch(self, listener: Listener) -> None:
+        """`listener` is told of every change from now on."""
+        self._listeners.append(listener)
+
+    async def wait_changed(self) -> None:
+        """Something has changed since this was called."""
+        await self._changed.wait()
+
+    # ---- changing ---------------------------------------------------------------------------------------------
+
+    def hold(self, item: Item) -> None:
+        """`item` is in memory alone: nothing of it would be worth keeping yet. A note or commit of it ends that."""
+        self._put(item)
+
+    def note(self, item: Item) -> None:
+        """`item` is as it is now; on disk soon, and before anything that is noted or committed later."""
+        self._put(item)
+        self._journal.note([item])
+
+    async def commit(self, *items: Item) -> None:
+        """The items are as they are now, all of them or none on disk when this returns, with all that was noted before.
+
+        Errors: StoreFull, StoreError: then nobody was promised anything; the items stay in memory, and go to the disk
+        with the next change that does.
+        """
+        for item in items:
+            self._put(item)
+        await self._journal.commit(list(items))
+
+    async def drop(self, id: str) -> None:
+        """The item is no more: its row first, then its payload."""
+        await self.drop_all([id])
+
+    async def drop_all(self, ids: Iterable[str]) -> None:
+        """As `drop`, in one commit."""
+        dropped = [item for id in ids if (item := self._items.get(id)) is not None]
+        for item in dropped:
+            self._take(item)
+        await self._journal.commit([], [item.id for item in dropped])
+        for item in dropped:
+            if item.has_payload:
+                await trio.to_thread.run_sync(self.spool.remove, item.id)
+
+    async def record_conflict(self, conflict: Conflict) -> None:
+        """It is kept until somebody decides."""
+        self._conflicts[conflict.id] = conflict
+        self._wake()
+        await self._journal.put_conflict(conflict)
+
+    async def resolve_conflict(self, id: str) -> None:
+        """Somebody has decided; that it was not there is no error."""
+        if self._conflicts.pop(id, None) is not None:
+            self._wake()
+            await self._journal.delete_conflict(id)
+
+    def _put(self, item: Item) -> None:
+        before = self._items.get(item.id)
+        self._items[item.id] = item
+        if before is not None and (before.account, before.album) != (item.account, item.album):
+            self._unlist(before)
+        self._by_album[item.account, item.album][item.id] = None
+        self._tell(before, item)
+
+    def _take(self, item: Item) -> None:
+        del self._items[item.id]
+        self._unlist(item)
+        self._tell(item, None)
+
+    def _unlist(self, item: Item) -> None:
+        key = (item.account, item.album)
+        self._by_album[key].pop(item.id, None)
+        if not self._by_album[key]:
+            del self._by_album[key]
+
+    def _tell(self, before: Item | None, after: Item | None) -> None:
+        for item in {(item.account, item.album): item for item in (before, after) if item is not None}.values():
+            self._revisions[item.account, item.album] += 1
+        for listener in self._listeners:
+            listener(before, after)
+        self._wake()
+
+    def _wake(self) -> None:
+        event, self._changed = self._changed, trio.Event()
+        event.set()

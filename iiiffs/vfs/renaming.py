@@ -1,0 +1,221 @@
+"""rename: of files that wait, of what the provider has, and of albums; and everything that it may replace.
+
+An editor's temp + rename is how most files are changed: the temporary file then takes the place, the id and the history
+of what it is renamed over. Rule: DESIGN §4, the table.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from iiiffs.errors import (
+    AlreadyThere,
+    Forbidden,
+    IsDirectory,
+    NoSuchName,
+    NotDirectory,
+    NotEmpty,
+    OtherAccount,
+    Unsupported,
+    VersionChanged,
+)
+from iiiffs.model.gallery import Album, Asset
+from iiiffs.model.writing import AlbumVerb
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.tree.junk import is_junk
+from iiiffs.tree.names import legal_name
+from iiiffs.tree.nodes import Discarded, Node
+from iiiffs.tree.places import Place, is_synthetic
+from iiiffs.vfs import changing
+from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, may_edit, may_hold, spot
+from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.removing import Removals
+
+NO_REPLACE = 1
+"""RENAME_NOREPLACE of renameat2(2)."""
+
+
+class Renames:
+    """rename, for one mount."""
+
+    def __init__(
+        self,
+        galleries: Galleries,
+        queue: Queue,
+        removals: Removals,
+        is_open: Callable[[str], bool],
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`is_open`: whether a program has the item of that id open for writing."""
+        self._galleries = galleries
+        self._queue = queue
+        self._removals = removals
+        self._is_open = is_open
+        self._now_ns = now_ns
+
+    async def rename(self, parent: Node, name: str, to_parent: Node, to_name: str, flags: int) -> None:
+        """What was `name` is `to_name`, and what that was has given way. Errors: every one of a verb's."""
+        if flags & ~NO_REPLACE:
+            raise Unsupported("only plain renames, and those that replace nothing, are done here")
+        if isinstance(parent, (Discarded, *SYNTHETIC_DIRECTORIES)) or isinstance(to_parent, SYNTHETIC_DIRECTORIES):
+            raise Forbidden("entries of iiiffs are not renamed")
+        source, target = spot(self._galleries, parent, name), spot(self._galleries, to_parent, to_name)
+        if source.gallery is not target.gallery:
+            raise OtherAccount("a file moves within its account; copy it")
+        waiting = await source.waiting()
+        entry = None if waiting is not None else await existing(source)
+        if waiting is None and entry is None:
+            raise Forbidden("entries of iiiffs are not renamed")
+        there = await target.entry()
+        if there is not None and flags & NO_REPLACE:
+            raise AlreadyThere(f"{to_name} is there already")
+        if isinstance(entry, Album):
+            await self._rename_album(source, target, entry, there)
+            return
+        if isinstance(there, Album):
+            raise IsDirectory(f"{to_name} is a directory")
+        if waiting is not None:
+            await self._rename_waiting(source, target, waiting, there)
+        elif isinstance(entry, Asset):
+            await self._rename_asset(source, target, entry, there)
+
+    # ---- files that wait --------------------------------------------------------------------------------------
+
+    async def _rename_waiting(self, source: Spot, target: Spot, item: Item, there: Asset | None) -> None:
+        if is_synthetic(target.name) and there is None:
+            await self._removals.unlink_waiting(source, item)
+            return
+        may_hold(target)
+        await self._removals.interrupt(item)
+        current = self._queue.get(item.id)
+        if current is None or current.stage is Stage.SENT:
+            raise VersionChanged(f"{source.name} reached its provider while it was renamed; look again")
+        held = replace(current, stage=Stage.OPEN)
+        self._queue.hold(held)  # so that it is not sent before it has its new name
+        try:
+            await self._rename_held(source, target, held, there)
+        except BaseException:
+            if self._queue.get(item.id) is held:
+                self._queue.note(current)
+            raise
+
+    async def _rename_held(self, source: Spot, target: Spot, current: Item, there: Asset | None) -> None:
+        if current.base is not None and (there is None or there.id != current.base.asset):
+            await self._rename_replacing(source, target, current, there)
+            return
+        base, gone = current.base, await target.waiting()
+        if gone is not None and gone.id != current.id:
+            base = gone.base
+            await self._removals.interrupt(gone)
+            gone = self._queue.get(gone.id)
+            if gone is not None and gone.stage is Stage.SENT and gone.sent is not None:
+                there, gone = gone.sent, None
+        if gone is None and there is not None:
+            may_edit(target.gallery, "replacing a file")
+            base = changing.base_of(there, target.album, target.name)
+        renamed = changing.resting(
+            replace(current, album=target.album, name=target.name, base=base), is_open=self._is_open(current.id)
+        )
+        if base is not None and current.base is None:
+            await self._queue.successors.record(current.account, current.id, base.asset)
+        await self._queue.commit(renamed)
+        if gone is not None and gone.id != current.id:
+            await self._removals.drop(gone)
+
+    async def _rename_replacing(self, source: Spot, target: Spot, item: Item, there: Asset | None) -> None:
+        """A changed file that is not sent yet: what it replaces is renamed too, and it goes on replacing that."""
+        base = item.base
+        assert base is not None, "of a file that replaces something"
+        may_edit(source.gallery, "renaming")
+        if source.place is not Place.FOLDER or target.place is not Place.FOLDER:
+            raise Forbidden(f"{source.name} is changed and not sent yet; rename it in a moment, when it is")
+        gone = await target.waiting()
+        if gone is not None:
+            await self._removals.interrupt(gone)
+            await self._removals.drop(gone)
+            there = None if gone.base is None else changing.asset_of_base(gone.base)
+        work = partial(target.provider.move, changing.asset_of_base(base), target.album, target.name, there)
+        moved = await at_once(source.gallery, work)
+        renamed = replace(
+            item, album=target.album, name=target.name, base=changing.base_of(moved, target.album, target.name)
+        )
+        await self._queue.commit(changing.resting(renamed, is_open=self._is_open(item.id)))
+        self._expire(source, target)
+
+    # ---- what the provider has --------------------------------------------------------------------------------
+
+    async def _rename_asset(self, source: Spot, target: Spot, asset: Asset, there: Asset | None) -> None:
+        may_edit(source.gallery, "renaming")
+        gone = await target.waiting()
+        match source.place, target.place:
+            case Place.FOLDER, Place.FOLDER:
+                if is_synthetic(target.name):
+                    raise Forbidden(f"{target.name} is a name of iiiffs; choose another one")
+                may_hold(target)
+                if gone is not None:
+                    await self._removals.interrupt(gone)
+                    there = None if gone.base is None else changing.asset_of_base(gone.base)
+                    await self._removals.drop(gone)
+                await at_once(source.gallery, partial(target.provider.move, asset, target.album, target.name, there))
+                self._expire(source, target)
+            case ((Place.ALBUM | Place.TRASH), Place.ALBUM):
+                await self._move_between_albums(source, target, asset, there)
+            case _, Place.ALBUM | Place.FOLDER:
+                raise Forbidden(f"{source.place.value}/ only shows what is in the library; use ln, not mv")
+            case _:
+                raise Forbidden(f"nothing is moved into {target.place.value}/")
+
+    async def _move_between_albums(self, source: Spot, target: Spot, asset: Asset, there: Asset | None) -> None:
+        if source.album == target.album:
+            raise Forbidden(f"{source.gallery.name}: names are fixed; the album shows the provider's")
+        if target.name not in (source.name, legal_name(asset.name)):
+            raise Forbidden(f"{source.gallery.name}: names are fixed; move it as {source.name}")
+        if source.place is Place.TRASH:
+            asset = await at_once(source.gallery, partial(source.provider.restore, asset.id))
+            source.gallery.expire(None)
+        if there is not None and there.id != asset.id:
+            await self._removals.remove(target, there)
+        add = self._item(target, Verb.ADD)
+        self._queue.note(replace(add, name=target.name, assets=(asset.id,), sent=asset))
+        if source.place is Place.ALBUM:
+            await self._removals.remove(source, asset)
+
+    def _item(self, where: Spot, verb: Verb) -> Item:
+        id, order = self._queue.new_id(), self._queue.next_order()
+        return Item(id, order, where.gallery.name, verb, Stage.SETTLING, where.album, "", self._now_ns())
+
+    # ---- albums -----------------------------------------------------------------------------------------------
+
+    async def _rename_album(self, source: Spot, target: Spot, album: Album, there: Album | Asset | None) -> None:
+        if isinstance(there, Asset):
+            raise NotDirectory(f"{target.name} is a file")
+        if is_synthetic(target.name) or is_junk(target.name):
+            raise Forbidden(f"{target.name!r} cannot be the name of an album")
+        if not source.place.holds_albums or not target.place.holds_albums:
+            raise Forbidden(f"an album cannot move to {target.place.value}/")
+        if there is not None:
+            listing = await target.gallery.listing(there.id)
+            if listing.assets or listing.albums:
+                raise NotEmpty(f"{target.name} is not empty")
+            await self._removals.remove_album(target, there)
+        if is_local_id(album.id):
+            item = self._queue.get(album.id)
+            if item is None:
+                raise NoSuchName(f"there is no {source.name}")
+            await self._queue.commit(replace(item, name=target.name, album=target.album))
+            return
+        may_edit(source.gallery, "renaming an album")
+        if AlbumVerb.RENAME not in source.writing.album_verbs:
+            raise Forbidden(f"{source.gallery.name}: albums cannot be renamed")
+        work = partial(source.provider.rename_album, album.id, target.album, target.name)
+        await at_once(source.gallery, work)
+        self._expire(source, target)
+        source.gallery.expire(album.id)
+
+    def _expire(self, source: Spot, target: Spot) -> None:
+        for where in (source, target):
+            where.gallery.expire(where.album)

@@ -1,0 +1,377 @@
+"""One thing is told to a provider, and what it answered is kept.
+
+The order of what an upload does is the promise (DESIGN §4): the sum of its bytes is on disk before the first of them
+goes out, so that after any crash what has arrived is known for ours; that it was sent is on disk before the payload is
+removed. What is cut off anywhere is done again from its beginning, and the provider ends with one asset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from typing import Protocol
+
+import trio
+
+from iiiffs.errors import AlreadyThere, AssetGone, ProviderError, ProviderUnreachable, Rejected, StoreError
+from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
+from iiiffs.model.writing import Edit, Payload
+from iiiffs.providers.base import Provider
+from iiiffs.providers.media import kind_of
+from iiiffs.providers.writing import HasWriting, writing_of
+from iiiffs.sync.items import Base, Item, Stage, Verb
+from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
+from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.waiting_order import WaitingOrder
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_TYPE = "application/octet-stream"
+READ_BYTES = 1 << 20
+CALL_S = 120.0
+"""For what moves no bytes."""
+UPLOAD_S = 600.0
+SLOWEST_BYTES_PER_S = 4096
+"""An upload may last UPLOAD_S, and as much longer as its bytes take at this rate; then it is begun anew."""
+
+
+class Account(Protocol):
+    """What a gallery is to the uploader."""
+
+    @property
+    def name(self) -> AccountName:
+        """What its items say."""
+        ...
+
+    @property
+    def provider(self) -> Provider:
+        """Who gets it all; it can be written to."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the provider cannot be asked; None if all is well."""
+        ...
+
+    @property
+    def settle_s(self) -> float:
+        """So long after it was closed a file is sent."""
+        ...
+
+    def expire(self, album: AlbumId | None) -> None:
+        """What is kept of the album is asked again before it is told again."""
+        ...
+
+
+class NotArrived(Exception):
+    """The provider has something, and it is not what was sent. Nobody sees it but the uploader."""
+
+
+class PartlyDone(Exception):
+    """Some of it was done, and is kept; `failed`: of that, what was refused. Its cause is why the rest was not done."""
+
+    def __init__(self, failed: list[Item]) -> None:
+        super().__init__()
+        self.failed = failed
+
+
+@dataclass(slots=True)
+class Flight:
+    """Items that are on their way, in one call.
+
+    `scope`: may be cancelled until the provider has answered; what comes then is finished. `landed`: nothing of it goes
+    on. `began_s`: of trio's clock.
+    """
+
+    items: tuple[Item, ...]
+    began_s: float
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    landed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def item(self) -> Item:
+        """The first one, of an upload the only one."""
+        return self.items[0]
+
+    @property
+    def is_upload(self) -> bool:
+        """It has bytes."""
+        return self.item.verb is Verb.UPLOAD
+
+
+class Sender:
+    """Tells one account's provider. Every method ends when its flight's scope is cancelled before the answer."""
+
+    def __init__(self, account: Account, queue: Queue, order: WaitingOrder, threads: trio.CapacityLimiter) -> None:
+        writing = writing_of(account.provider)
+        if writing is None:
+            raise ValueError(f"{account.name} cannot be written to")
+        self._writing: HasWriting = writing
+        self._account = account
+        self._queue = queue
+        self._order = order
+        self._threads = threads
+
+    async def send(self, flight: Flight) -> list[Item]:
+        """It is told, and kept; items that the provider refused meanwhile, FAILED now.
+
+        Errors: what the provider raised, NotArrived, StoreError; then nothing is kept but that it may have arrived.
+        """
+        match flight.item.verb:
+            case Verb.UPLOAD:
+                await self._upload(flight)
+            case Verb.MAKE_ALBUM:
+                await self._make_album(flight)
+            case Verb.EDIT:
+                return await self._edit(flight)
+            case _:
+                return await self._change_album(flight)
+        return []
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    async def _upload(self, flight: Flight) -> None:
+        item, asset = flight.item, None
+        with flight.scope:
+            summed = await self._summed(item)
+            item = await self._begun(item, summed)
+            album = self._order.album_of(item)
+            timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
+            with _deadline(timeout_s):
+                asset = await self._sent(item, album, summed)
+        if asset is None:
+            return
+        if asset.size_bytes not in (None, item.size_bytes) or asset.checksum not in (None, item.sha1):
+            raise NotArrived(f"the provider has {asset.size_bytes} bytes that are not the {item.size_bytes} sent")
+        await self.arrived(item, asset)
+
+    async def arrived(self, item: Item, asset: Asset) -> None:
+        """The provider has the item's bytes, as `asset`; nothing if it has others by now. Errors: StoreError."""
+        current = self._queue.get(item.id)
+        if current is None or current.generation != item.generation or current.stage is not Stage.SENDING:
+            return
+        album = self._order.album_of(current)
+        sent = replace(current, stage=Stage.SENT, sent=asset, album=album, reason=None)
+        await self._queue.commit(sent)
+        await self.finish(sent)
+        self._account.expire(album)
+
+    async def finish(self, item: Item) -> None:
+        """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""
+        assert item.sent is not None, "an upload that was sent has become an asset"
+        await self._order.record(item.id, item.sent.id)
+        if item.base is not None and item.base.asset != item.sent.id:
+            await self._order.record(item.base.asset, item.sent.id)
+        await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
+
+    async def _summed(self, item: Item) -> Summed:
+        is_over = threading.Event()
+        try:
+            path = self._queue.spool.path(item.id)
+            summed = partial(_summed, os.fspath(path), is_over)
+            found = await trio.to_thread.run_sync(summed, abandon_on_cancel=True, limiter=self._threads)
+        except FileNotFoundError:
+            raise Rejected("its bytes are not in the spool any more") from None
+        except OSError as error:
+            raise StoreError(f"the bytes of {item.name} cannot be read: {error.strerror}") from error
+        finally:
+            is_over.set()
+        if found.size_bytes < item.size_bytes:
+            raise Rejected(f"of its {item.size_bytes} bytes only {found.size_bytes} are in the spool")
+        return found
+
+    async def _begun(self, item: Item, summed: Summed) -> Item:
+        """The item as it is on disk before its first byte goes out."""
+        earlier = tuple(sha1 for sha1 in item.earlier if sha1 != summed.sha1)
+        sending = replace(
+            item,
+            stage=Stage.SENDING,
+            size_bytes=summed.size_bytes,
+            sha1=summed.sha1,
+            earlier=(*earlier, summed.sha1),
+        )
+        await self._queue.commit(sending)
+        return sending
+
+    async def _sent(self, item: Item, album: AlbumId, summed: Summed) -> Asset:
+        payload = Payload(
+            token=item.id,
+            path=self._queue.spool.path(item.id),
+            size_bytes=summed.size_bytes,
+            sha1=summed.sha1,
+            mtime_ns=item.mtime_ns,
+            earlier=item.earlier[:-1],
+        )
+        if item.base is None:
+            return await self._writing.upload(album, item.name, payload)
+        return await self._writing.replace(self._replaced(item.base), payload)
+
+    def _replaced(self, base: Base) -> Asset:
+        return Asset(
+            id=AssetId(self._order.current(base.asset)),
+            album=AlbumId(self._order.current(base.album)),
+            name=base.name,
+            version=Version(base.version),
+            size_bytes=base.size_bytes,
+            mtime_ns=base.mtime_ns,
+            changed_ns=base.changed_ns,
+            media_type=kind_of(base.name) or UNKNOWN_TYPE,
+        )
+
+    # ---- albums -----------------------------------------------------------------------------------------------
+
+    async def _make_album(self, flight: Flight) -> None:
+        item, made = flight.item, None
+        with flight.scope, _deadline(CALL_S):
+            parent = self._order.album_of(item)
+            try:
+                made = (await self._writing.make_album(parent, item.name, item.id)).id
+            except AlreadyThere:
+                made = await self._found(parent, item.name)
+        if made is None:
+            return
+        await self._order.record(item.id, made)
+        moved = [
+            replace(other, album=made)
+            for other in self._queue.in_album(self._account.name, AlbumId(item.id))
+            if other.stage is not Stage.OPEN
+        ]
+        if moved:
+            await self._queue.commit(*moved)
+        self._account.expire(self._order.album_of(item))
+        await self._queue.drop(item.id)
+
+    async def _found(self, parent: AlbumId, title: str) -> AlbumId:
+        """Somebody made one of that title meanwhile: it is what was asked for. Errors: AlreadyThere if it is a file."""
+        listing = await self._account.provider.listing(parent)
+        for album in listing.albums:
+            if album.title == title:
+                return album.id
+        raise AlreadyThere(f"{title}: a file of that name is there")
+
+    async def _change_album(self, flight: Flight) -> list[Item]:
+        album = self._order.album_of(flight.item)
+        wanted, told = coalesced(flight.items, self._current), Told()
+        error: ProviderError | None = None
+        try:
+            with flight.scope, _deadline(CALL_S * (1 + len(flight.items) / CALL_ASSETS_MAX)):
+                await tell(self._writing, album, wanted, told)
+        except AssetGone:
+            error = Rejected("the album is not there any more")
+        except ProviderError as raised:
+            error = raised
+        failed: list[Item] = []
+        if told.done or told.refused:
+            self._account.expire(album)
+            failed = await self._share_out(outcomes(flight.items, wanted, told, self._current))
+        if error is not None:
+            raise PartlyDone(failed) from error
+        return failed
+
+    async def _share_out(self, found: Sequence[Outcome]) -> list[Item]:
+        """Each item is what is left of it: nothing if all was done; those that FAILED."""
+        failed, waiting, done = [], [], []
+        for outcome in found:
+            current = self._queue.get(outcome.item.id)
+            if current is None:
+                continue
+            refusals: dict[str, list[AssetId]] = {}
+            for asset, reason in outcome.refused.items():
+                refusals.setdefault(reason, []).append(asset)
+            parts = [
+                replace(current, stage=Stage.FAILED, reason=reason, assets=tuple(assets))
+                for reason, assets in refusals.items()
+            ]
+            if outcome.left:
+                waiting.append(replace(current, assets=outcome.left))
+            elif not parts:
+                done.append(current.id)
+            new = parts if outcome.left else parts[1:]
+            failed += parts[: len(parts) - len(new)]
+            failed += [replace(part, id=self._queue.new_id(), order=self._queue.next_order()) for part in new]
+        if failed or waiting:
+            await self._queue.commit(*failed, *waiting)
+        if done:
+            await self._queue.drop_all(done)
+        return failed
+
+    def _current(self, asset: AssetId) -> AssetId:
+        return AssetId(self._order.current(asset))
+
+    # ---- properties -------------------------------------------------------------------------------------------
+
+    async def _edit(self, flight: Flight) -> list[Item]:
+        """All edits of one asset at once; if that is refused, one after the other, so that one spoils no other."""
+        asset = self._current(flight.item.assets[0])
+        edits = [item.edit for item in flight.items if item.edit is not None]
+        refused: dict[str, str] = {}
+        is_told = False
+        with flight.scope:
+            try:
+                edited = await self._edited(asset, reduce(Edit.then, edits))
+                self._account.expire(edited.album)
+            except Rejected as error:
+                if len(edits) == 1:
+                    raise
+                log.info("%s: %s; its edits are told one by one", flight.item.name, error)
+                for item in flight.items:
+                    if item.edit is not None and (reason := await self._refusal(asset, item.edit)):
+                        refused[item.id] = reason
+            is_told = True
+        if not is_told:
+            return []
+        failed = [
+            replace(current, stage=Stage.FAILED, reason=reason)
+            for id, reason in refused.items()
+            if (current := self._queue.get(id)) is not None
+        ]
+        if failed:
+            await self._queue.commit(*failed)
+        await self._queue.drop_all([item.id for item in flight.items if item.id not in refused])
+        return failed
+
+    async def _edited(self, asset: AssetId, edit: Edit) -> Asset:
+        with _deadline(CALL_S):
+            return await self._writing.edit(asset, edit)
+        raise AssertionError("a deadline that has passed raises")
+
+    async def _refusal(self, asset: AssetId, edit: Edit) -> str | None:
+        try:
+            await self._edited(asset, edit)
+        except Rejected as error:
+            return str(error)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """What the payload is, as it lies in the spool."""
+
+    sha1: bytes
+    size_bytes: int
+
+
+def _summed(path: str, is_over: threading.Event) -> Summed:
+    """Blocking; ends soon after `is_over`, with anything. Errors: OSError."""
+    sha1 = hashlib.sha1(usedforsecurity=False)
+    size_bytes = 0
+    with open(path, "rb", buffering=0) as payload:  # noqa: PTH123
+        while not is_over.is_set() and (data := payload.read(READ_BYTES)):
+            sha1.update(data)
+            size_bytes += len(data)
+    return Summed(sha1.digest(), size_bytes)
+
+
+@contextmanager
+def _deadline(timeout_s: float) -> Iterator[None]:
+    """Errors: ProviderUnreachable when it has passed."""
+    with trio.move_on_after(timeout_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise ProviderUnreachable(f"no answer within {timeout_s:.0f} s")

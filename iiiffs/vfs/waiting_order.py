@@ -1,0 +1,138 @@
+"""Which item of an account waits for which: in their order where that matters, and side by side where it does not.
+
+    an upload       for the album that is still to be made
+    anything        for the uploads that make its assets, and for those that replace them
+    add, take out   for what was said before of the same asset in the same album
+    take out        for what puts its asset into another album, so that no photo is in neither
+
+What cannot be sent (FAILED) holds back only what makes no sense without it. Synchronous; asked anew before anything is
+sent, so that nothing here has to foresee what people do meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterator
+
+from iiiffs.errors import Rejected
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.vfs.queue import Queue
+
+MEMBERSHIP = frozenset({Verb.ADD, Verb.TAKE_OUT})
+TO_BE_SENT = frozenset({Stage.SETTLING, Stage.READY, Stage.SENDING})
+NONE_OF_THEM: frozenset[str] = frozenset()
+
+
+class WaitingOrder:
+    """Of the items of one account. `changed` must be told of every change of one."""
+
+    def __init__(self, account: AccountName, queue: Queue) -> None:
+        self._account = account
+        self._queue = queue
+        self._by_asset: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._assets: dict[str, set[str]] = {}
+        self._current: dict[str, str] = {}
+        for item in queue.items(account):
+            self._list(item)
+
+    def current(self, id: str) -> str:
+        """The id that is in use for what was `id`."""
+        known = self._current.get(id)
+        if known is None:
+            known = self._current[id] = self._queue.successors.successor(self._account, id) or id
+        return known
+
+    async def record(self, old: str, new: str) -> None:
+        """`new` has taken the place of `old`, on disk too. Errors: StoreFull, StoreError."""
+        if self._queue.successors.successor(self._account, old) != new:
+            await self._queue.successors.record(self._account, old, new)
+        self._current.clear()
+
+    def album_of(self, item: Item) -> AlbumId:
+        """Where it is to be sent."""
+        return AlbumId(self.current(item.album))
+
+    def changed(self, before: Item | None, after: Item | None) -> None:
+        """An item has come, is another, or has gone."""
+        if after is None:
+            assert before is not None, "something has changed"
+            self._unlist(before.id)
+        elif before is None or before.assets != after.assets or before.base != after.base:
+            self._unlist(after.id)
+            self._list(after)
+        if after is not None and after.sent is not None and after.verb is Verb.UPLOAD:
+            self._became(after, after.sent.id)
+
+    def about(self, asset: AssetId) -> list[Item]:
+        """The items that say something of it, in their order."""
+        return sorted(self._sharing({asset}), key=lambda item: item.order)
+
+    def blocker(
+        self, item: Item, flying: Container[str] = NONE_OF_THEM, beside: Container[str] = NONE_OF_THEM
+    ) -> str | None:
+        """The id of an item that must be dealt with before; None if it may be sent now.
+
+        `flying`: ids of items that are being sent. `beside`: of those that are sent with it, in one call.
+        Errors: Rejected if what it needs was thrown away.
+        """
+        if is_local_id(item.album) and self.current(item.album) == item.album:
+            return self._maker(item.album, "its album was never made: that was given up")
+        assets = _assets_of(item)
+        for asset in sorted(assets):
+            if is_local_id(asset) and asset != item.id and self.current(asset) == asset:
+                return self._maker(asset, "one of its files was never sent: that was given up")
+        for other in self._sharing(assets):
+            if other.id == item.id or other.id in beside:
+                continue
+            if (
+                _holds_back(other, item)
+                if other.order < item.order
+                else other.id in flying and _holds_back(item, other)
+            ):
+                return other.id
+        return None
+
+    def _maker(self, id: str, reason: str) -> str:
+        if self._queue.get(id) is None:
+            raise Rejected(reason)
+        return id
+
+    def _sharing(self, assets: Collection[str]) -> Iterator[Item]:
+        ids = {id for asset in assets for name in (asset, self.current(asset)) for id in self._by_asset.get(name, ())}
+        return (item for id in ids if (item := self._queue.get(id)) is not None)
+
+    def _list(self, item: Item) -> None:
+        assets = self._assets[item.id] = {name for asset in _assets_of(item) for name in (asset, self.current(asset))}
+        for asset in assets:
+            self._by_asset[asset][item.id] = None
+
+    def _unlist(self, id: str) -> None:
+        for asset in self._assets.pop(id, ()):
+            self._by_asset[asset].pop(id, None)
+            if not self._by_asset[asset]:
+                del self._by_asset[asset]
+
+    def _became(self, upload: Item, asset: AssetId) -> None:
+        """What was said of the file is said of the asset that it became."""
+        for id in [id for name in _assets_of(upload) for id in self._by_asset.get(name, ())]:
+            self._assets[id].add(asset)
+            self._by_asset[asset][id] = None
+
+
+def _assets_of(item: Item) -> set[str]:
+    if item.verb is Verb.UPLOAD:
+        return {item.id} if item.base is None else {item.id, item.base.asset}
+    return set(item.assets)
+
+
+def _holds_back(earlier: Item, later: Item) -> bool:
+    """True if `later`, of the same asset, is sent after `earlier`."""
+    is_move = earlier.verb is Verb.ADD and later.verb is Verb.TAKE_OUT
+    if earlier.stage is Stage.FAILED:
+        return is_move and earlier.album != later.album
+    if earlier.stage not in TO_BE_SENT:
+        return False
+    if earlier.verb in MEMBERSHIP and later.verb in MEMBERSHIP:
+        return is_move or earlier.album == later.album
+    return earlier.verb is later.verb or Verb.UPLOAD in (earlier.verb, later.verb)

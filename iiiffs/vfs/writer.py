@@ -1,0 +1,112 @@
+"""Every verb that changes something, with the reason kept where it did not work: what fuse/ calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from iiiffs.errors import IiiffsError
+from iiiffs.model.writing import Space
+from iiiffs.tree.attributes import Attributes
+from iiiffs.tree.nodes import DiscardedDir, File, Node
+from iiiffs.vfs.changes import Changes, Wanted
+from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
+from iiiffs.vfs.handles import WritableHandle
+from iiiffs.vfs.local_files import LocalHandle
+from iiiffs.vfs.reasons import Reasons
+from iiiffs.vfs.removing import Removals
+from iiiffs.vfs.renaming import Renames
+
+
+class Writer:
+    """The changing half of the file system. Errors of all: ReadOnly, Forbidden and below, StoreFull, StoreError."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        removals: Removals,
+        renames: Renames,
+        reasons: Reasons,
+        space: Callable[[], Space | None],
+    ) -> None:
+        """`space`: how much room there is, without waiting; None where nobody says."""
+        self.changes = changes
+        self.space = space
+        self._removals = removals
+        self._renames = renames
+        self._reasons = reasons
+
+    async def create(self, parent: Node, name: str, flags: int) -> tuple[Found, WritableHandle]:
+        """Rule: Changes.create."""
+        async with self._reasoned(parent, f"create {name}"):
+            return await self.changes.create(parent, name, flags)
+
+    async def open(self, node: File, flags: int) -> WritableHandle:
+        """Rule: Changes.open."""
+        async with self._reasoned(node, "open for writing"):
+            return await self.changes.open(node, flags)
+
+    async def make_directory(self, parent: Node, name: str) -> Found:
+        """Rule: Changes.make_directory."""
+        async with self._reasoned(parent, f"mkdir {name}"):
+            return await self.changes.make_directory(parent, name)
+
+    async def symlink(self, parent: Node, name: str) -> Found:
+        """Rule: Changes.symlink."""
+        async with self._reasoned(parent, f"symlink {name}"):
+            return self.changes.symlink(parent, name)
+
+    async def link(self, node: Node, parent: Node, name: str) -> Found:
+        """Rule: Changes.link."""
+        async with self._reasoned(parent, f"link {name}"):
+            return await self.changes.link(node, parent, name)
+
+    async def unlink(self, parent: Node, name: str) -> None:
+        """Rule: Removals.unlink."""
+        async with self._reasoned(parent, f"unlink {name}"):
+            await self._removals.unlink(parent, name)
+
+    async def remove_directory(self, parent: Node, name: str) -> None:
+        """Rule: Removals.remove_directory."""
+        async with self._reasoned(parent, f"rmdir {name}"):
+            await self._removals.remove_directory(parent, name)
+
+    async def rename(self, parent: Node, name: str, to_parent: Node, to_name: str, flags: int) -> None:
+        """Rule: Renames.rename."""
+        async with self._reasoned(parent, f"rename {name}"):
+            await self._renames.rename(parent, name, to_parent, to_name, flags)
+
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> None:
+        """Rule: Changes.set_attributes."""
+        async with self._reasoned(node, "setattr"):
+            await self.changes.set_attributes(node, wanted, handle)
+
+    async def set_property(self, node: Node, name: str, value: bytes) -> None:
+        """Rule: Changes.set_property."""
+        async with self._reasoned(node, f"set {name}"):
+            await self.changes.set_property(node, name, value)
+
+    @asynccontextmanager
+    async def _reasoned(self, node: Node, deed: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except IiiffsError as error:
+            self._reasons.failed(node, deed, error)
+            raise
+        self._reasons.worked(node, deed)
+
+
+class DiscardedDirs:
+    """DiscardedDir: what a program puts in it is taken, and nothing of it is there."""
+
+    async def lookup(self, directory: DiscardedDir, name: str) -> Found | Absent:
+        """Nothing."""
+        return Absent(0.0)
+
+    async def entries(self, directory: DiscardedDir) -> Snapshot:
+        """Nothing."""
+        return fixed_snapshot([])
+
+    async def attributes(self, directory: DiscardedDir, last: Attributes) -> Attributes:
+        """As it was made."""
+        return last

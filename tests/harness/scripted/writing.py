@@ -1,0 +1,190 @@
+"""Provider "scripted", written to. Rule: providers.writing.HasWriting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import BinaryIO
+
+import trio
+
+from iiiffs.errors import ProviderUnreachable, Rejected, StoreError
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
+from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.providers.base import ProviderContext
+from tests.harness.scripted.folders import Folders
+from tests.harness.scripted.membership import Membership
+from tests.harness.scripted.ordeals import Ordeal
+from tests.harness.scripted.provider import ScriptedProvider, Settings, about
+from tests.harness.scripted.records import Arriving, Blob, Flavour
+from tests.harness.scripted.script import FaultKind
+from tests.harness.scripted.verbs import Verbs
+
+PIECE_BYTES = 1 << 20
+PIECES_PER_S = 20
+"""Of a slow upload, so that a kill finds it in the middle."""
+
+
+class WritableProvider(ScriptedProvider):
+    """All of the provider."""
+
+    def __init__(self, context: ProviderContext, settings: Settings) -> None:
+        super().__init__(context, settings)
+        self._verbs: Verbs = verbs_of(self._index.flavour)(self._answers)
+
+    # ---- bytes ------------------------------------------------------------------------------------------------
+
+    async def upload(self, album: AlbumId, name: str, payload: Payload) -> Asset:
+        """Rule: HasWriting.upload."""
+        verb = partial(self._verbs.upload, album, name, payload)
+        first = partial(self._verbs.keep, album, name, payload)
+        return await self._send("upload", f"{payload.token} {album} {_shown(name)}", payload, verb, first)
+
+    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+        """Rule: HasWriting.replace."""
+        verb = partial(self._verbs.replace, asset, payload)
+        first = partial(self._verbs.keep, None, asset.name, payload)
+        return await self._send("replace", f"{payload.token} {about(asset)}", payload, verb, first)
+
+    async def _send(
+        self,
+        method: str,
+        told: str,
+        payload: Payload,
+        verb: Callable[[Blob], Asset],
+        first: Callable[[Blob], object],
+    ) -> Asset:
+        async def work(ordeal: Ordeal) -> Asset:
+            blob = await self._arrive(payload, ordeal)
+            if blob.sha1 != payload.sha1:
+                await trio.to_thread.run_sync(self._store_and_discard, first, blob)
+                raise ProviderUnreachable(f"{method}: the server got other bytes than were sent; it dropped them")
+            if ordeal.fault(FaultKind.HALF):
+                await trio.to_thread.run_sync(first, blob)
+                raise ProviderUnreachable(f"{method}: the connection broke half-way")
+            return await trio.to_thread.run_sync(verb, blob)
+
+        return await self._ordeals.through(method, told, work)
+
+    async def _arrive(self, payload: Payload, ordeal: Ordeal) -> Blob:
+        """The payload's bytes, at the server."""
+        cut = ordeal.fault(FaultKind.TRUNCATED)
+        left = payload.size_bytes - (cut.cut_bytes if cut else 0)
+        slow = ordeal.fault(FaultKind.SLOW)
+        piece_bytes = max(1, int(slow.bytes_per_s / PIECES_PER_S)) if slow else PIECE_BYTES
+        arriving = self._blobs.arriving()
+        try:
+            with payload.path.open("rb") as file:
+                while left > 0 and (
+                    got := await trio.to_thread.run_sync(_pass, file, arriving, min(left, piece_bytes))
+                ):
+                    left -= got
+                    if slow:
+                        await trio.sleep(got / slow.bytes_per_s)
+            return arriving.finish()
+        except OSError as error:
+            raise StoreError(f"the payload of {payload.token} cannot be read: {error.strerror}") from error
+        finally:
+            arriving.discard()
+
+    def _store_and_discard(self, first: Callable[[Blob], object], blob: Blob) -> None:
+        """What a server that checks no sum does with torn bytes: it keeps them as an asset. Then the provider, which
+        is told another sum than it sent, deletes that asset, if it was not there before."""
+        last = max((stored.number for stored in self._index.assets()), default=0)
+        first(blob)
+        number, _ = self.script.begin("discard", blob.sha1.hex())
+        for stored in self._index.assets("sha1 = ? AND number > ?", blob.sha1, last):
+            self._verbs.purge(stored)
+        self.script.end(number, "answered")
+
+    # ---- albums -----------------------------------------------------------------------------------------------
+
+    async def make_album(self, parent: AlbumId, title: str, token: str) -> Album:
+        """Rule: HasWriting.make_album."""
+        told = f"{token} {parent} {_shown(title)}"
+        return await self._ask("make_album", told, partial(self._verbs.make_album, parent, title, token))
+
+    async def rename_album(self, album: AlbumId, parent: AlbumId, title: str) -> Album:
+        """Rule: HasWriting.rename_album."""
+        told = f"{album} {parent} {_shown(title)}"
+        return await self._ask("rename_album", told, partial(self._verbs.rename_album, album, parent, title))
+
+    async def remove_album(self, album: AlbumId) -> None:
+        """Rule: HasWriting.remove_album."""
+        await self._ask("remove_album", album, partial(self._verbs.remove_album, album))
+
+    async def add(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.add."""
+        return await self._change_members("add", album, assets)
+
+    async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.take_out."""
+        return await self._change_members("take_out", album, assets)
+
+    async def _change_members(self, method: str, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        async def work(ordeal: Ordeal) -> Mapping[AssetId, str]:
+            verbs = self._sets()
+            verb = verbs.add if method == "add" else verbs.take_out
+            failing = ordeal.fault(FaultKind.ITEMS)
+            refused = [] if failing is None else [id for id in assets if not failing.items or id in failing.items]
+            return await trio.to_thread.run_sync(verb, album, assets, refused)
+
+        return await self._ordeals.through(method, " ".join([album, *assets]), work)
+
+    # ---- assets -----------------------------------------------------------------------------------------------
+
+    async def move(self, asset: Asset, album: AlbumId, name: str, over: Asset | None = None) -> Asset:
+        """Rule: HasWriting.move."""
+        told = f"{about(asset)} {album} {_shown(name)}"
+        return await self._ask("move", told, lambda: self._folders().move(asset, album, name, over))
+
+    async def link(self, asset: Asset, album: AlbumId, name: str) -> Asset:
+        """Rule: HasWriting.link."""
+        told = f"{about(asset)} {album} {_shown(name)}"
+        return await self._ask("link", told, lambda: self._folders().link(asset, album, name))
+
+    async def remove(self, asset: Asset) -> None:
+        """Rule: HasWriting.remove."""
+        await self._ask("remove", about(asset), partial(self._verbs.remove, asset))
+
+    async def restore(self, asset: AssetId) -> Asset:
+        """Rule: HasWriting.restore."""
+        return await self._ask("restore", asset, partial(self._verbs.restore, asset))
+
+    async def edit(self, asset: AssetId, edit: Edit) -> Asset:
+        """Rule: HasWriting.edit. Errors: Rejected for what cannot be changed."""
+        writing = self.capabilities.writing
+        assert writing is not None
+        if not edit.properties <= writing.properties:
+            raise Rejected(f"it has no {', '.join(sorted(edit.properties - writing.properties))} that could be changed")
+        return await self._ask("edit", asset, partial(self._verbs.edit, asset, edit))
+
+    async def space(self) -> Space | None:
+        """Rule: HasWriting.space."""
+        return await self._ask("space", "", self._verbs.space)
+
+    def _sets(self) -> Membership:
+        if not isinstance(self._verbs, Membership):
+            raise Rejected("an asset is in one folder")
+        return self._verbs
+
+    def _folders(self) -> Folders:
+        if not isinstance(self._verbs, Folders):
+            raise Rejected("albums hold no files")
+        return self._verbs
+
+
+def verbs_of(flavour: Flavour) -> type[Verbs]:
+    """The verbs of a flavour."""
+    return Folders if flavour is Flavour.FOLDER else Membership
+
+
+def _pass(file: BinaryIO, arriving: Arriving, length: int) -> int:
+    """So many bytes more have arrived; how many there were, 0 at the end."""
+    data = file.read(length)
+    arriving.write(data)
+    return len(data)
+
+
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()

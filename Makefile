@@ -17,7 +17,7 @@ PORT ?= 8080
 BASE_NEEDS := fuse3:fusermount3 libfuse3-dev:/usr/include/fuse3/fuse.h pkg-config:pkg-config gcc:gcc \
 	python3-dev:/usr/include/python3.*/Python.h python3-venv:/usr/lib/python3.*/ensurepip/__init__.py \
 	nginx-light:/usr/sbin/nginx npm:npm curl:curl
-TEST_NEEDS := apache2-bin:/usr/sbin/apache2 caddy:caddy chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 mate-backgrounds:/usr/share/backgrounds/mate rsync:rsync attr:getfattr wrk:wrk plocate:/usr/sbin/updatedb.plocate pcmanfm:pcmanfm xvfb:Xvfb xauth:xauth
+TEST_NEEDS := apache2-bin:/usr/sbin/apache2 caddy:caddy chromium:chromium libmagic1:/usr/lib/*/libmagic.so.1 mate-backgrounds:/usr/share/backgrounds/mate rsync:rsync attr:getfattr wrk:wrk plocate:/usr/sbin/updatedb.plocate pcmanfm:pcmanfm xvfb:Xvfb xauth:xauth strace:strace exiv2:exiv2 libimage-exiftool-perl:exiftool vim-tiny:vim.tiny unzip:unzip zip:zip libglib2.0-bin:gio
 
 .PHONY: help demo test check bench soak constraints system-base system-test clean
 

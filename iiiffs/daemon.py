@@ -40,6 +40,7 @@ from iiiffs.providers.registry import open_provider
 from iiiffs.render.headers import facts_fingerprint, read_facts
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
+from iiiffs.sync.items import Item, Verb
 from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
 from iiiffs.vfs.ahead import CutAhead
@@ -53,9 +54,11 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
+from iiiffs.vfs.notifying import Notifier, command_of
 from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
+from iiiffs.vfs.queue_control import QueueControl, handlers_without_queue
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News
@@ -133,9 +136,11 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon = await Daemon.build(config, options, stores, providers, nursery)
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
         daemon.operations = operations
+        daemon.tell_operations(operations)
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
         nursery.start_soon(daemon.ahead.run)
+        nursery.start_soon(daemon.notifier.run)
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
@@ -253,6 +258,8 @@ class Daemon:
         self.blocks: BlockCache
         self.outgoing: Outgoing | None = None
         """None where nothing may be changed."""
+        self.queue_control: QueueControl | None = None
+        self.notifier = Notifier(command_of(config.notify.command, os.environ))
 
     @classmethod
     async def build(
@@ -317,11 +324,29 @@ class Daemon:
             reasons, galleries = daemon.filesystem.reasons, daemon.galleries
             daemon.outgoing = await Outgoing.build(state, galleries, flights, reasons, daemon.notify)
             daemon.filesystem.writer = daemon.outgoing.writer
+            trouble = {account.name: partial(daemon._trouble, account) for account in config.accounts}
+            daemon.queue_control = QueueControl(
+                daemon.outgoing.queue, daemon.outgoing.uploaders, galleries.values(), lambda name: trouble[name]()
+            )
+            control.show(daemon.outgoing.queue, daemon.queue_control.report)
         return daemon
+
+    def tell_operations(self, operations: Operations) -> None:
+        """What becomes of files that wait is told to who numbers inodes."""
+        slugs = {gallery.name: gallery.account for gallery in self.galleries.values()}
+
+        def changed(before: Item | None, after: Item | None) -> None:
+            is_sent = after is not None and after.sent is not None and after.verb is Verb.UPLOAD
+            if after is not None and after.sent is not None and is_sent and (before is None or before.sent is None):
+                operations.sent(slugs[after.account], after.id, after.sent)
+
+        if self.outgoing is not None:
+            self.outgoing.queue.watch(changed)
 
     def notify(self, news: News, text: str) -> None:
         """A person may want to know."""
-        log.warning("%s: %s", news.value, text)
+        log.log(logging.INFO if news is News.BACK_ONLINE else logging.WARNING, "%s: %s", news.value, text)
+        self.notifier.say(f"iiiffs: {news.value}", text)
 
     # ---- what it says of itself ------------------------------------------------------------------------------
 
@@ -364,6 +389,7 @@ class Daemon:
                 **asdict(render),
             },
             "originals": asdict(self.filesystem.originals),
+            "queue": {} if self.queue_control is None else self.queue_control.report.gauges(),
             "blocks": asdict(self.blocks.gauges()),
             "cache": asdict(self._stores.cache.stats()),
             "memory": {"bodies_bytes": self.bodies.bytes_held, "objects": sys.getallocatedblocks()},
@@ -400,6 +426,7 @@ class Daemon:
             "cache.purge": self._cache_purge,
             "account.authenticate": self._account_authenticate,
             "state.export": self._state_export,
+            **(handlers_without_queue() if self.queue_control is None else self.queue_control.handlers),
         }
 
     async def _status(self, args: Mapping[str, object]) -> object:

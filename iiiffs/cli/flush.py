@@ -38,17 +38,19 @@ class Waits:
 
     def outcome(self, progress: Answer, now_s: float) -> Outcome | None:
         """How it ended, at `progress` (queue.progress); None while there is something to wait for."""
-        away = [row for row in rows_of(progress.get("accounts")) if row.get("offline") and number(row, "waiting")]
+        moving = [row for row in rows_of(progress.get("accounts")) if number(row, "waiting") > number(row, "held_back")]
+        away = [row for row in moving if row.get("offline")]
         self.offline_s = _since(self.offline_s, now_s, holds=bool(away))
-        if self.offline_s is not None and number(progress, "waiting") == sum(number(row, "waiting") for row in away):
+        if self.offline_s is not None and len(away) == len(moving):
             return Outcome.OFFLINE if now_s - self.offline_s >= OFFLINE_GRACE_S else None
-        if number(progress, "waiting"):
+        if moving:
             return None
         still_open = bool(rows_of(progress.get("open")))
         self.open_s = _since(self.open_s, now_s, holds=still_open)
         if self.open_s is not None and now_s - self.open_s < OPEN_GRACE_S:
             return None
-        return Outcome.FAILED if still_open or number(progress, "failed") else Outcome.EMPTY
+        is_empty = not (still_open or number(progress, "failed") or number(progress, "waiting"))
+        return Outcome.EMPTY if is_empty else Outcome.FAILED
 
 
 def _since(began_s: float | None, now_s: float, *, holds: bool) -> float | None:
@@ -84,7 +86,8 @@ def flush_and_wait(socket: Path, sleep: Callable[[float], None] = time.sleep) ->
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(True), TransferSpeedColumn())
     progress, waits = answered(socket, "flush"), Waits()
-    with Progress(*columns, console=plain_console(to_stderr=True), transient=True) as bar:
+    console = plain_console(to_stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task, largest = bar.add_task("", total=None), 0
         while (outcome := waits.outcome(progress, time.monotonic())) is None:
             left = number(progress, "waiting_bytes") - number(progress, "sent_bytes")
@@ -102,6 +105,11 @@ def obstacles(progress: Answer, outcome: Outcome) -> list[str]:
     """What keeps the queue from being empty, one line each."""
     lines = [f"{text(row, 'path')}: {text(row, 'reason') or 'failed'}" for row in rows_of(progress.get("failures"))]
     lines += [f"{text(row, 'path')}: open in a program" for row in rows_of(progress.get("open"))]
+    lines += [
+        f"{text(row, 'name')}: {number(row, 'held_back')} wait for what failed or is open"
+        for row in rows_of(progress.get("accounts"))
+        if number(row, "held_back")
+    ]
     if outcome is Outcome.OFFLINE:
         lines += [
             f"{text(row, 'name')}: {number(row, 'waiting')} wait: {text(row, 'offline')}"

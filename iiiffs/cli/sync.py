@@ -84,15 +84,15 @@ def sync(
 
 def album_place(status: Answer, album: str) -> tuple[Path, str]:
     """The mount's root, and the album's path below it. Errors: BadSyntax if it is not below, or no album can be it."""
-    root = Path(str(status.get("mountpoint")))
-    asked = Path(album)
-    if asked.is_absolute() or album.startswith((".", "~")) or not (root / asked).parent.exists():
-        from iiiffs.mountpoints import canonical_mountpoint
+    from iiiffs.mountpoints import canonical_mountpoint
 
-        at = canonical_mountpoint(asked.expanduser())
-        if not at.is_relative_to(root):
-            raise BadSyntax(f"{album}: not in the mount at {root}; name an album's directory there")
+    root = Path(str(status.get("mountpoint")))
+    asked = Path(album).expanduser()
+    at = canonical_mountpoint(asked)
+    if at.is_relative_to(root):
         asked = at.relative_to(root)
+    elif asked.is_absolute() or not (root / asked).parent.exists():
+        raise BadSyntax(f"{album}: not in the mount at {root}; name an album's directory there")
     accounts = {str(row.get("slug")) for row in rows_of(status.get("accounts"))}
     if len(asked.parts) < 2 or asked.parts[0] not in accounts or ".." in asked.parts:
         raise BadSyntax(f"{album}: no album's directory; name one such as `ACCOUNT/albums/TITLE`")
@@ -121,7 +121,8 @@ def _done(plan: FolderPlan, localdir: Path, folder: Path, place: str) -> SyncRes
 
     result = SyncResult(place, conflicts=list(plan.conflicts), unchanged=len(plan.same) + len(plan.renamed))
     deeds = [(name, UPLOAD) for name in plan.upload] + [(name, DOWNLOAD) for name in plan.download]
-    with Progress(console=plain_console(to_stderr=True), transient=True) as bar:
+    console = plain_console(to_stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         for name, way in bar.track(deeds, description="copying"):
             try:
                 if way == UPLOAD:

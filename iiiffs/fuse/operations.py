@@ -33,9 +33,11 @@ from pyfuse3 import (
 from iiiffs.errors import Forbidden, IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
+from iiiffs.model.gallery import AccountName, Asset
+from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
-from iiiffs.tree.nodes import AliasLink, Directory, File, Root
+from iiiffs.tree.nodes import AliasLink, Directory, File, Local, Original, Root
 from iiiffs.vfs.changes import Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
@@ -165,7 +167,10 @@ class Operations(pyfuse3.Operations):
             raise FUSEError(errno.EISDIR)
         node = cast(File, held.node)
         if flags & WRITE_FLAGS:
-            return self._opened(node, await self._writing().open(node, flags))
+            handle, local = await self._writing().open(node, flags)
+            if local is not None:
+                self._bind(held.number, local)
+            return self._opened(local or node, handle)
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
@@ -189,8 +194,17 @@ class Operations(pyfuse3.Operations):
     @fenced
     async def release(self, fh: FileHandleT) -> None:
         closed = self._files.pop(fh, None)
-        if closed is not None:
-            await closed[1].aclose()
+        if closed is None:
+            return
+        node, handle = closed
+        try:
+            await handle.aclose()
+        finally:
+            writer = self._filesystem.writer
+            if isinstance(node, Local) and writer is not None and not writer.changes.waits(node):
+                inode = self.inodes.find(node)
+                if inode is not None:  # it was opened for writing, and nothing was written
+                    self.inodes.unbind(inode.number)
 
     @fenced
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
@@ -276,7 +290,9 @@ class Operations(pyfuse3.Operations):
         wanted = Wanted(attr.st_size if fields.update_size else None, attr.st_mtime_ns if fields.update_mtime else None)
         opened = None if fh is None else self._files.get(fh)
         handle = opened[1] if opened is not None and isinstance(opened[1], LocalHandle) else None
-        await self._writing().set_attributes(held.node, wanted, handle)
+        local = await self._writing().set_attributes(held.node, wanted, handle)
+        if local is not None:
+            self._bind(held.number, local)
         held.attributes = await self._filesystem.attributes(held.node, held.attributes)
         return entry_of(held.number, held.attributes, self._owner)
 
@@ -350,6 +366,21 @@ class Operations(pyfuse3.Operations):
         if wanted is None:
             raise FUSEError(pyfuse3.ENOATTR)
         await writing.set_property(node, wanted, b"" if wanted == "description" else b"0")
+
+    def sent(self, account: AccountName, item: str, asset: Asset) -> None:
+        """A file that waited has become an asset with the same bytes: its inode is that one's now."""
+        inode = self.inodes.find(Local(account, item))
+        if inode is not None:
+            node = Original(account, asset.id, asset.version)
+            told = attributes.file(asset.size_bytes or 0, asset.mtime_ns, mode=inode.attributes.mode)
+            self.inodes.bind(inode.number, node, told)
+            inode.before = None
+
+    def _bind(self, number: int, local: Local) -> None:
+        """An original that is being written keeps its number."""
+        writer = self._writing()
+        if self.inodes.get(number) is not None:
+            self.inodes.bind(number, local, writer.changes.local_attributes(local))
 
     def _writing(self) -> Writer:
         writer = self._filesystem.writer

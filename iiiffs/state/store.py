@@ -162,10 +162,10 @@ class State:
 
 
 def _sync_folders(path: Path) -> None:
-    """The names of the state's files are on disk, so that what is written to them is found again."""
+    """The names of the state's files are on disk, so that what is written to them is found again; those in its own
+    folder are since the spool was opened."""
     try:
         sync_folder(path / "db")
-        sync_folder(path)
         with suppress(PermissionError):  # a folder that may be entered and not listed cannot be opened
             sync_folder(path.absolute().parent)
     except OSError as error:

@@ -8,6 +8,7 @@ Addresses are stable for life (DESIGN §2.7), so nothing is ever forgotten here 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import trio
 
@@ -49,6 +50,31 @@ class Successors:
 
         async with self._writer:
             await trio.to_thread.run_sync(self._environment.write, job)
+
+
+def add_successors(writing: Writing, rows: Sequence[tuple[bytes, bytes]]) -> None:
+    """Those rows of another host are here too, but for ids whose successor is known here, and but for what would lead
+    an id back to itself: what is known here stays as it is. Errors: StoreCorrupt."""
+    for key, sealed in rows:
+        if writing.get(DATABASE, key) is None and not _leads_to(writing, sealed, key):
+            writing.put(DATABASE, key, sealed)
+
+
+def _leads_to(reading: Reading, sealed: bytes | None, target: bytes) -> bool:
+    """True if the chain that goes on with the row `sealed` of `target` comes back to it."""
+    account = target.partition(b"\0")[0]
+    key = target
+    for _ in range(STEPS_MAX):
+        if sealed is None:
+            return False
+        row = unseal(key, sealed)
+        if row is None:
+            raise StoreCorrupt("state: what became of an id cannot be read")
+        key = account + b"\0" + _bounded(row.decode())
+        if key == target:
+            return True
+        sealed = reading.get(DATABASE, key)
+    return True
 
 
 def _last(reading: Reading, account: AccountName, id: str) -> str | None:

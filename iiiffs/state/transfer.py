@@ -20,6 +20,7 @@ from iiiffs.errors import ConfigError, StoreCorrupt, StoreError
 from iiiffs.model.gallery import AccountName
 from iiiffs.state.environment import Reading, Writing
 from iiiffs.state.identities import AccountLedger, rows_by_account
+from iiiffs.state.successors import add_successors
 from iiiffs.sync.identity import Row
 
 MAGIC = b"iiiffs state export\n"
@@ -39,6 +40,7 @@ class Exported(msgspec.Struct, frozen=True):
     seen: tuple[tuple[bytes, bytes], ...]
     times: tuple[tuple[bytes, bytes], ...]
     previews: tuple[tuple[bytes, bytes], ...] = ()
+    successors: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def exported(reading: Reading) -> Exported:
         seen=tuple(reading.below("seen", b"")),
         times=tuple(reading.below("times", b"")),
         previews=tuple(reading.below("previews", b"")),
+        successors=tuple(reading.below("successors", b"")),
     )
 
 
@@ -109,6 +112,7 @@ def take_in(writing: Writing, held: Exported, ledgers: Mapping[AccountName, Acco
         for key, value in pairs:
             if not merge or writing.get(database, key) is None:
                 writing.put(database, key, value)
+    add_successors(writing, held.successors)
     added = {account: ledgers[account].take_in(writing, rows) for account, rows in held.rows.items()}
     return TakenIn(added, {account: len(rows) - added[account] for account, rows in held.rows.items()})
 

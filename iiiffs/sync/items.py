@@ -67,11 +67,11 @@ class Item:
     `id`: "local-" and [a-z0-9]: the token that the provider is given, the payload's file name, and the id of the file
         or album until the provider gives one. `order`: items of one account are sent in this order where that matters.
     `album`: where; may be the id of an item that makes it. `name`: the file's name or the album's title.
-    `size_bytes`, `mtime_ns`, `sha1`: of the payload as it was flushed last; `generation` counts those flushes, 0 = none.
+    `size_bytes`, `mtime_ns`, `sha1`: of the payload as it was flushed last; `generation` counts flushes, 0 = none.
     `earlier`: SHA-1 of generations that were sent and may have arrived (model.writing.Payload.earlier).
     `base`: what is replaced; None for what is new. `assets`: of add and take out; of edit the one. Ids may be local.
     `tries`, `reason`: sendings that did not work, and why the last one did not.
-    `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was another's meanwhile.
+    `began_ns`: when it was made. `conflict_with`: the name that it was written under, where another took that meanwhile.
     `sent`: the asset that it became.
     """
 

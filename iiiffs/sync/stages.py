@@ -160,18 +160,19 @@ def renamed(name: str, size_bytes: int) -> Event:
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What a start makes of rows and payloads. `items`: all of them, in order. `changed`: those to be put into the
-    journal. `unsure`: ids of what is to settle as long as a picture without its end, for it may be one."""
+    journal. `unsure`: ids of what is to settle as long as a picture without its end, for it may be one. `spent`: ids
+    of payloads that were sent, and are only there because iiiffs ended then: they may be removed, and nothing else."""
 
     items: tuple[Item, ...]
     changed: tuple[Item, ...]
     unsure: frozenset[str]
+    spent: tuple[str, ...]
 
 
 def recovered(items: Iterable[Item], sizes: Mapping[str, int], now_ns: int) -> Recovery:
     """What is to be of the rows of the journal, given the length in bytes of every payload in the spool.
 
-    No item is left out, and every payload belongs to one: of what has no row a failed item is made, of no account. A
-    payload of what was sent is still there only because iiiffs ended then; it may be removed.
+    No item is left out, and every payload belongs to one: of what has no row a failed item is made, of no account.
     """
     before = {item.id: item for item in items}
     after = {id: _restarted(item, sizes.get(id)) for id, item in before.items()}
@@ -185,6 +186,7 @@ def recovered(items: Iterable[Item], sizes: Mapping[str, int], now_ns: int) -> R
         unsure=frozenset(
             id for id, item in after.items() if item.reason == CHANGED_SINCE and item.stage is Stage.SETTLING
         ),
+        spent=tuple(id for id in sorted(sizes) if after[id].verb is Verb.UPLOAD and after[id].stage is Stage.SENT),
     )
 
 

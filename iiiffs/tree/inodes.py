@@ -28,9 +28,11 @@ SLOTS_KEPT = 4096
 class Inode:
     """One inode that the kernel knows: its number, its node, the attributes last told, the lookups outstanding."""
 
-    __slots__ = ("attributes", "lookups", "node", "number")
+    __slots__ = ("attributes", "before", "lookups", "node", "number")
 
     def __init__(self, number: int, node: Node, attributes: Attributes) -> None:
+        self.before: tuple[Node, Attributes] | None = None
+        """What it was until it was bound to another node."""
         self.number = number
         self.node = node
         self.attributes = attributes
@@ -44,6 +46,8 @@ class InodeTable:
         self._key = key
         self._live: dict[int, Inode] = {}
         self._slots = SLOTS_KEPT
+        self._bound: dict[Node, int] = {}
+        """Nodes that have taken the numbers of others."""
 
     def __len__(self) -> int:
         return len(self._live)
@@ -59,6 +63,8 @@ class InodeTable:
         """The number that `node` has, or would have if it were remembered now."""
         if isinstance(node, Root):
             return ROOT_NUMBER
+        if (bound := self._bound.get(node)) is not None:
+            return bound
         number = _hashed(self._key, node_key(node))
         while (held := self._live.get(number)) is not None and held.node != node:
             number = _following(number)
@@ -81,6 +87,27 @@ class InodeTable:
         inode.lookups += 1
         return inode
 
+    def bind(self, number: int, node: Node, attributes: Attributes) -> None:
+        """The inode of `number` is `node`'s from now on, and whoever asks for `node` gets it, as long as it lives.
+
+        A file that a program writes stays the inode that it was, and is still that once its provider has it: programs
+        compare numbers to see whether somebody else has exchanged a file (vim, E949).
+        """
+        inode = self._live[number]
+        self._bound.pop(inode.node, None)
+        inode.before = inode.node, inode.attributes
+        inode.node, inode.attributes = node, attributes
+        if _hashed(self._key, node_key(node)) != number:
+            self._bound[node] = number
+
+    def unbind(self, number: int) -> None:
+        """The inode of `number` is what it was before it was bound; that it is not bound is no error."""
+        inode = self._live.get(number)
+        if inode is not None and inode.before is not None:
+            before, attributes = inode.before
+            self.bind(number, before, attributes)
+            inode.before = None
+
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Give back lookups: pairs of number and count. What reaches zero is gone; unknown numbers are ignored."""
         for number, count in forgotten:
@@ -90,6 +117,8 @@ class InodeTable:
             inode.lookups -= count
             if inode.lookups <= 0 and number != ROOT_NUMBER:
                 del self._live[number]
+                if self._bound.get(inode.node) == number:
+                    del self._bound[inode.node]
         self._shrink()
 
     def _shrink(self) -> None:

@@ -41,6 +41,8 @@ class Albums:
         entry = await gallery.find(directory.album, name)
         if entry is not None:
             return self._shown(directory, entry) or Absent(attrs.ABSENT_S)
+        if _is_filling(gallery, directory) and gallery.overlay is not None:
+            return gallery.overlay.discarded(gallery.overlay.album_id(directory.album), name) or Absent(0.0)
         match name:
             case "index.html":
                 return self._page(await gallery.names(directory.album))
@@ -115,6 +117,8 @@ class Albums:
 
     async def _ours(self, gallery: Gallery, directory: AlbumDir, names: AlbumNames) -> list[tuple[str, Found]]:
         listing = names.listing
+        if _is_filling(gallery, directory):
+            return []
         ours = [(INDEX, self._page(names))]
         if _has_images(names):
             ours.append((ALIASES, _alias_dir(directory, listing.album)))
@@ -204,6 +208,11 @@ class Presentations:
     async def attributes(self, directory: PresentationDir, last: Attributes) -> Attributes:
         """As the album is now."""
         return attrs.directory((await self._galleries[directory.account].album(directory.album)).mtime_ns)
+
+
+def _is_filling(gallery: Gallery, directory: AlbumDir) -> bool:
+    overlay = gallery.overlay
+    return overlay is not None and overlay.is_filling(overlay.album_id(directory.album))
 
 
 def found_document(made: Made) -> Found:

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-import trio
-
 from iiiffs.errors import (
     AlreadyThere,
     Forbidden,
@@ -36,15 +34,11 @@ from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, must_be_free, spot
 from iiiffs.vfs.entries import Found
-from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.handles import DiscardHandle, WritableHandle
 from iiiffs.vfs.local_files import LocalFiles, LocalHandle
 from iiiffs.vfs.modes import file_mode
 from iiiffs.vfs.queue import Queue
-
-UNTOUCHED_S = 5.0
-"""So long the kernel has to come back after it was told to look again; then an opening was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +57,11 @@ class Changes:
         galleries: Galleries,
         queue: Queue,
         files: LocalFiles,
-        flights: Flights,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._galleries = galleries
         self._queue = queue
         self._files = files
-        self._flights = flights
         self._now_ns = now_ns
 
     # ---- files ------------------------------------------------------------------------------------------------
@@ -87,22 +79,25 @@ class Changes:
             raise VersionChanged(f"{name} appeared meanwhile")  # the kernel looks again, and opens it
         item = self._item(where, Verb.UPLOAD, Stage.OPEN, name)
         handle = await self._files.create(item)
+        where.overlay.go_on_filling(where.album)
         return self.found(where.gallery, item), handle
 
-    async def open(self, node: File, flags: int) -> WritableHandle:
-        """An existing file, open for writing. Of an original the first opening says VersionChanged: the kernel looks
-        the name up again, and finds the file that replaces it."""
+    async def open(self, node: File, flags: int) -> tuple[WritableHandle, Local | None]:
+        """An existing file, open for writing; and the file that an original has become by that."""
+        truncates = bool(flags & os.O_TRUNC)
         match node:
             case Local(_, id):
                 item = self._queue.get(id)
                 if item is None:
                     raise VersionChanged("this file has reached its provider since it was looked up")
-                return await self._files.open(item, writes=True, truncates=bool(flags & os.O_TRUNC))
+                return await self._files.open(item, writes=True, truncates=truncates), None
             case Original():
-                await self.begin_replacing(node)
+                item = await self._replacing(node)
+                handle = await self._files.open(item, writes=True, truncates=truncates)
+                return handle, Local(node.account, item.id)
             case Discarded() | Document() | Page():
                 self._may_discard(node)
-                return DiscardHandle()
+                return DiscardHandle(), None
         raise ReadOnly("this file is made by iiiffs and cannot be written")
 
     async def open_local(self, node: Local) -> LocalHandle:
@@ -112,34 +107,36 @@ class Changes:
             raise VersionChanged("this file has reached its provider since it was looked up")
         return await self._files.open(item, writes=False)
 
-    async def begin_replacing(self, node: Original) -> None:
-        """From now on the asset is shown as a file that may be written. Raises VersionChanged, always: look again."""
+    async def _replacing(self, node: Original) -> Item:
+        """From now on the asset is a file that may be written; nothing of it is, yet.
+
+        Errors: VersionChanged if it is another by now, or was one already: the kernel looks again.
+        """
         gallery = self._galleries[node.account]
         if gallery.overlay is None or gallery.writing is None:
             raise ReadOnly(changing.refusal(gallery))
         may_edit(gallery, "changing a file")
         asset = await gallery.asset(node.asset)
-        if asset.version == node.version and not asset.is_local:
-            album = gallery.overlay.album_id(asset.album)
-            name = (await gallery.names(album)).name_of(asset.id) or asset.name
-            source = await gallery.open(asset)
-            base = changing.base_of(asset, album, name)
-            now_ns = self._now_ns()
-            id = self._queue.new_id()
-            item = Item(
-                id, self._queue.next_order(), gallery.name, Verb.UPLOAD, Stage.OPEN, album, name, now_ns,
-                size_bytes=asset.size_bytes or 0, mtime_ns=asset.mtime_ns, base=base,
-            )  # fmt: skip
-            if gallery.overlay.item_of(asset.id) is None:
-                self._files.begin(item, source)
-                self._flights.begin(("untouched", id), partial(self._give_up, id))
-            else:
-                await source.aclose()
-        raise VersionChanged(f"{asset.name}: look again, it is a file to be written now")
+        if asset.version != node.version:
+            gallery.expire(asset.album)
+            raise VersionChanged(f"{asset.name} has changed since it was looked up")
+        album = gallery.overlay.album_id(asset.album)
+        name = (await gallery.names(album)).name_of(asset.id) or asset.name
+        source = await gallery.open(asset)
+        if gallery.overlay.item_of(asset.id) is not None:
+            await source.aclose()
+            raise VersionChanged(f"{name} is being written already")
+        item = Item(
+            self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.UPLOAD, Stage.OPEN, album, name,
+            self._now_ns(), size_bytes=asset.size_bytes or 0, mtime_ns=asset.mtime_ns,
+            base=changing.base_of(asset, album, name),
+        )  # fmt: skip
+        self._files.begin(item, source)
+        return item
 
-    async def _give_up(self, id: str) -> None:
-        await trio.sleep(UNTOUCHED_S)
-        await self._files.abandon(id)
+    def waits(self, node: Local) -> bool:
+        """True while the file is one that waits, or that a program has open."""
+        return self._files.known(node.item) is not None
 
     def local_attributes(self, node: Local) -> Attributes:
         """Of a file that waits, or that a program has open. Errors: VersionChanged."""
@@ -153,10 +150,24 @@ class Changes:
         live = self._files.live(item)
         return Found(Local(gallery.account, item.id), attrs.local_file(live.size_bytes, live.mtime_ns))
 
-    def _discarded(self, parent: Node, name: str) -> Found:
+    def _discarded(self, parent: Node, name: str, *, is_directory: bool = False) -> Found:
         gallery = self._may_discard(parent)
         album = parent.album if isinstance(parent, (AlbumDir, *SYNTHETIC_DIRECTORIES)) else AlbumId("")
-        return Found(Discarded(gallery.account, album, name), attrs.local_file(0, self._now_ns()))
+        path = name if isinstance(parent, AlbumDir) else f"{getattr(parent, 'name', ALIASES)}/{name}"
+        if is_directory:
+            made = Found(
+                DiscardedDir(gallery.account, album, path), attrs.directory(self._now_ns(), mode=0o755, entry_s=0.0)
+            )
+        else:
+            made = Found(Discarded(gallery.account, album, path), attrs.local_file(0, self._now_ns()))
+        self._remember(gallery, album, path, made)
+        return made
+
+    def _remember(self, gallery: Gallery, album: AlbumId, path: str, made: Found) -> None:
+        if gallery.overlay is not None:
+            album = gallery.overlay.album_id(album)
+            gallery.overlay.go_on_filling(album)
+            gallery.overlay.discard(album, path, made)
 
     def _may_discard(self, node: Node) -> Gallery:
         account = getattr(node, "account", None)
@@ -174,16 +185,18 @@ class Changes:
         """Only a copy of a link of ours is taken, and not kept. Errors: Forbidden for any other."""
         if not isinstance(parent, SYNTHETIC_DIRECTORIES) and not is_synthetic(name):
             raise Forbidden(f"{name}: a gallery holds no symlinks; copy the file")
-        found = self._discarded(parent, name)
-        return Found(found.node, attrs.link("", self._now_ns()))
+        made = self._discarded(parent, name)
+        link = Found(made.node, attrs.link("", self._now_ns()))
+        assert isinstance(made.node, Discarded), "it was made just now"
+        self._remember(self._galleries[made.node.account], made.node.album, made.node.name, link)
+        return link
 
     # ---- albums -----------------------------------------------------------------------------------------------
 
     async def make_directory(self, parent: Node, name: str) -> Found:
         """A new album or folder; made by its provider now if that can be asked, else shown, and made later."""
         if isinstance(parent, SYNTHETIC_DIRECTORIES) or (isinstance(parent, AlbumDir) and name == ALIASES):
-            gallery = self._may_discard(parent)
-            return Found(DiscardedDir(gallery.account, parent.album, name), attrs.directory(self._now_ns(), mode=0o755))
+            return self._discarded(parent, name, is_directory=True)
         where = spot(self._galleries, parent, name)
         self._may_hold_album(where)
         await must_be_free(where)
@@ -193,6 +206,8 @@ class Changes:
             item = replace(self._item(where, Verb.MAKE_ALBUM, Stage.READY, name), id=id)
             await self._queue.commit(item)
             album = Album(AlbumId(id), name, where.album, item.began_ns)
+        where.overlay.go_on_filling(where.album)
+        where.overlay.begin_filling(album.id)
         node = AlbumDir(where.directory.account, album.id, where.directory.depth + 1)
         return Found(node, attrs.directory(album.mtime_ns or self._now_ns(), mode=0o755))
 
@@ -280,17 +295,19 @@ class Changes:
 
     # ---- what a file is like ----------------------------------------------------------------------------------
 
-    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> None:
-        """Length and time. Owner and mode are accepted and not kept, where anything may be written at all."""
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | None:
+        """Length and time; and the file that an original has become by that. Owner and mode are accepted and not kept,
+        where anything may be written at all."""
         match node:
-            case Local(_, id):
-                await self._set_local(id, wanted, handle)
+            case Local(account, id):
+                await self._set_local(self._galleries[account], id, wanted, handle)
             case Original():
-                await self._set_original(node, wanted)
+                return await self._set_original(node, wanted)
             case _:
                 self._may_discard(node)
+        return None
 
-    async def _set_local(self, id: str, wanted: Wanted, handle: LocalHandle | None) -> None:
+    async def _set_local(self, gallery: Gallery, id: str, wanted: Wanted, handle: LocalHandle | None) -> None:
         item = self._queue.get(id)
         if item is None and (handle is None or wanted.mtime_ns is not None):
             raise VersionChanged("this file has reached its provider since it was looked up")
@@ -302,21 +319,37 @@ class Changes:
         if wanted.mtime_ns is not None and item is not None:
             if item.stage is Stage.SENT:
                 raise VersionChanged("this file has reached its provider since it was looked up")
-            self._files.set_time(item, wanted.mtime_ns)
+            if self._files.is_untouched(id):
+                await self._set_time_of_base(gallery, item, wanted.mtime_ns)
+            else:
+                self._files.set_time(item, wanted.mtime_ns)
 
-    async def _set_original(self, node: Original, wanted: Wanted) -> None:
+    async def _set_time_of_base(self, gallery: Gallery, item: Item, mtime_ns: int) -> None:
+        """A file that is open and unchanged: what is there gets the time."""
+        base = item.base
+        assert base is not None, "what is untouched shows something that is there"
+        changed = await self._edit(gallery, base.asset, Edit(mtime_ns=mtime_ns))
+        if changed is not None:
+            base = changing.base_of(changed, base.album, base.name)
+            source = await gallery.open(changed)
+            await self._files.show(replace(item, base=base, mtime_ns=changed.mtime_ns), source)
+
+    async def _set_original(self, node: Original, wanted: Wanted) -> Local | None:
         gallery = self._galleries[node.account]
         if gallery.writing is None:
             raise ReadOnly(changing.refusal(gallery))
         if wanted.size_bytes is not None:
-            await self.begin_replacing(node)
-        if wanted.mtime_ns is None:
-            return
-        asset = await gallery.asset(node.asset)
-        if abs(asset.mtime_ns - wanted.mtime_ns) < 10**9:
-            return
-        may_edit(gallery, "changing a file's time")
-        await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+            item = await self._replacing(node)
+            await self._files.truncate_item(item, wanted.size_bytes)
+            local = Local(node.account, item.id)
+            await self._set_local(gallery, item.id, Wanted(mtime_ns=wanted.mtime_ns), None)
+            return local
+        if wanted.mtime_ns is not None:
+            asset = await gallery.asset(node.asset)
+            if abs(asset.mtime_ns - wanted.mtime_ns) >= 10**9:
+                may_edit(gallery, "changing a file's time")
+                await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+        return None
 
     async def set_property(self, node: Node, name: str, value: bytes) -> None:
         """`name`: "description", "favorite" or "rating". Errors: Unsupported for a value that is none."""
@@ -331,7 +364,8 @@ class Changes:
         else:
             await self._edit(gallery, node.asset, edit_of(name, value))
 
-    async def _edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> None:
+    async def _edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:
+        """Done now, and the asset as it is then; None where it is journaled. Errors: Forbidden."""
         writing = gallery.writing
         assert writing is not None and gallery.overlay is not None, "asked before"
         if missing := edit.properties - writing.properties:
@@ -341,12 +375,13 @@ class Changes:
             assert where is not None, "asked before"
             changed = await at_once(gallery, partial(where.edit, asset, edit))
             gallery.expire(changed.album)
-            return
+            return changed
         item = Item(
             self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.EDIT, Stage.SETTLING,
             AlbumId(""), "", self._now_ns(), assets=(asset,), edit=edit,
         )  # fmt: skip
         await self._queue.commit(item)
+        return None
 
     def _item(self, where: Spot, verb: Verb, stage: Stage, name: str) -> Item:
         now_ns = self._now_ns()

@@ -51,6 +51,7 @@ class ConflictVerbs:
 
     async def listed(self, args: Mapping[str, object]) -> object:
         """Those that nobody has decided yet."""
+        await self._report.learn(self._queue.conflicts())
         return [self._report.conflict(conflict) for conflict in self._queue.conflicts()]
 
     async def mine(self, args: Mapping[str, object]) -> object:

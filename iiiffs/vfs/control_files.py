@@ -37,16 +37,14 @@ REASON = ".txt"
 class ControlFiles:
     """ControlDir: name -> what writes the file's text now; and the queue, where the mount has one."""
 
-    def __init__(
-        self,
-        writers: Mapping[str, Callable[[], bytes]],
-        began_ns: int,
-        queue: Queue | None = None,
-        report: QueueReport | None = None,
-    ) -> None:
+    def __init__(self, writers: Mapping[str, Callable[[], bytes]], began_ns: int) -> None:
         self._writers = dict(writers)
         self._began_ns = began_ns
-        self._queued = None if queue is None or report is None else QueueFiles(queue, report)
+        self._queued: QueueFiles | None = None
+
+    def show(self, queue: Queue, report: QueueReport) -> None:
+        """From now on there are queue/ and failed/. Called before anybody looks."""
+        self._queued = QueueFiles(queue, report)
 
     async def lookup(self, directory: ControlDir, name: str) -> Found | Absent:
         """One of the fixed names; below queue/ and failed/ one of an item."""

@@ -97,7 +97,7 @@ class Filesystem:
             ThumbnailDir: self._thumbnails,
             ThumbnailSizeDir: self._thumbnails,
             ControlDir: control,
-            DiscardedDir: DiscardedDirs(),
+            DiscardedDir: DiscardedDirs(galleries),
         }
 
     @property

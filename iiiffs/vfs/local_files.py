@@ -97,6 +97,23 @@ class LocalFiles:
         opened = self._open.get(id)
         return opened is not None and opened.writers > 0
 
+    def is_untouched(self, id: str) -> bool:
+        """True if it is open, and still shows what it was."""
+        opened = self._open.get(id)
+        return opened is not None and opened.descriptor is None
+
+    async def show(self, item: Item, source: Original) -> None:
+        """An untouched file shows `source` from now on, which it closes; `item` is held."""
+        opened = self._open.get(item.id)
+        if opened is None or opened.descriptor is not None:
+            await source.aclose()
+            return
+        before, opened.source = opened.source, source
+        opened.live = Live(source.size_bytes, item.mtime_ns)
+        self._queue.hold(item)
+        if before is not None:
+            await before.aclose()
+
     def is_settled(self, item: Item) -> bool:
         """True if its bytes are those that were flushed last."""
         opened = self._open.get(item.id)
@@ -120,15 +137,6 @@ class LocalFiles:
         self._open[item.id] = LocalFile(item.id, None, source, Live(source.size_bytes, item.mtime_ns))
         self._queue.hold(item)
 
-    async def abandon(self, id: str) -> None:
-        """What nobody changed and nobody has open is as if it had never been opened."""
-        opened = self._open.get(id)
-        if opened is not None and opened.descriptor is None and not opened.readers and not opened.writers:
-            del self._open[id]
-            await self._queue.drop(id)
-            if opened.source is not None:
-                await opened.source.aclose()
-
     async def open(self, item: Item, *, writes: bool, truncates: bool = False) -> LocalHandle:
         """One more open of it. Errors: VersionChanged if the provider got it meanwhile; StoreError."""
         if writes:
@@ -136,30 +144,40 @@ class LocalFiles:
         current = self._queue.get(item.id)
         if current is None or current.stage is Stage.SENT:
             raise VersionChanged(f"{item.name} has reached its provider since it was looked up")
-        opened = self._open.get(item.id)
-        if opened is None:
-            descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=True))
-            again = self._open.get(item.id)
-            if again is None:
-                opened = self._open[item.id] = LocalFile(
-                    item.id, descriptor, None, Live(current.size_bytes, current.mtime_ns)
-                )
-            else:
-                os.close(descriptor)
-                opened = again
+        if writes and current.stage is not Stage.OPEN:
+            self._queue.hold(replace(current, stage=Stage.OPEN, reason=None, tries=0))  # before anybody may send it
+        try:
+            opened = await self._shared(current)
+        except BaseException:
+            if writes and not self.is_written(item.id) and self._queue.get(item.id) is not None:
+                self._queue.note(current)
+            raise
         opened.readers += not writes
         opened.writers += writes
         handle = LocalHandle(self, opened, writes=writes)
-        if writes:
-            self._queue_stage(opened, Stage.OPEN)
+        try:
+            if writes and opened.descriptor is not None:
+                self._queue.note(replace(self._queue.get(item.id) or current, stage=Stage.OPEN))
             if truncates:
-                try:
-                    await self.truncate(opened, 0)
-                except BaseException:
-                    with trio.CancelScope(shield=True):
-                        await handle.aclose()
-                    raise
+                await self.truncate(opened, 0)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await handle.aclose()
+            raise
         return handle
+
+    async def _shared(self, item: Item) -> LocalFile:
+        """The open file of the item, which whoever opens it shares."""
+        opened = self._open.get(item.id)
+        if opened is not None:
+            return opened
+        descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=True))
+        again = self._open.get(item.id)
+        if again is not None:
+            os.close(descriptor)
+            return again
+        opened = self._open[item.id] = LocalFile(item.id, descriptor, None, Live(item.size_bytes, item.mtime_ns))
+        return opened
 
     async def original(self, item: Item) -> Original:
         """The bytes that were flushed last, for readers and renderers. Errors: VersionChanged."""
@@ -206,13 +224,10 @@ class LocalFiles:
                 await handle.aclose()
 
     def set_time(self, item: Item, mtime_ns: int) -> None:
-        """The file's time, until its bytes change again; on disk with the next commit of anything."""
+        """The time of a file that was written, until its bytes change again; on disk with the next commit."""
         opened = self._open.get(item.id)
         if opened is not None:
             opened.live = replace(opened.live, mtime_ns=mtime_ns)
-            if opened.descriptor is None:
-                self._queue.hold(replace(item, mtime_ns=mtime_ns))
-                return
         self._queue.note(replace(item, mtime_ns=mtime_ns))
 
     async def flush(self, opened: LocalFile) -> None:
@@ -248,23 +263,29 @@ class LocalFiles:
 
     async def release(self, opened: LocalFile, *, writes: bool) -> None:
         """One open less. After the last writer's the file waits to be sent; what mapped memory wrote late is safe."""
+        reason: str | None = None
         try:
             if writes:
                 await self.flush(opened)
+        except StoreError as error:
+            reason = f"its last bytes could not be kept: {error}"
+            raise
         finally:
             opened.readers -= not writes
             opened.writers -= writes
             if writes and not opened.writers:
-                await self._all_written(opened)
+                self._all_written(opened, reason)
             if not opened.readers and not opened.writers:
                 await self._put_away(opened)
 
-    async def _all_written(self, opened: LocalFile) -> None:
+    def _all_written(self, opened: LocalFile, reason: str | None) -> None:
+        """Nobody writes it any more. `reason`: why it cannot be sent; a person is to decide."""
         item = self._queue.get(opened.id)
         if item is None or item.stage is not Stage.OPEN or opened.descriptor is None:
             return
         stays = is_scratch(item.name) or item.size_bytes == 0
-        self._queue_stage(opened, Stage.SCRATCH if stays else Stage.SETTLING)
+        stage = Stage.FAILED if reason else Stage.SCRATCH if stays else Stage.SETTLING
+        self._queue.note(replace(item, stage=stage, reason=reason, tries=0))
 
     async def _put_away(self, opened: LocalFile) -> None:
         if self._open.get(opened.id) is opened:
@@ -276,16 +297,6 @@ class LocalFiles:
             os.close(opened.descriptor)
         if opened.source is not None:
             await opened.source.aclose()
-
-    def _queue_stage(self, opened: LocalFile, stage: Stage) -> None:
-        item = self._queue.get(opened.id)
-        if item is None or item.stage is stage:
-            return
-        changed = replace(item, stage=stage, reason=None, tries=0)
-        if opened.descriptor is None:
-            self._queue.hold(changed)
-        else:
-            self._queue.note(changed)
 
     # ---- the spool --------------------------------------------------------------------------------------------
 

@@ -37,6 +37,11 @@ def default_command(environ: Mapping[str, str]) -> tuple[str, ...]:
     return (found, "--app-name=iiiffs") if found and environ.get("DBUS_SESSION_BUS_ADDRESS") else ()
 
 
+def command_of(configured: Sequence[str] | None, environ: Mapping[str, str]) -> Sequence[str]:
+    """Whom to call: what the configuration says, () for nobody; the desktop where it says nothing."""
+    return default_command(environ) if configured is None else configured
+
+
 async def run_command(command: Sequence[str]) -> None:
     """Run to its end, its output thrown away; ended by force after COMMAND_S. Rule: Run."""
     with trio.move_on_after(COMMAND_S) as scope:

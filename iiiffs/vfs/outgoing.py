@@ -80,7 +80,7 @@ class Outgoing:
                 gallery.name, queue, outgoing.files, given, flights, replaces_id=writing.replaces_id
             )
             outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
-        changes = Changes(dict(galleries), queue, outgoing.files, flights)
+        changes = Changes(dict(galleries), queue, outgoing.files)
         removals = Removals(dict(galleries), queue, outgoing._interrupt)
         renames = Renames(dict(galleries), queue, removals, outgoing.files.is_written)
         outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.space)

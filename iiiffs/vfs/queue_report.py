@@ -18,6 +18,15 @@ ON_THE_WAY = frozenset({Stage.SETTLING, Stage.READY, Stage.SENDING})
 """Of what will be sent with nobody doing anything more."""
 
 
+class SendingState(Protocol):
+    """What an account has still to send."""
+
+    @property
+    def held_back(self) -> int:
+        """Items that wait for another that FAILED or is open."""
+        ...
+
+
 class SendingService(Protocol):
     """What sends the items of one account: iiiffs.vfs.uploader.Uploader."""
 
@@ -27,6 +36,10 @@ class SendingService(Protocol):
 
     async def interrupt(self, id: str) -> None:
         """The item is not on its way when this returns, nor soon after; it may have been SENT meanwhile."""
+        ...
+
+    def state(self) -> SendingState:
+        """At the moment."""
         ...
 
     @property
@@ -71,9 +84,9 @@ class QueueReport:
         self._places = places
         self._now_ns = now_ns
 
-    async def learn(self, items: Iterable[Item]) -> None:
-        """The places of these items are known, as far as they can be had soon."""
-        await self._places.learn((item.account, item.album) for item in items)
+    async def learn(self, told: Iterable[Item | Conflict]) -> None:
+        """The places of these are known, as far as they can be had soon."""
+        await self._places.learn((each.account, each.album) for each in told)
 
     def place(self, item: Item) -> str:
         """Where it is seen, relative to the mount."""
@@ -119,7 +132,11 @@ class QueueReport:
             **self._counts(items),
             "conflicts": len(self._queue.conflicts()),
             "accounts": [
-                {"name": name, **self._counts([item for item in items if item.account == name])}
+                {
+                    "name": name,
+                    "waiting": sum(item.account == name and item.stage in ON_THE_WAY for item in items),
+                    "failed": sum(item.account == name and item.stage is Stage.FAILED for item in items),
+                }
                 for name in self._accounts
             ],
         }
@@ -136,6 +153,7 @@ class QueueReport:
                     "name": name,
                     "offline": account.offline(),
                     "waiting": sum(item.account == name and item.stage in ON_THE_WAY for item in items),
+                    "held_back": account.sender.state().held_back,
                 }
                 for name, account in self._accounts.items()
             ],

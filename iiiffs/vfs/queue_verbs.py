@@ -166,8 +166,8 @@ class QueueVerbs:
         if not isinstance(path, str):
             raise BadSyntax('"path" is no text')
         path = path.strip("/")
+        await self._report.learn([*self._queue.items(), *self._queue.conflicts()])
         items = [item for item in self._queue.items() if item.stage is not Stage.SENT]
-        await self._report.learn(items)
         told = [self._report.item(item) for item in items]
         conflicts = [self._report.conflict(conflict) for conflict in self._queue.conflicts()]
         top = path.partition("/")[0]

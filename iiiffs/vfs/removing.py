@@ -37,7 +37,7 @@ class Removals:
     async def unlink(self, parent: Node, name: str) -> None:
         """The file has that name no more. An entry of ours stays, though it was asked for."""
         if isinstance(parent, SYNTHETIC_DIRECTORIES):
-            self._keep(parent)
+            self.keep(parent)
             return
         where = spot(self._galleries, parent, name)
         waiting = await where.waiting()
@@ -100,7 +100,7 @@ class Removals:
     async def remove_directory(self, parent: Node, name: str) -> None:
         """The album is gone; it was empty. Errors: NotEmpty, NotDirectory."""
         if isinstance(parent, SYNTHETIC_DIRECTORIES):
-            self._keep(parent)
+            self.keep(parent)
             return
         where = spot(self._galleries, parent, name)
         entry = await existing(where)
@@ -141,7 +141,8 @@ class Removals:
             raise NotEmpty(f"{where.name}: {len(failed)} photos could not be taken out: {next(iter(failed.values()))}")
         await self._queue.drop_all([item.id for item in items])
 
-    def _keep(self, parent: Node) -> None:
+    def keep(self, parent: Node) -> None:
+        """Entries of ours stay; whoever may change things need not know. Errors: ReadOnly, Forbidden."""
         account = getattr(parent, "account", None)
         gallery = None if account is None else self._galleries[account]
         if gallery is None or gallery.writing is None:

@@ -61,6 +61,9 @@ class Renames:
         """What was `name` is `to_name`, and what that was has given way. Errors: every one of a verb's."""
         if flags & ~NO_REPLACE:
             raise Unsupported("only plain renames, and those that replace nothing, are done here")
+        if isinstance(parent, SYNTHETIC_DIRECTORIES) and isinstance(to_parent, SYNTHETIC_DIRECTORIES):
+            self._removals.keep(parent)
+            return
         if isinstance(parent, (Discarded, *SYNTHETIC_DIRECTORIES)) or isinstance(to_parent, SYNTHETIC_DIRECTORIES):
             raise Forbidden("entries of iiiffs are not renamed")
         source, target = spot(self._galleries, parent, name), spot(self._galleries, to_parent, to_name)

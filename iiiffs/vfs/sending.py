@@ -237,11 +237,7 @@ class Sender:
         if made is None:
             return
         await self._order.record(item.id, made)
-        moved = [
-            replace(other, album=made)
-            for other in self._queue.in_album(self._account.name, AlbumId(item.id))
-            if other.stage is not Stage.OPEN
-        ]
+        moved = [replace(other, album=made) for other in self._queue.in_album(self._account.name, AlbumId(item.id))]
         if moved:
             await self._queue.commit(*moved)
         self._account.expire(self._order.album_of(item))

@@ -268,7 +268,7 @@ class ShelvedGallery(Gallery):
     # ---- assets -----------------------------------------------------------------------------------------------
 
     async def told_find(self, album: AlbumId, name: str) -> Album | Asset | None:
-        """Rule: Gallery.told_find. No question while the listing is good. Beside a live photo IMG_1.HEIC its moving half
+        """Rule: Gallery.told_find. No question while the listing is good. Beside a live photo IMG_1.HEIC its other half
         is found as IMG_1~live.mov, though no listing holds it."""
         names = await self.told(album)
         entry = names.get(name)

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import trio
 
-from iiiffs.errors import AssetGone, IiiffsError, ProviderError, ProviderUnreachable, Rejected
+from iiiffs.errors import AssetGone, IiiffsError, ProviderError, ProviderUnreachable, Rejected, StoreError
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.merge import Merge
 from iiiffs.sync.retry import Remedy, decide_retry, remedy_of
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 UPLOADS_MAX = 4
 CALLS_MAX = 2
 """Of what moves no bytes."""
+FINISH_AGAIN_S = 10.0
 TROUBLE_POLL_S = 1.0
 OFFLINE_NEWS_S = 5.0
 """An account that could not be reached for less is no news when it is back."""
@@ -67,6 +68,9 @@ class Uploader:
         self.conflicts = Conflicts(account, queue, self._order, names_in)
         self._endings = Endings(queue, self.threads)
         self._wake = trio.Event()
+        self._finishing = 0
+        """Items that were SENT, and are not done with yet."""
+        self._nursery: trio.Nursery | None = None
         self._is_denied = False
         self._closed_s = 0.0
         self._had_trouble = False
@@ -97,7 +101,7 @@ class Uploader:
         return SendingState(
             self._departures.waiting,
             self._departures.held_back,
-            len(self._flying),
+            len(self._flying) + self._finishing,
             failed,
             offline=None if self._is_denied else self._gate.reason,
             login_needed=self._gate.reason if self._is_denied else None,
@@ -123,18 +127,22 @@ class Uploader:
     async def interrupt(self, id: str) -> None:
         """The item is not on its way when this returns: it was cut off, and is READY, or it is SENT.
 
-        It is not sent again before the settle time is over. Waits for the disk at most.
+        It is not sent before the settle time is over, if nobody changes it meanwhile. Waits for the disk at most.
         """
         flight = self._flying.get(id)
         if flight is not None:
             flight.scope.cancel()
             await flight.landed.wait()
+        item = self._queue.get(id)
+        if item is not None and item.stage in TO_BE_SENT:
+            self._departures.put_off(id, trio.current_time() + self._account.settle_s)
 
     # ---- the service ------------------------------------------------------------------------------------------
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
         """Sends, until it is cancelled. What was on its way then is sent anew at the next start, as after a crash."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             self._begin(nursery)
             task_status.started()
             while True:
@@ -160,7 +168,7 @@ class Uploader:
             if item.stage is Stage.SETTLING:
                 self._settles(item)
             elif item.stage is Stage.SENT and item.verb is Verb.UPLOAD:
-                nursery.start_soon(self._guarded, partial(self._finish_again, item))
+                self._finishes(nursery, item)
 
     def _until_s(self) -> float:
         moments = [moment for moment in (self._departures.next_s(),) if moment is not None]
@@ -174,7 +182,8 @@ class Uploader:
         has_trouble = self._account.trouble is not None
         if self._had_trouble and not has_trouble and not self._gate.is_open:
             self._gate.retry()
-            self._departures.now([item.id for item in self._waiting() if item.stage is not Stage.SETTLING])
+            items = self._queue.items(self._account.name)
+            self._departures.now([item.id for item in items if item.stage in (Stage.READY, Stage.SENDING)])
         self._had_trouble = has_trouble
 
     def _changed(self, before: Item | None, after: Item | None) -> None:
@@ -325,15 +334,18 @@ class Uploader:
                 self._queue.note(replace(current, stage=_after(current, Event.UNREACHABLE)))
             self._departures.put_off(current.id, trio.current_time() + self._account.settle_s)
 
-    def _waiting(self) -> list[Item]:
-        return [item for item in self._queue.items(self._account.name) if item.stage in TO_BE_SENT]
-
     def _current(self, flight: Flight) -> list[Item]:
         """Those of its items that are still to be sent, as they are now."""
         found = [self._queue.get(item.id) for item in flight.items]
         return [item for item in found if item is not None and item.stage in TO_BE_SENT]
 
     async def _went_wrong(self, flight: Flight, error: IiiffsError) -> None:
+        sent = self._queue.get(flight.item.id)
+        if sent is not None and sent.stage is Stage.SENT and flight.is_upload and self._nursery is not None:
+            self._got_through()
+            self.counters.sent += 1
+            self._finishes(self._nursery, sent)
+            return
         remedy = remedy_of(error)
         is_upload = flight.is_upload
         if is_upload and (remedy is Remedy.CONFLICT or (isinstance(error, AssetGone) and flight.item.base is not None)):
@@ -371,10 +383,22 @@ class Uploader:
         if item is not None and item.stage in TO_BE_SENT and id not in self._flying:
             await self._fail([item], reason)
 
+    def _finishes(self, nursery: trio.Nursery, item: Item) -> None:
+        self._finishing += 1
+        nursery.start_soon(self._guarded, partial(self._finish_again, item))
+
     async def _finish_again(self, item: Item) -> None:
-        await self._sender.finish(item)
-        self._departures.woken(item.id)
-        self._wake_up()
+        try:
+            while True:
+                try:
+                    return await self._sender.finish(item)
+                except StoreError as error:
+                    self._complain(f"{self._account.name}: {item.name} was sent, and {error}")
+                await trio.sleep(FINISH_AGAIN_S)
+        finally:
+            self._finishing -= 1
+            self._departures.woken(item.id)
+            self._wake_up()
 
     async def _in_conflict(self, flight: Flight) -> None:
         current = next(iter(self._current(flight)), None)
@@ -417,12 +441,10 @@ class Uploader:
             self._notify(News.LOGIN_NEEDED, f"{self._account.name}: {error}")
 
     def _got_through(self) -> None:
-        tries, was_denied = self._gate.tries, self._is_denied
-        self._is_denied = False
+        was_denied, self._is_denied = self._is_denied, False
         if not self._gate.open():
             return
         log.info("%s: can be sent to again", self._account.name)
-        self._departures.now([item.id for item in self._waiting() if 0 < item.tries <= tries])
         if was_denied or trio.current_time() - self._closed_s >= OFFLINE_NEWS_S:
             self._notify(News.BACK_ONLINE, f"{self._account.name} can be reached again")
 
@@ -440,7 +462,8 @@ class Uploader:
 
     @property
     def _is_idle(self) -> bool:
-        return not self._flying and self._departures.waiting <= self._departures.held_back
+        is_busy = bool(self._flying) or self._finishing > 0
+        return not is_busy and self._departures.waiting <= self._departures.held_back
 
     @property
     def _is_cut_off(self) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from iiiffs.errors import IiiffsError
+from iiiffs.errors import IiiffsError, VersionChanged
 from iiiffs.model.writing import Space
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import DiscardedDir, File, Node
+from iiiffs.tree.nodes import DiscardedDir, File, Local, Node
+from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changes import Changes, Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.handles import WritableHandle
@@ -41,7 +42,7 @@ class Writer:
         async with self._reasoned(parent, f"create {name}"):
             return await self.changes.create(parent, name, flags)
 
-    async def open(self, node: File, flags: int) -> WritableHandle:
+    async def open(self, node: File, flags: int) -> tuple[WritableHandle, Local | None]:
         """Rule: Changes.open."""
         async with self._reasoned(node, "open for writing"):
             return await self.changes.open(node, flags)
@@ -76,10 +77,10 @@ class Writer:
         async with self._reasoned(parent, f"rename {name}"):
             await self._renames.rename(parent, name, to_parent, to_name, flags)
 
-    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> None:
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | None:
         """Rule: Changes.set_attributes."""
         async with self._reasoned(node, "setattr"):
-            await self.changes.set_attributes(node, wanted, handle)
+            return await self.changes.set_attributes(node, wanted, handle)
 
     async def set_property(self, node: Node, name: str, value: bytes) -> None:
         """Rule: Changes.set_property."""
@@ -90,6 +91,8 @@ class Writer:
     async def _reasoned(self, node: Node, deed: str) -> AsyncIterator[None]:
         try:
             yield
+        except VersionChanged:  # the kernel looks again, and asks anew
+            raise
         except IiiffsError as error:
             self._reasons.failed(node, deed, error)
             raise
@@ -97,11 +100,18 @@ class Writer:
 
 
 class DiscardedDirs:
-    """DiscardedDir: what a program puts in it is taken, and nothing of it is there."""
+    """DiscardedDir: what a program puts in it is taken, and nothing of it stays."""
+
+    def __init__(self, galleries: Galleries) -> None:
+        self._galleries = galleries
 
     async def lookup(self, directory: DiscardedDir, name: str) -> Found | Absent:
-        """Nothing."""
-        return Absent(0.0)
+        """What was put there a moment ago, for programs look at what they made."""
+        overlay = self._galleries[directory.account].overlay
+        if overlay is None:
+            return Absent(0.0)
+        found = overlay.discarded(overlay.album_id(directory.album), f"{directory.name}/{name}")
+        return found or Absent(0.0)
 
     async def entries(self, directory: DiscardedDir) -> Snapshot:
         """Nothing."""

@@ -266,6 +266,22 @@ def test_what_is_slow_takes_its_time(store: Store, album: StoredAlbum, payload: 
     assert read_s >= 5.0
 
 
+def test_a_clock_that_jumps_jumps_over_what_is_slow_and_nothing_else(
+    store: Store, album: StoredAlbum, payload: Payload
+) -> None:
+    store.script.add(Fault(FaultKind.LATENCY, "upload", seconds=3600.0))
+
+    async def jump() -> float:
+        provider = open_scripted(store, threads=False)
+        began_s = trio.current_time()
+        await provider.upload(album.id, "a.jpg", payload)
+        await provider.aclose()
+        return trio.current_time() - began_s
+
+    assert trio.run(jump, clock=MockClock(autojump_threshold=0)) == pytest.approx(3600.0)
+    assert len(store.assets()) == 1
+
+
 @in_trio
 async def test_bytes_come_wrong_and_short(store: Store, album: StoredAlbum, provider: WritableProvider) -> None:
     store.put("a.jpg", DATA, album.id)

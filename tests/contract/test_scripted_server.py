@@ -211,6 +211,25 @@ async def test_folders_give_back_only_where_there_is_room(
     assert (await provider.root()).title == "files"
 
 
+@pytest.mark.parametrize("flavour", list(Flavour))
+@in_trio
+async def test_others_write_at_the_same_time(
+    store: Store, album: StoredAlbum, provider: WritableProvider, tmp_path: Path
+) -> None:
+    def others() -> None:
+        with Store(store.path) as again:
+            for number in range(20):
+                again.put(f"theirs-{number}.jpg", b"theirs %d" % number, album.id)
+
+    payloads = [payload_of(tmp_path, b"ours %d" % number) for number in range(20)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, others)
+        for number, payload in enumerate(payloads):
+            nursery.start_soon(provider.upload, album.id, f"ours-{number}.jpg", payload)
+    names = {f"{whose}-{number}.jpg" for whose in ("ours", "theirs") for number in range(20)}
+    assert {asset.name for asset in (await provider.listing(album.id)).assets} == names == set(store.contents())
+
+
 EDITS: dict[str, Callable[[Store, str, str], object]] = {
     "put": lambda store, album, asset: store.put("new.jpg", b"new", album),
     "edit bytes": lambda store, album, asset: store.edit_bytes(asset, b"edited"),

@@ -21,7 +21,6 @@ from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.queue_control import QueueControl
-from iiiffs.vfs.queue_report import QueuedAccount
 
 HOME = AccountName("home")
 SHOWN = AccountName("shown")
@@ -56,6 +55,7 @@ class MemoryAccount:
     replaces_id: bool = False
     is_away: bool = False
     trouble: str | None = None
+    held_back: int = 0
     assets: dict[AssetId, tuple[Asset, bytes]] = field(default_factory=dict)
     trash: list[tuple[str, bytes]] = field(default_factory=list)
     sent_bytes: dict[str, int] = field(default_factory=dict)
@@ -152,6 +152,9 @@ class MemoryAccount:
 
     # ---- as a sender
 
+    def state(self) -> MemoryAccount:
+        return self
+
     def send_now(self, ids: Collection[str] | None = None) -> None:
         self.hurried.append(None if ids is None else tuple(ids))
 
@@ -219,8 +222,7 @@ async def queued(folder: Path, account: MemoryAccount | None = None) -> AsyncIte
             loaded = state.journal.load()
             queue = Queue(state.journal, state.spool, state.successors, loaded.items, loaded.conflicts)
             gallery = cast(Gallery, account)
-            accounts = {HOME: QueuedAccount(gallery, account, lambda: account.trouble)}
-            control = QueueControl(queue, accounts, {account.account: gallery})
+            control = QueueControl(queue, {HOME: account}, [gallery], lambda name: account.trouble)
             yield Queued(queue, state, account, control)
             nursery.cancel_scope.cancel()
     finally:

@@ -11,17 +11,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 
 from iiiffs.errors import (
-    AccessDenied,
-    AlreadyThere,
     AssetGone,
     NotEmpty,
-    OtherAccount,
-    OverQuota,
     ProviderUnreachable,
     Rejected,
     VersionChanged,
@@ -29,24 +25,23 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import Version
 from iiiffs.model.writing import Payload
 from iiiffs.providers.folder.disk import Descriptor
-from iiiffs.providers.folder.incoming import LITTER, Part, delete_litter, hidden_name, is_left, litter_in, sum_of
-from iiiffs.providers.folder.renaming import FlagUnknown, exchange, has_entry, rename_folder_new, rename_new
-from iiiffs.providers.folder.trash import Slot, reserved
+from iiiffs.providers.folder.incoming import SWEPT, Part, sum_of
+from iiiffs.providers.folder.litter import LITTER, delete_litter, hidden_name, litter_in
+from iiiffs.providers.folder.renaming import (
+    FlagUnknown,
+    exchange,
+    has_entry,
+    rename_folder_new,
+    rename_new,
+    sync_folder,
+)
+from iiiffs.providers.folder.trash import Slot, path_of, reserved
 from iiiffs.providers.media import kind_of
 from iiiffs.sync.identity import FOLDER, LINK, Observed, version_of
 from iiiffs.tree.junk import is_junk
 
 TOKEN = "user.iiiffs.token"
 """Extended attribute of a folder that was made here: what it was made for. Rule: HasWriting.make_album."""
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-REFUSED = frozenset(
-    {
-        errno.EINVAL, errno.EILSEQ, errno.EMLINK, errno.ENAMETOOLONG, errno.EOPNOTSUPP, errno.EFBIG, errno.EBUSY,
-        errno.ETXTBSY, errno.ENOSYS,
-    }
-)  # fmt: skip
-"""The disk would say the same again."""
 
 
 class Match(Enum):
@@ -56,36 +51,6 @@ class Match(Enum):
     SAME = "same"
     EARLIER = "earlier"
     OTHER = "other"
-
-
-@contextmanager
-def changing(what: str) -> Iterator[None]:
-    """OSErrors become ours. `what`: for a person, the file or folder that is changed."""
-    try:
-        yield
-    except OSError as error:
-        raise _refusal(error, what) from error
-
-
-def _refusal(error: OSError, what: str) -> Exception:
-    number, reason = error.errno, error.strerror
-    if number == errno.EROFS:
-        return AccessDenied(f"{what} cannot be changed: its disk is mounted read-only; mount it for writing")
-    if number in (errno.EACCES, errno.EPERM):
-        return AccessDenied(f"{what} may not be changed; give the user of iiiffs write access to it and its folder")
-    if number in FULL:
-        return OverQuota(f"there is no room for {what} on its disk: {reason}")
-    if number == errno.EXDEV:
-        return OtherAccount(f"{what} is on another disk: nothing moves or links from one to another; copying does")
-    if number == errno.EEXIST:
-        return AlreadyThere(f"there is something else at {what}")
-    if number == errno.ENOTEMPTY:
-        return NotEmpty(f"{what} is not empty")
-    if number in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        return AssetGone(f"{what} is not there any more")
-    if number in REFUSED:
-        return Rejected(f"the disk refuses to change {what}: {reason}")
-    return ProviderUnreachable(f"{what} cannot be changed: {reason}")
 
 
 def seen(folder: int, name: bytes) -> Observed | None:
@@ -120,6 +85,8 @@ def compare(
     entry = seen(folder, name)
     if entry is None or entry.is_folder or entry.kind.endswith("special"):
         return Match.OTHER, entry
+    if entry.kind.startswith(LINK) and known is None:  # it may lead out of the root
+        return Match.OTHER, entry
     if entry.size != payload.size_bytes and (not payload.earlier or version(entry) == known):
         return Match.OTHER, entry
     with Descriptor(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)) as file:
@@ -131,14 +98,21 @@ def compare(
     return (Match.EARLIER if digest in payload.earlier else Match.OTHER), entry
 
 
+def keep(folder: int, name: bytes) -> None:
+    """The file that is there is on disk, with its name: whoever made it may have been killed before. Errors: OSError."""
+    with Descriptor(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)) as file:
+        os.fsync(file.number)
+    sync_folder(folder)
+
+
 def place(folder: int, part: Part, name: bytes) -> None:
     """The part has that name, which was free. Errors: FileExistsError, ProviderUnreachable, OSError."""
     try:
         rename_new(part.folder.number, part.name, folder, name)
     except FileNotFoundError:
-        raise ProviderUnreachable("what was being sent was swept away; it is sent again") from None
+        raise ProviderUnreachable(SWEPT) from None
     part.renamed()
-    os.fsync(folder)
+    sync_folder(folder)
 
 
 def swap(folder: int, part: Part, name: bytes, old: Version, now_ns: int) -> None:
@@ -159,49 +133,21 @@ def swap(folder: int, part: Part, name: bytes, old: Version, now_ns: int) -> Non
             check(seen(folder, hidden), old, name)
             slot.take(folder, hidden)
         except BaseException:
-            exchange(folder, hidden, folder, name)
-            _delete_own(folder, hidden, part)
+            if not slot.taken:
+                exchange(folder, hidden, folder, name)
+                _delete_own(folder, hidden, part)
             raise
-        os.fsync(folder)
 
 
 def _aside(folder: int, part: Part, name: bytes, old: Version, slot: Slot) -> None:
     """As `swap`, on a disk that cannot exchange: the old bytes go first."""
     slot.take(folder, name)
     try:
-        check(seen(slot.files, slot.name), old, name)
+        check(seen(slot.files, slot.name), old, name, is_link_free=False)
         place(folder, part, name)
     except BaseException:
         slot.give_back(folder, name)
         raise
-
-
-def sweep(folder: int, litter: list[bytes], token: str, rescued: tuple[bytes, bytes], now_ns: int) -> list[bytes]:
-    """What kills left is away, of `litter`: deleted, or if it may be a person's file, in the trash. What is still left.
-
-    `rescued`: the name that a file of `token` had, and the SHA-1 that is ours and so no person's. Errors: OSError.
-    """
-    kept = []
-    for each in litter:
-        if not is_left(folder, each, token):
-            kept.append(each)
-        elif each.endswith(b".part") or (
-            each.startswith(b".iiiffs-%s." % token.encode()) and _is(folder, each, rescued[1])
-        ):
-            delete_litter(folder, each)
-        else:
-            name = rescued[0] if each.startswith(b".iiiffs-%s." % token.encode()) else each
-            with reserved(folder, path_of(folder, name), now_ns) as slot:
-                slot.take(folder, each)
-    return kept
-
-
-def _is(folder: int, name: bytes, digest: bytes) -> bool:
-    try:
-        with Descriptor(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)) as file:
-            return sum_of(file.number, lambda: False) == digest
-    except OSError:
-        return False
 
 
 def trash(folder: int, name: bytes, old: Version | None, now_ns: int) -> None:
@@ -210,6 +156,7 @@ def trash(folder: int, name: bytes, old: Version | None, now_ns: int) -> None:
     Errors: VersionChanged, Rejected if there is no trash, OSError; then it stays.
     """
     if not has_entry(folder, name):
+        sync_folder(folder)
         return
     if old is not None:
         check(seen(folder, name), old, name)
@@ -231,7 +178,7 @@ def move_file(source: int, name: bytes, target: int, new_name: bytes, old: Versi
     if version(seen(target, new_name)) != old:
         rename_new(target, new_name, source, name)
         raise VersionChanged(f"{_shown(source, name)} was replaced meanwhile")
-    _sync(source, target)
+    sync_folders(source, target)
 
 
 def move_over(
@@ -257,16 +204,17 @@ def move_over(
             check(seen(source, name), versions[1], new_name)
             slot.take(source, name)
         except BaseException:
-            exchange(source, name, target, new_name)
+            if not slot.taken:
+                exchange(source, name, target, new_name)
             raise
-    _sync(source, target)
+    sync_folders(source, target)
 
 
 def move_folder(source: int, name: bytes, target: int, new_name: bytes) -> None:
     """The folder is there and not here. Errors: Rejected, FileExistsError, OSError; then it is here."""
     _check_link(source, name, target)
     rename_folder_new(source, name, target, new_name)
-    _sync(source, target)
+    sync_folders(source, target)
 
 
 def link_file(number: int, folder: int, name: bytes) -> None:
@@ -277,12 +225,13 @@ def link_file(number: int, folder: int, name: bytes) -> None:
         if error.errno in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
             raise Rejected(f"the disk cannot link {_shown(folder, name)}: {error.strerror}; copy it") from error
         raise
-    os.fsync(folder)
+    sync_folder(folder)
 
 
 def make_folder(folder: int, name: bytes, token: str) -> None:
     """There is a folder of that name, made for `token`. Errors: FileExistsError if there was another, OSError."""
     if token_of(folder, name) == token:
+        sync_folder(folder)
         return
     if has_entry(folder, name):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
@@ -292,12 +241,12 @@ def make_folder(folder: int, name: bytes, token: str) -> None:
         with Descriptor(os.open(hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)) as made:
             with suppress(OSError):  # a disk without attributes: a second call finds a stranger's folder
                 os.setxattr(made.number, TOKEN, token.encode())
-            os.fsync(made.number)
+            sync_folder(made.number)
         rename_folder_new(folder, hidden, folder, name)
     except BaseException:
         os.rmdir(hidden, dir_fd=folder)
         raise
-    os.fsync(folder)
+    sync_folder(folder)
 
 
 def token_of(folder: int, name: bytes) -> str | None:
@@ -314,6 +263,7 @@ def remove_folder(folder: int, name: bytes, now_ns: int) -> None:
     """The folder is not there; it is in the trash if there is litter in it. Errors: NotEmpty, Rejected, OSError."""
     entry = seen(folder, name)
     if entry is None or not entry.is_folder:
+        sync_folder(folder)
         return
     with Descriptor(os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)) as opened:
         left = _names_left(opened.number)
@@ -321,7 +271,7 @@ def remove_folder(folder: int, name: bytes, now_ns: int) -> None:
             for litter in litter_in(opened.number):
                 delete_litter(opened.number, litter)
             os.rmdir(name, dir_fd=folder)
-            os.fsync(folder)
+            sync_folder(folder)
             return
         _check_litter(left, folder, name)
         with reserved(folder, path_of(folder, name), now_ns) as slot:
@@ -331,11 +281,6 @@ def remove_folder(folder: int, name: bytes, now_ns: int) -> None:
             except BaseException:
                 slot.give_back(folder, name)
                 raise
-
-
-def path_of(folder: int, name: bytes) -> bytes:
-    """The absolute path of an entry of an open folder, free of symlinks."""
-    return os.path.join(os.readlink(b"/proc/self/fd/%d" % folder), name)  # noqa: PTH115, PTH118 - bytes
 
 
 def _names_left(folder: int) -> list[str]:
@@ -382,7 +327,8 @@ def _shown(folder: int, name: bytes) -> str:
     return ascii(os.fsdecode(path_of(folder, name)))
 
 
-def _sync(source: int, target: int) -> None:
-    os.fsync(target)
+def sync_folders(source: int, target: int) -> None:
+    """What was moved from one to the other is on disk. Errors: OSError."""
+    sync_folder(target)
     if source != target:
-        os.fsync(source)
+        sync_folder(source)

@@ -1,11 +1,4 @@
-"""Files on their way into a folder: complete and on disk under a hidden name before anybody sees them. Blocking.
-
-    .iiiffs-TOKEN.RANDOM.part   being copied: may be deleted
-    .iiiffs-TOKEN.RANDOM.swap   complete, to be exchanged with an older file, or that older file: goes to the trash
-
-A kill leaves such names behind. They are in tree.junk, so no listing shows them; the next write into the
-folder takes them away.
-"""
+"""Files on their way into a folder: complete and on disk under a hidden name before anybody sees them. Blocking."""
 
 from __future__ import annotations
 
@@ -13,21 +6,17 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
-import secrets
 import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from iiiffs.errors import StoreCorrupt
+from iiiffs.errors import ProviderUnreachable, StoreCorrupt
 from iiiffs.model.writing import Payload
 from iiiffs.providers.folder.disk import Descriptor
+from iiiffs.providers.folder.litter import hidden_name, live
 
-LITTER = re.compile(rb"\.iiiffs-(?P<token>[a-z0-9-]{1,30})\.[0-9a-f]{8}\.(?P<kind>part|swap)")
-LITTER_AGE_S = 3600
-"""A copy that is going on changes its file all the time; one that has not been changed for so long is nobody's."""
-
+SWEPT = "what was being sent was swept away; it is sent again"
 COPY_BYTES = 8 << 20
 """Between two looks whether the copy is still wanted."""
 
@@ -38,10 +27,6 @@ NOT_HERE = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM, errno.EBADF, errno.ETXTBSY}
 )
 """This way of copying is not for these two files."""
-
-
-_live: set[bytes] = set()
-"""Names that this process uses now. Added to and taken from in one step each, by any thread."""
 
 
 class Unwanted(Exception):
@@ -57,7 +42,7 @@ class Part:
         self.folder = Descriptor(os.dup(folder))
         self._mine = False
         self._stem = self.name.rpartition(b".")[0]
-        _live.add(self._stem)
+        live.add(self._stem)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self.file = Descriptor(os.open(self.name, flags, 0o666, dir_fd=self.folder.number))
@@ -71,9 +56,12 @@ class Part:
         self._mine = False
 
     def to_swap(self) -> bytes:
-        """From now on it is kept, whatever happens: its name. Errors: OSError."""
+        """From now on it is kept, whatever happens: its name. Errors: ProviderUnreachable, OSError."""
         name = self.name.removesuffix(b".part") + b".swap"
-        os.rename(self.name, name, src_dir_fd=self.folder.number, dst_dir_fd=self.folder.number)
+        try:
+            os.rename(self.name, name, src_dir_fd=self.folder.number, dst_dir_fd=self.folder.number)
+        except FileNotFoundError:
+            raise ProviderUnreachable(SWEPT) from None
         self.name = name
         return name
 
@@ -86,16 +74,11 @@ class Part:
         if hasattr(self, "file"):
             self.file.close()
         self.folder.close()
-        _live.discard(self._stem)
+        live.discard(self._stem)
 
     def __del__(self) -> None:
         if hasattr(self, "_stem"):
             self.discard()
-
-
-def hidden_name(token: str) -> bytes:
-    """A new one that may be deleted by a sweep."""
-    return b".iiiffs-%s.%s.part" % (token.encode(), secrets.token_hex(4).encode())
 
 
 def receive(folder: int, payload: Payload, like: int | None, is_unwanted: Callable[[], bool]) -> Part:
@@ -131,33 +114,6 @@ def sum_of(number: int, is_unwanted: Callable[[], bool]) -> bytes:
         digest.update(data)
         offset += len(data)
     return digest.digest()
-
-
-def litter_in(folder: int) -> list[bytes]:
-    """Hidden names in an open folder that this process does not use."""
-    names = [os.fsencode(name) for name in os.listdir(folder)]
-    return [name for name in names if LITTER.fullmatch(name) and name.rpartition(b".")[0] not in _live]
-
-
-def is_left(folder: int, name: bytes, token: str) -> bool:
-    """True if nobody uses that litter: it is of `token`, or old."""
-    match = LITTER.fullmatch(name)
-    if match is None or match["token"] == token.encode():
-        return match is not None
-    try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return time.time() - status.st_ctime > LITTER_AGE_S
-
-
-def delete_litter(folder: int, name: bytes) -> None:
-    """It is not there. Errors: OSError."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            os.rmdir(name, dir_fd=folder)
-        else:
-            os.unlink(name, dir_fd=folder)
 
 
 def _copy(source: int, target: int, payload: Payload, is_unwanted: Callable[[], bool]) -> None:
@@ -209,7 +165,8 @@ def _copy_permissions(like: int, target: int) -> None:
     status = os.fstat(like)
     with suppress(PermissionError):
         os.fchown(target, status.st_uid, status.st_gid)
-    os.fchmod(target, stat.S_IMODE(status.st_mode) & 0o777)
+    with suppress(PermissionError):
+        os.fchmod(target, stat.S_IMODE(status.st_mode) & 0o777)
     with suppress(OSError):
         for name in os.listxattr(like):
             if name.startswith("user."):

@@ -55,6 +55,15 @@ def has_entry(folder: int, name: bytes) -> bool:
     return True
 
 
+def sync_folder(folder: int) -> None:
+    """What was renamed in an open folder is on disk, as far as its file system can promise that. Errors: OSError."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+
+
 def exchange(source: int, name: bytes, target: int, other: bytes) -> None:
     """Both entries have changed places, in one step. Errors: FlagUnknown, OSError."""
     _renameat2(source, name, target, other, EXCHANGE)

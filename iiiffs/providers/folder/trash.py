@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from iiiffs.errors import Rejected
 from iiiffs.providers.folder.disk import Descriptor
-from iiiffs.providers.folder.renaming import has_entry, rename_folder_new, rename_new
+from iiiffs.providers.folder.renaming import has_entry, rename_folder_new, rename_new, sync_folder
 
 INFO = b".trashinfo"
 NAME_BYTES_MAX = 255
@@ -52,18 +53,23 @@ class Slot:
         _rename(folder, name, self.files, self.name)
         self.taken = True
         for number in (self.files, folder):
-            os.fsync(number)
+            sync_folder(number)
 
     def give_back(self, folder: int, name: bytes) -> None:
         """What `take` took is in its place again. Errors: FileExistsError, OSError, and then it is in the trash."""
         _rename(self.files, self.name, folder, name)
         self.taken = False
-        os.fsync(folder)
+        sync_folder(folder)
 
     def free(self) -> None:
         """The place is nobody's, if nothing was put there."""
         if not self.taken:
             os.unlink(self.name + INFO, dir_fd=self.info)
+
+
+def path_of(folder: int, name: bytes) -> bytes:
+    """The absolute path of an entry of an open folder, free of symlinks."""
+    return os.path.join(os.readlink(b"/proc/self/fd/%d" % folder), name)  # noqa: PTH115, PTH118 - bytes
 
 
 def _rename(source: int, name: bytes, target: int, new_name: bytes) -> None:
@@ -90,16 +96,17 @@ def reserved(folder: int, path: bytes, now_ns: int) -> Iterator[Slot]:
 
 def _trash_for(folder: int, open_folders: ExitStack) -> _Folders | None:
     """The first trash on the mount of `folder` that can be used."""
-    top = _top(folder)
-    uid = os.getuid()
-    for opened, above in (
-        (lambda: _home_trash(folder), None),
-        (lambda: _shared_trash(top, uid), top),
-        (lambda: _own_trash(top, uid), top),
-    ):
-        found = _opened(opened, folder, open_folders)
+    found = _opened(lambda: _home_trash(folder), folder, open_folders)
+    if found is not None:
+        return _Folders(*found, None)
+    try:
+        top = _top(folder)
+    except PermissionError:
+        return None
+    for opened in (_shared_trash, _own_trash):
+        found = _opened(partial(opened, top, os.getuid()), folder, open_folders)
         if found is not None:
-            return _Folders(*found, above)
+            return _Folders(*found, top)
     return None
 
 
@@ -162,10 +169,14 @@ def _own_folder(path: bytes, above: int | None = None) -> Descriptor:
 
 
 def _make(path: bytes, above: int | None) -> None:
+    """The folder is there, and durably if it was not. Errors: OSError."""
     try:
         os.mkdir(path, 0o700, dir_fd=above)
     except FileExistsError:
         return
+    parent = os.path.dirname(path) or b"."  # noqa: PTH120 - bytes
+    with Descriptor(os.open(parent, FOLDER_FLAGS, dir_fd=above)) as opened:
+        sync_folder(opened.number)
 
 
 def _slot(folders: _Folders, path: bytes, now_ns: int) -> Slot:
@@ -187,7 +198,7 @@ def _slot(folders: _Folders, path: bytes, now_ns: int) -> Slot:
                 os.write(number, text)
                 os.fsync(number)
             if not has_entry(folders.files, name):  # else its .trashinfo was lost: it is left alone
-                os.fsync(folders.info)
+                sync_folder(folders.info)
                 return slot
             slot.free()
         except OSError:

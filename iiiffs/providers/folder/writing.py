@@ -22,13 +22,15 @@ from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Version
 from iiiffs.model.writing import AlbumVerb, Edit, Payload, Property, Space, Writing
 from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import changes
-from iiiffs.providers.folder.changes import Match, changing, seen, version
+from iiiffs.providers.folder.changes import Match, seen, version
 from iiiffs.providers.folder.disk import Descriptor, Disk
-from iiiffs.providers.folder.incoming import Part, litter_in, receive
+from iiiffs.providers.folder.incoming import Part, receive
 from iiiffs.providers.folder.listings import LastListings, asset_of
+from iiiffs.providers.folder.litter import litter_in, sweep
 from iiiffs.providers.folder.records import Located, Records
+from iiiffs.providers.folder.refusals import changing
 from iiiffs.providers.folder.renaming import has_entry
-from iiiffs.sync.identity import Observed, Row, evolve
+from iiiffs.sync.identity import LINK, Observed, Row, evolve
 from iiiffs.tree.junk import is_junk
 
 Result = TypeVar("Result")
@@ -76,6 +78,7 @@ class FolderWriting:
         self._copies = trio.CapacityLimiter(COPIES_MAX)
         self._changes = trio.CapacityLimiter(CHANGES_MAX)
         self._litter: dict[tuple[int, int], list[bytes]] = {}
+        self._sweeping = threading.Lock()
 
     async def upload(self, album: AlbumId, name: str, payload: Payload) -> Asset:
         """Rule: HasWriting.upload."""
@@ -133,7 +136,9 @@ class FolderWriting:
                 self._disk.open_folder(above.path) as target,
                 changing(_shown(here.path)),
             ):
-                if (here.row.folder, here.row.name) != (parent, raw) and not self._was_moved(here, source, target, raw):
+                if (here.row.folder, here.row.name) == (parent, raw) or self._was_moved(here, source, target, raw):
+                    changes.sync_folders(source.number, target.number)
+                else:
                     changes.move_folder(source.number, here.row.name, target.number, raw)
                 return self._moved(here.row, above, target.number, raw)
 
@@ -182,6 +187,7 @@ class FolderWriting:
             with opened, self._disk.open_folder(above.path) as folder, changing(_shown(above.path, raw)):
                 there = seen(folder.number, raw)
                 if there is not None and _key(there) == (status.st_dev, status.st_ino):
+                    changes.keep(folder.number, raw)
                     return self._new(above, folder.number, raw, is_known=True)
                 changes.link_file(opened.number, folder.number, raw)
                 return self._new(above, folder.number, raw, is_known=False)
@@ -280,7 +286,7 @@ class FolderWriting:
         here = self._records.locate(album, is_folder=True)
         with self._disk.open_folder(here.path) as folder, changing(_shown(here.path, name)):
             entry = seen(folder.number, name)
-            if entry is None or entry.is_folder:
+            if entry is None or entry.is_folder or entry.kind.startswith(LINK):
                 return receive(folder.number, payload, None, unwanted)
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
             with Descriptor(os.open(name, flags, dir_fd=folder.number)) as like:
@@ -290,22 +296,25 @@ class FolderWriting:
         """What kills left, looked for once in each folder and run."""
         status = os.fstat(folder)
         key = (status.st_dev, status.st_ino)
-        litter = self._litter.get(key)
-        if litter is None:
-            litter = litter_in(folder)
-        self._litter[key] = changes.sweep(folder, litter, token, (name, sha1), self._now_ns()) if litter else []
+        with self._sweeping:
+            litter = self._litter.get(key)
+            if litter is None:
+                litter = litter_in(folder)
+            self._litter[key] = sweep(folder, litter, token, (name, sha1), self._now_ns()) if litter else []
 
     def _move(self, source: int, name: bytes, target: int, new_name: bytes, both: tuple[Asset, Asset | None]) -> None:
         """The file is moved, or was by an earlier call whose answer was lost."""
         asset, over = both
         if os.path.sameopenfile(source, target) and name == new_name:
             changes.check(seen(source, name), asset.version, name)
+            changes.sync_folders(source, target)
             return
         here, there = seen(source, name), seen(target, new_name)
         if version(there) == asset.version and version(here) != asset.version:
             if here is not None and over is not None and version(here) == over.version:
                 changes.trash(source, name, over.version, self._now_ns())  # killed between exchange and trash
             if not has_entry(source, name):
+                changes.sync_folders(source, target)
                 return
         if over is None or there is None:
             changes.move_file(source, name, target, new_name, asset.version)
@@ -322,6 +331,7 @@ class FolderWriting:
         """The row of a file that is there already."""
         here = self._records.locate(album, is_folder=True)
         with self._disk.open_folder(here.path) as folder, changing(_shown(here.path, name)):
+            changes.keep(folder.number, name)
             return self._new(here, folder.number, name, is_known=True)
 
     def _new(self, here: Located, folder: int, name: bytes, *, is_known: bool) -> Changed:

@@ -57,7 +57,8 @@ PROGRAM = Program(environment={"PYTHONPATH": os.pathsep.join([str(PLUGINS), str(
 def open_provider(context: ProviderContext) -> WritableProvider:
     """The entry point. Settings: `path`, of the store; `script`, a file (beside the index where it is not given);
     `flavour`, "immich" or "folder" (of a new store; that of an old one stays); `sums`, whether it tells checksums;
-    `page_size`; `look`, seconds between two looks for changes. Errors: ConfigError."""
+    `page_size`; `look`, seconds between two looks for changes; `threads`, rule: Settings.in_threads.
+    Errors: ConfigError."""
     given = context.settings
     path, flavour, sums = given.get("path"), given.get("flavour"), given.get("sums")
     page_size, look_s = given.get("page_size", PAGE_SIZE), given.get("look", POLL_S)
@@ -65,11 +66,12 @@ def open_provider(context: ProviderContext) -> WritableProvider:
         raise ConfigError(f"account.{context.account}: path, flavour or sums is wrong")
     if not isinstance(page_size, int) or not isinstance(look_s, int | float):
         raise ConfigError(f"account.{context.account}: page_size or look is no number")
+    in_threads = given.get("threads", True) is True
     store = Path(path)
     script = Path(str(given.get("script") or script_of(store)))
     kind = None if flavour is None else Flavour(str(flavour))
     try:
-        return WritableProvider(context, Settings(store, script, kind, sums, page_size, float(look_s)))
+        return WritableProvider(context, Settings(store, script, kind, sums, page_size, float(look_s), in_threads))
     except ValueError as error:
         raise ConfigError(f"account.{context.account}: {error}") from error
 

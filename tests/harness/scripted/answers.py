@@ -63,8 +63,7 @@ class Answers:
         parent = None if stored.parent is None else album_id(stored.parent)
         if self.index.flavour is Flavour.FOLDER:
             return Album(stored.id, stored.title, parent, stored.mtime_ns)
-        members = self.index.members(stored.number)
-        return Album(stored.id, stored.title, None, stored.mtime_ns, len(members), members[0].id if members else None)
+        return Album(stored.id, stored.title, None, stored.mtime_ns, *self.index.held(stored.number))
 
     # ---- assets -----------------------------------------------------------------------------------------------
 

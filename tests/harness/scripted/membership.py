@@ -12,7 +12,7 @@ from iiiffs.model.gallery import AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb, Payload, Property, Writing
 from iiiffs.providers.media import MEDIA_TYPES
 from iiiffs.providers.views import ALBUMS, LIBRARY
-from tests.harness.scripted.records import Blob, StoredAlbum, StoredAsset, album_id
+from tests.harness.scripted.records import Blob, StoredAlbum, StoredAsset, album_id, asset_id
 from tests.harness.scripted.verbs import Verbs, mtime_of
 
 SUFFIXES = frozenset(
@@ -78,7 +78,7 @@ class Membership(Verbs):
         ours = (blob.sha1, *payload.earlier)
         stored = self.index.asset(asset.id)
         while stored is not None and stored.is_trashed and stored.replaced_by is not None:
-            stored = self.index.asset(f"asset-{stored.replaced_by}")
+            stored = self.index.asset(asset_id(stored.replaced_by))
             if stored is not None and stored.sha1 not in ours:
                 raise VersionChanged(f"{asset.name!a} was replaced by somebody else")
         if stored is None or stored.is_trashed:

@@ -47,15 +47,23 @@ class Ordeal:
 class Ordeals:
     """All calls of one provider. `trouble`: why the last one could not be asked; None if it was answered."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, in_threads: bool) -> None:
         self._script = script
+        self._in_threads = in_threads
         self.trouble: str | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` answers: of a thread, or at once in the loop, where a clock that jumps would not wait for it."""
+        if self._in_threads:
+            return await trio.to_thread.run_sync(work)
+        await trio.lowlevel.checkpoint()
+        return work()
 
     async def through(
         self, method: str, about: str, work: Callable[[Ordeal], Awaitable[T]], *, noted: bool = True
     ) -> T:
         """What `work` answers, noted in the script unless it is not to be, and with what the script has in store."""
-        number, struck = await trio.to_thread.run_sync(lambda: self._script.begin(method, about, noted=noted))
+        number, struck = await self.run(lambda: self._script.begin(method, about, noted=noted))
         outcome = "cancelled"
         try:
             ordeal = Ordeal(tuple(struck))
@@ -90,5 +98,5 @@ class Ordeals:
 
     async def _held(self, struck: Struck) -> None:
         """Until that fault is taken away."""
-        while await trio.to_thread.run_sync(self._script.holds, struck.number):
+        while await self.run(lambda: self._script.holds(struck.number)):
             await trio.sleep(HELD_S)

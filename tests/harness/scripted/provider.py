@@ -34,7 +34,10 @@ PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a provider is made. `tells_sums`: None for what servers of the flavour do (Immich tells SHA-1)."""
+    """How a provider is made. `tells_sums`: None for what servers of the flavour do (Immich tells SHA-1).
+
+    `in_threads`: False where a test's clock jumps over all waiting, which a thread's work is not to be.
+    """
 
     store: Path
     script: Path
@@ -42,6 +45,7 @@ class Settings:
     tells_sums: bool | None = None
     page_size: int = PAGE_SIZE
     poll_s: float = POLL_S
+    in_threads: bool = True
 
 
 class ScriptedProvider:
@@ -56,7 +60,7 @@ class ScriptedProvider:
         has_folders = self._index.flavour is Flavour.FOLDER
         tells_sums = settings.tells_sums if settings.tells_sums is not None else not has_folders
         self._answers = Answers(self._index, tells_sums, settings.page_size)
-        self._ordeals = Ordeals(self.script)
+        self._ordeals = Ordeals(self.script, in_threads=settings.in_threads)
         self._capabilities = Capabilities(
             folders=has_folders,
             real_names=has_folders,
@@ -86,7 +90,7 @@ class ScriptedProvider:
         """What `answer` says in a thread, after what the script has in store for it."""
 
         async def work(_: Ordeal) -> T:
-            return await trio.to_thread.run_sync(answer)
+            return await self._ordeals.run(answer)
 
         return await self._ordeals.through(method, about, work)
 
@@ -147,7 +151,7 @@ class ScriptedProvider:
 
     async def _fetch(self, asset: Asset, offset: int, length: int) -> bytes:
         async def work(ordeal: Ordeal) -> bytes:
-            data = await trio.to_thread.run_sync(self._read, asset, offset, length)
+            data = await self._ordeals.run(lambda: self._read(asset, offset, length))
             if slow := ordeal.fault(FaultKind.SLOW):
                 await trio.sleep(len(data) / slow.bytes_per_s)
             if ordeal.fault(FaultKind.WRONG):
@@ -232,7 +236,7 @@ class ScriptedProvider:
 
     async def _look(self, question: Callable[[], T]) -> T:
         async def work(_: Ordeal) -> T:
-            return await trio.to_thread.run_sync(question)
+            return await self._ordeals.run(question)
 
         return await self._ordeals.through("watch", "", work, noted=False)
 

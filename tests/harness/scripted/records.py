@@ -96,7 +96,7 @@ class StoredAsset:
     @property
     def id(self) -> AssetId:
         """What the provider calls it."""
-        return AssetId(f"asset-{self.number}")
+        return asset_id(self.number)
 
     @property
     def version(self) -> Version:
@@ -115,6 +115,11 @@ class Blob:
 def album_id(number: int) -> AlbumId:
     """What the provider calls the album."""
     return AlbumId(f"album-{number}")
+
+
+def asset_id(number: int) -> AssetId:
+    """What the provider calls the asset."""
+    return AssetId(f"asset-{number}")
 
 
 def number_of(kind: str, id: str) -> int:
@@ -205,6 +210,15 @@ class Index:
         added = dict(rows)
         return sorted(found, key=lambda asset: added[asset.number])
 
+    def held(self, album: int) -> tuple[int, AssetId | None]:
+        """How many are in an album, but for the trash, and the one that came first."""
+        question = "SELECT count(*), asset FROM members JOIN assets ON number = asset "
+        question += "WHERE album = ? AND NOT is_trashed ORDER BY added"
+        with self._lock:
+            first = self._connection.execute(question.replace("count(*),", ""), (album,)).fetchone()
+            count = self._connection.execute(question.replace(", asset", ""), (album,)).fetchone()[0]
+        return count, None if first is None else asset_id(first[0])
+
     def albums_of(self, asset: StoredAsset) -> list[int]:
         """Numbers of the albums that hold it, the first that took it first; also while it is in the trash."""
         if asset.folder is not None:
@@ -275,13 +289,15 @@ class Index:
             return self.assets("number = ?", asset.number)[0]
 
     def touch(self, albums: Iterable[str]) -> None:
-        """Those have changed: they have another time, and whoever watches will hear of them. Rule: model.changes."""
+        """Those have changed: they have another time, and whoever watches will hear of them, and of the folders that
+        list them with their times. Rule: model.changes."""
         with self.transaction() as connection:
-            for album in dict.fromkeys(albums):
+            touched = [(album, self.album(album)) for album in dict.fromkeys(albums)]
+            above = [album_id(stored.parent) for _, stored in touched if stored and stored.parent is not None]
+            for album in dict.fromkeys([*(album for album, _ in touched), *above]):
                 connection.execute("INSERT INTO changes (album) VALUES (?)", (album,))
-                number = number_of("album", album)
-                times = "mtime_ns = max(mtime_ns + 1, ?)"
-                connection.execute(f"UPDATE albums SET {times} WHERE number = ?", (time.time_ns(), number))
+            for stored in filter(None, (stored for _, stored in touched)):
+                self.update_album(stored.number, mtime_ns=max(stored.mtime_ns + 1, time.time_ns()))
 
     def changes_since(self, revision: int) -> tuple[int, frozenset[AlbumId]]:
         """The last revision, and the albums that were touched after that one."""

@@ -57,12 +57,12 @@ class WritableProvider(ScriptedProvider):
         async def work(ordeal: Ordeal) -> Asset:
             blob = await self._arrive(payload, ordeal)
             if blob.sha1 != payload.sha1:
-                await trio.to_thread.run_sync(self._store_and_discard, first, blob)
+                await self._ordeals.run(lambda: self._store_and_discard(first, blob))
                 raise ProviderUnreachable(f"{method}: the server got other bytes than were sent; it dropped them")
             if ordeal.fault(FaultKind.HALF):
-                await trio.to_thread.run_sync(first, blob)
+                await self._ordeals.run(lambda: first(blob))
                 raise ProviderUnreachable(f"{method}: the connection broke half-way")
-            return await trio.to_thread.run_sync(verb, blob)
+            return await self._ordeals.run(lambda: verb(blob))
 
         return await self._ordeals.through(method, told, work)
 
@@ -76,7 +76,7 @@ class WritableProvider(ScriptedProvider):
         try:
             with payload.path.open("rb") as file:
                 while left > 0 and (
-                    got := await trio.to_thread.run_sync(_pass, file, arriving, min(left, piece_bytes))
+                    got := await self._ordeals.run(partial(_pass, file, arriving, min(left, piece_bytes)))
                 ):
                     left -= got
                     if slow:
@@ -127,7 +127,7 @@ class WritableProvider(ScriptedProvider):
             verb = verbs.add if method == "add" else verbs.take_out
             failing = ordeal.fault(FaultKind.ITEMS)
             refused = [] if failing is None else [id for id in assets if not failing.items or id in failing.items]
-            return await trio.to_thread.run_sync(verb, album, assets, refused)
+            return await self._ordeals.run(lambda: verb(album, assets, refused))
 
         return await self._ordeals.through(method, " ".join([album, *assets]), work)
 

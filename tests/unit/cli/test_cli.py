@@ -95,6 +95,10 @@ REFUSED = {
     "helper form": (("none.toml", "m", "-o", "rw"), 2, "none.toml: no such file"),
     "not mounted": (("umount", "photos"), 3, "photos: nothing is mounted there"),
     "not ours": (("umount", "/proc"), 3, "/proc: a file system of type proc is mounted there, not iiiffs"),
+    "why of another place": (("why", "photos", "--config", "config.toml"), 3, "photos: not in a mount of iiiffs"),
+    "flush without a daemon": (("flush", "--config", "config.toml"), 5, "iiiffs does not run with this configuration"),
+    "sync without a daemon": (("sync", "photos", "a/files", "--config", "config.toml"), 5, "iiiffs does not run"),
+    "discard without an ID": (("queue", "discard", "--config", "config.toml"), 2, "Missing argument"),
     "listen": (
         ("webserver", "nginx", "--root", "m", "--listen", "0.0.0.0:80", "--config", "config.toml"),
         2,

@@ -23,6 +23,7 @@ def progress(
     }
 
 
+HELD_BACK = [{"name": "a", "offline": None, "waiting": 2, "held_back": 2}]
 TABLE: dict[str, tuple[dict[str, Any], Outcome | None, Outcome | None]] = {
     "empty": (progress(), Outcome.EMPTY, Outcome.EMPTY),
     "on the way": (progress(2, a=(None, 2)), None, None),
@@ -32,6 +33,8 @@ TABLE: dict[str, tuple[dict[str, Any], Outcome | None, Outcome | None]] = {
     "offline": (progress(2, a=("away", 2)), None, Outcome.OFFLINE),
     "offline with nothing to send": (progress(a=("away", 0)), Outcome.EMPTY, Outcome.EMPTY),
     "one offline, one on the way": (progress(3, a=("away", 2), b=(None, 1)), None, None),
+    "held back by what failed": ({**progress(2, 1), "accounts": HELD_BACK}, Outcome.FAILED, Outcome.FAILED),
+    "held back by what is open": ({**progress(2, 0, 1), "accounts": HELD_BACK}, None, Outcome.FAILED),
     "offline, and failed": (progress(2, 1, a=("away", 2)), None, Outcome.OFFLINE),
 }
 
@@ -59,4 +62,5 @@ def test_obstacles_are_a_line_each() -> None:
         "home/albums/A/x.jpg: open in a program",
         "a: 2 wait: away",
     ]
+    assert obstacles({**progress(2), "accounts": HELD_BACK}, Outcome.FAILED) == ["a: 2 wait for what failed or is open"]
     assert obstacles(progress(failed=1), Outcome.FAILED) == ["home/albums/A/x.jpg: refused"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trio
+from typer.testing import CliRunner
 
+from iiiffs.cli import app, exit_code_of
 from iiiffs.control import serve_control
+from iiiffs.errors import IiiffsError
 from iiiffs.sync.items import Conflict, Stage
 from tests.harness.queued import HOME, NOW_NS, TRIP, Queued, queued
 
@@ -78,17 +79,27 @@ def daemon(folder: Path, prepare: Prepare) -> Iterator[Queued]:
     assert not failures, failures
 
 
-def iiiffs(folder: Path, *arguments: str, words: str = "") -> subprocess.CompletedProcess[str]:
-    """The command, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "iiiffs", *arguments, "--config", str(folder / "config.toml")],
-        env=os.environ | {"HOME": str(folder), "COLUMNS": "160"},
-        input=words,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def iiiffs(folder: Path, *arguments: str, words: str = "") -> Done:
+    """The command, run to its end in this process; errors as `main` tells them."""
+    result = CliRunner().invoke(app, [*arguments, "--config", str(folder / "config.toml")], input=words)
+    if isinstance(result.exception, IiiffsError):
+        return Done(exit_code_of(result.exception), result.stdout, f"iiiffs: {result.exception}\n")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
 
 
 async def filled(parts: Queued) -> None:
@@ -125,9 +136,9 @@ def test_an_empty_queue(tmp_path: Path) -> None:
         assert iiiffs(tmp_path, "queue", "list").stdout == "nothing waits to be sent\n"
         assert iiiffs(tmp_path, "queue", "list", "--json").stdout == "[]\n"
         assert iiiffs(tmp_path, "conflicts", "list").stdout == "no conflicts\n"
-        assert iiiffs(tmp_path, "queue", "export", "out").stdout.startswith("nothing to export")
+        assert iiiffs(tmp_path, "queue", "export", str(tmp_path / "out")).stdout.startswith("nothing to export")
         waited = iiiffs(tmp_path, "flush", "--wait")
-        assert (waited.returncode, waited.stdout, waited.stderr.strip()) == (0, "", "")
+        assert (waited.returncode, waited.stdout, waited.stderr) == (0, "", "")
 
 
 def test_retry(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
@@ -19,14 +20,26 @@ from urllib.parse import unquote_to_bytes
 import pytest
 import trio
 
-from iiiffs.errors import AccessDenied, AlreadyThere, AssetGone, NotEmpty, OtherAccount, OverQuota, Rejected
+from iiiffs.errors import (
+    AccessDenied,
+    AlreadyThere,
+    AssetGone,
+    NotEmpty,
+    OtherAccount,
+    OverQuota,
+    ProviderUnreachable,
+    Rejected,
+    StoreCorrupt,
+    VersionChanged,
+)
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, Listing
 from iiiffs.model.writing import Payload
 from iiiffs.providers.base import ProviderContext
-from iiiffs.providers.folder import FolderProvider, renaming
+from iiiffs.providers.folder import FolderProvider, changes, renaming, trash, writing
 from iiiffs.providers.folder.renaming import FlagUnknown
 from iiiffs.render.headers import read_facts
 from iiiffs.state import State
+from iiiffs.sync.identity import Row
 
 MTIME_NS = 1_600_000_000_000_000_000
 ACCOUNT = AccountName("pictures")
@@ -201,6 +214,78 @@ def test_a_new_file_that_was_about_to_be_exchanged_is_not_kept_twice(gallery: Ga
     gallery.run(gallery.provider.replace, asset, gallery.payload(b"newer", "local-2"))
     assert gallery.names() == {"a.jpg"}
     assert [path.read_bytes() for path in (gallery.home_trash / "files").iterdir()] == [b"ours"]
+
+
+# What is on disk, and when
+
+
+class Recorder:
+    """The order of what makes things durable, with the names of what it is about."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        fsync, renameat2, rename = os.fsync, renaming._renameat2, os.rename
+
+        def record_fsync(number: int) -> None:
+            self.calls.append(f"fsync {self._kind(str(Path(f'/proc/self/fd/{number}').readlink()))}")
+            fsync(number)
+
+        def record_rename(source: int, name: bytes, target: int, new_name: bytes, flag: int) -> None:
+            verb = {renaming.NOREPLACE: "rename", renaming.EXCHANGE: "exchange"}[flag]
+            self.calls.append(f"{verb} {self._kind(os.fsdecode(name))} {self._kind(os.fsdecode(new_name))}")
+            renameat2(source, name, target, new_name, flag)
+
+        def record_plain(name: bytes, new_name: bytes, **folders: int) -> None:
+            self.calls.append(f"plain {self._kind(os.fsdecode(name))} {self._kind(os.fsdecode(new_name))}")
+            rename(name, new_name, **folders)
+
+        monkeypatch.setattr(os, "fsync", record_fsync)
+        monkeypatch.setattr(os, "rename", record_plain)
+        monkeypatch.setattr(renaming, "_renameat2", record_rename)
+
+    @staticmethod
+    def _kind(path: str) -> str:
+        name = path.rpartition("/")[2]
+        return name.rpartition(".")[2] if name.startswith(".iiiffs-") or name.endswith(".trashinfo") else name
+
+
+def test_a_file_is_on_disk_before_it_has_its_name_and_the_name_before_the_answer(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, payload = gallery.top, gallery.payload(b"ours")
+    recorder = Recorder(monkeypatch)
+    gallery.run(gallery.provider.upload, top, "a.jpg", payload)
+    assert recorder.calls == ["fsync part", "rename part a.jpg", "fsync pictures"]
+
+
+def test_what_is_found_to_have_arrived_is_on_disk_before_the_answer(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been placed by a run that was killed before its fsync, or by another program."""
+    (gallery.root / "a.jpg").write_bytes(b"ours")
+    top, payload = gallery.top, gallery.payload(b"ours")
+    recorder = Recorder(monkeypatch)
+    gallery.run(gallery.provider.upload, top, "a.jpg", payload)
+    assert recorder.calls == ["fsync a.jpg", "fsync pictures"]
+
+
+def test_old_bytes_have_a_place_in_the_trash_before_they_lose_their_name(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.run(gallery.provider.remove, gallery.upload("b.jpg", b"makes the trash"))
+    asset, payload = gallery.upload("a.jpg", b"ours"), gallery.payload(b"newer", "local-2")
+    recorder = Recorder(monkeypatch)
+    gallery.run(gallery.provider.replace, asset, payload)
+    assert recorder.calls == [
+        "fsync part",
+        "fsync trashinfo",
+        "fsync info",
+        "plain part swap",
+        "exchange swap a.jpg",
+        "rename swap a.jpg",
+        "fsync files",
+        "fsync pictures",
+    ]
 
 
 # The trash
@@ -513,3 +598,106 @@ def test_a_cancelled_upload_takes_its_part_away(gallery: Gallery) -> None:
 
 def test_the_c_library_has_what_is_called() -> None:
     assert ctypes.CDLL(None).renameat2
+
+
+def test_a_disk_that_hangs_is_given_up_and_asked_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, answers, place = threading.Event(), threading.Event(), changes.place
+
+    def hang(*args: Any) -> None:
+        there.set()
+        answers.wait()
+        place(*args)
+
+    monkeypatch.setattr(changes, "place", hang)
+    monkeypatch.setattr(writing, "CHANGE_S", 0.05)
+    with pytest.raises(ProviderUnreachable, match="did not answer"):
+        gallery.upload("a.jpg", b"ours")
+    assert there.is_set()
+    answers.set()
+    monkeypatch.setattr(changes, "place", place)
+    monkeypatch.setattr(writing, "CHANGE_S", 10.0)
+    asset = gallery.upload("a.jpg", b"ours")
+    assert gallery.listing().assets == (asset,)
+    assert gallery.names() == {"a.jpg"}
+
+
+def test_uploads_into_a_large_album_look_at_no_other_file(gallery: Gallery) -> None:
+    for number in range(50):
+        (gallery.root / f"{number}.jpg").write_bytes(b"old")
+    gallery.listing()
+    asked: list[str] = []
+    ledger = gallery.provider._ledger
+    rows_in = ledger.rows_in
+
+    def counted(folder: str) -> list[Row]:
+        asked.append(folder)
+        return rows_in(folder)
+
+    ledger.rows_in = counted  # type: ignore[method-assign]
+    asset = gallery.upload("new.jpg", b"ours")
+    assert asked == []
+    assert gallery.asset("new.jpg") == asset
+
+
+def test_a_file_that_was_renamed_onto_a_name_keeps_its_id_when_it_is_replaced(gallery: Gallery) -> None:
+    asset = gallery.upload("a.jpg", b"ours")
+    (gallery.root / "a.jpg").rename(gallery.root / "b.jpg")
+    renamed = gallery.asset("b.jpg")
+    replaced = gallery.run(gallery.provider.replace, renamed, gallery.payload(b"newer", "local-2"))
+    assert replaced.id == renamed.id == asset.id
+    gallery.run(gallery.provider.remove, replaced)
+    again = gallery.upload("b.jpg", b"ours", "local-3")
+    assert gallery.asset("b.jpg") == again
+    first = gallery.upload("a.jpg", b"ours", "local-4")
+    assert {each.name: each.id for each in gallery.listing().assets} == {"a.jpg": first.id, "b.jpg": again.id}
+
+
+def test_a_payload_that_is_not_what_was_recorded_is_not_sent(gallery: Gallery) -> None:
+    payload = gallery.payload(b"ours")
+    payload.path.write_bytes(b"shorter or longer")
+    with pytest.raises(StoreCorrupt, match="size"):
+        gallery.run(gallery.provider.upload, gallery.top, "a.jpg", payload)
+    payload.path.unlink()
+    with pytest.raises(StoreCorrupt, match="cannot be read"):
+        gallery.run(gallery.provider.upload, gallery.top, "a.jpg", payload)
+    assert gallery.names() == set()
+
+
+def test_a_move_over_a_file_that_is_exchanged_meanwhile_is_undone(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = gallery.upload("a.jpg", b"ours", "local-1")
+    over = gallery.upload("b.jpg", b"old", "local-2")
+    exchange = renaming.exchange
+    calls: list[tuple[Any, ...]] = []
+
+    def late(*args: Any) -> None:
+        if not calls:
+            (gallery.root / "temp").write_bytes(b"theirs")
+            (gallery.root / "temp").rename(gallery.root / "b.jpg")
+        calls.append(args)
+        exchange(*args)
+
+    monkeypatch.setattr(changes, "exchange", late)
+    with pytest.raises(VersionChanged):
+        gallery.run(gallery.provider.move, asset, gallery.top, "b.jpg", over)
+    assert (gallery.root / "a.jpg").read_bytes() == b"ours"
+    assert (gallery.root / "b.jpg").read_bytes() == b"theirs"
+    assert notes(gallery.home_trash) == {}
+
+
+def test_a_file_that_is_exchanged_while_it_is_removed_comes_back_from_the_trash(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset, take = gallery.upload("a.jpg", b"ours"), trash.Slot.take
+
+    def late(slot: trash.Slot, folder: int, name: bytes) -> None:
+        (gallery.root / "temp").write_bytes(b"theirs")
+        (gallery.root / "temp").rename(gallery.root / "a.jpg")
+        take(slot, folder, name)
+
+    monkeypatch.setattr(trash.Slot, "take", late)
+    with pytest.raises(VersionChanged):
+        gallery.run(gallery.provider.remove, asset)
+    assert (gallery.root / "a.jpg").read_bytes() == b"theirs"
+    assert notes(gallery.home_trash) == {}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from iiiffs.errors import StoreError
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.state import State
 from iiiffs.sync.items import Item, Stage, Verb
@@ -40,17 +41,27 @@ def bytes_of(number: int, generation: int) -> bytes:
 
 
 async def write(state: State, number: int) -> None:
-    """Two flushes of one file, each answered; then bytes that nobody flushes."""
+    """Two flushes of one file, each answered once it has worked; then bytes that nobody flushes."""
     state.journal.note([item(number, 0, 0)])
     descriptor = await trio.to_thread.run_sync(state.spool.create, f"local-{number}")
     for generation in (1, 2):
         data = bytes_of(number, generation)
         os.pwrite(descriptor, data[4000:], 4000)
         os.pwrite(descriptor, data[:4000], 0)
-        await trio.to_thread.run_sync(state.spool.sync, descriptor, generation == 1)
-        await state.journal.commit([item(number, generation, len(data))])
+        while not await is_flushed(state, descriptor, item(number, generation, len(data))):
+            pass
         os.write(1, f"done local-{number} {hashlib.sha256(data).hexdigest()}\n".encode())
     os.pwrite(descriptor, b"and more, at the end", len(data))
+
+
+async def is_flushed(state: State, descriptor: int, item: Item) -> bool:
+    """False if the disk did not do it."""
+    try:
+        await trio.to_thread.run_sync(state.spool.sync, descriptor, item.generation == 1)
+        await state.journal.commit([item])
+    except StoreError:
+        return False
+    return True
 
 
 async def write_all(path: Path) -> None:

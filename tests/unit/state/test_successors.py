@@ -16,6 +16,7 @@ from iiiffs.model.gallery import AccountName
 from iiiffs.state import State
 from iiiffs.state.environment import Environment
 from iiiffs.state.successors import Successors
+from iiiffs.state.transfer import decoded
 
 HOME, AWAY = AccountName("home"), AccountName("away")
 
@@ -65,6 +66,19 @@ def test_ids_and_accounts_may_be_long(environment: Environment, account: str) ->
     trio.run(successors.record, AccountName(account), old, new)
     assert successors.successor(AccountName(account), old) == new
     assert successors.successor(AccountName(account), "o" * 999) is None
+
+
+def test_an_import_adds_what_is_not_known_and_nothing_that_goes_round(tmp_path: Path) -> None:
+    """On one host a was replaced by b; on the other, b by a."""
+    ours, theirs = State.open(tmp_path / "ours"), State.open(tmp_path / "theirs")
+    record(ours.successors, ("local-1", "a"), ("a", "b"))
+    record(theirs.successors, ("b", "a"), ("x", "y"), ("local-1", "z"), ("local-2", "a"))
+    theirs.export(tmp_path / "export")
+    theirs.close()
+    ours.import_from(decoded(tmp_path / "export"), merge=True)
+    found = {id: ours.successors.successor(HOME, id) for id in ("a", "b", "local-1", "local-2", "x")}
+    assert found == {"a": "b", "b": None, "local-1": "b", "local-2": "b", "x": "y"}
+    ours.close()
 
 
 def test_a_damaged_row_is_an_error_and_no_answer(environment: Environment) -> None:

@@ -149,6 +149,7 @@ def test_what_a_start_makes_of_a_row(
     assert found.items == (expected,)
     assert found.changed == (() if expected == item else (expected,))
     assert (item.id in found.unsure) is (after.get("reason") == CHANGED_SINCE)
+    assert found.spent == ((item.id,) if size_bytes is not None and item.stage is Stage.SENT else ())
 
 
 def test_a_payload_without_a_row_becomes_a_failed_item() -> None:

@@ -49,8 +49,8 @@ def test_a_list_shows_both(tmp_path: Path) -> None:
         (row,) = await parts.listed("conflicts.list")
         assert (row["id"], row["mine"], row["theirs"], row["sent"]) == (
             "local-m",
-            f"shown/(trip)/{OURS}",
-            "shown/(trip)/x.jpg",
+            f"shown/albums/Trip/{OURS}",
+            "shown/albums/Trip/x.jpg",
             False,
         )
 

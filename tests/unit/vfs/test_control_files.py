@@ -23,7 +23,9 @@ TOP, QUEUE, FAILED = ControlDir(), ControlDir("queue"), ControlDir("failed")
 
 
 def files_of(parts: Queued) -> ControlFiles:
-    return ControlFiles({"status.json": lambda: b"{}"}, NOW_NS, parts.queue, parts.control.report)
+    files = ControlFiles({"status.json": lambda: b"{}"}, NOW_NS)
+    files.show(parts.queue, parts.control.report)
+    return files
 
 
 async def read(files: ControlFiles, name: str) -> bytes:

@@ -14,7 +14,16 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiiffs.vfs.notifying import PAUSE_S, TEXT_MAX, Notifier, as_one, default_command, run_command, shortened
+from iiiffs.vfs.notifying import (
+    PAUSE_S,
+    TEXT_MAX,
+    Notifier,
+    as_one,
+    command_of,
+    default_command,
+    run_command,
+    shortened,
+)
 
 
 def run(test: object) -> None:
@@ -118,6 +127,9 @@ def test_the_default_needs_a_program_and_a_session(tmp_path: Path) -> None:
     program.chmod(0o755)
     assert default_command(environ) == (str(program), "--app-name=iiiffs")
     assert default_command({"PATH": str(tmp_path)}) == ()
+    assert command_of(None, environ) == default_command(environ)
+    assert command_of((), environ) == ()
+    assert command_of(("tell",), environ) == ("tell",)
 
 
 def test_a_real_command_gets_the_words(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iiiffs.errors import BadSyntax, Forbidden, NoSuchName
+from iiiffs.errors import BadSyntax, Forbidden, NoSuchName, ReadOnly
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
 from iiiffs.sync.items import Conflict, Stage, Verb
+from iiiffs.vfs.queue_control import handlers_without_queue
 from iiiffs.vfs.queue_verbs import is_at, the_one
 from tests.harness.queued import HOME, NOW_NS, TRIP, MemoryAccount, Queued, queued
 
@@ -239,7 +240,7 @@ def test_flush_hurries_everything_and_tells_what_is_in_the_way(tmp_path: Path) -
         }
         assert [row["id"] for row in progress["open"]] == ["local-c"]
         assert [(row["id"], row["reason"]) for row in progress["failures"]] == [("local-d", "refused")]
-        assert progress["accounts"] == [{"name": "home", "offline": "no key", "waiting": 2}]
+        assert progress["accounts"] == [{"name": "home", "offline": "no key", "waiting": 2, "held_back": 0}]
         await parts.ask("queue.progress")
         assert parts.account.hurried == [None]
 
@@ -278,6 +279,25 @@ def test_why(tmp_path: Path, path: str, ids: list[str]) -> None:
         assert [row["id"] for row in answer["items"]] == ids
         assert len(answer["conflicts"]) == ("local-a" in ids)
         assert answer["offline"] == ("away" if path.strip("/") else None)
+
+    run(tmp_path, test)
+
+
+def test_a_mount_without_a_queue_knows_the_same_verbs(tmp_path: Path) -> None:
+    async def test(parts: Queued) -> None:
+        without = handlers_without_queue()
+        assert without.keys() == parts.control.handlers.keys()
+        for verb in ("queue.list", "queue.export", "conflicts.list"):
+            assert await without[verb]({}) == await parts.control.handlers[verb]({}) == []
+        for verb in ("flush", "queue.progress"):
+            told, empty = await parts.control.handlers[verb]({}), await without[verb]({})
+            assert isinstance(told, dict)
+            assert isinstance(empty, dict)
+            assert empty.items() <= {**told, "accounts": []}.items()
+        assert await without["why"]({}) == await parts.control.handlers["why"]({"path": ""})
+        for verb in ("queue.retry", "queue.discard", "conflicts.mine", "conflicts.theirs", "conflicts.both"):
+            with pytest.raises(ReadOnly):
+                await without[verb]({})
 
     run(tmp_path, test)
 

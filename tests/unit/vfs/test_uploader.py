@@ -13,7 +13,7 @@ from iiiffs.model.gallery import AlbumId
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Stage, Verb
 from iiiffs.vfs.sending_news import News
-from tests.unit.vfs.uploading import ROOT, Bench, TestProvider, base_of, sha1
+from tests.unit.vfs.uploading import ROOT, Bench, TestProvider, base_of, living, sha1
 
 JPEG = b"\xff\xd8\xff\xda\x00\x02 picture \xff\xd9"
 CUT = JPEG[:-2]
@@ -197,6 +197,18 @@ def test_a_file_that_is_opened_while_it_is_sent_is_cut_off_and_sent_again_once(
     living(bench, test)
 
 
+def test_a_file_that_is_about_to_be_opened_does_not_depart(bench: Bench, provider: TestProvider) -> None:
+    async def test() -> None:
+        item = await bench.file("a.jpg", JPEG, stage=Stage.READY)
+        await bench.uploader.interrupt(item.id)
+        await trio.sleep(2)
+        assert provider.calls == []
+        await bench.uploader.wait_idle()
+        assert provider.in_album() == {"a.jpg": JPEG}
+
+    living(bench, test)
+
+
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
@@ -207,8 +219,8 @@ def test_a_lost_answer_makes_no_second_asset(bench: Bench, provider: TestProvide
     async def test() -> None:
         for name, data in files(5).items():
             await bench.file(name, data)
-        while not bench.uploader.state().is_idle:
-            await bench.queue.wait_changed()
+        while not (await bench.uploader.wait_idle()).is_idle:
+            await trio.sleep(1)
 
     living(bench, test)
     assert provider.in_album() == files(5) and len(provider.stored) == 5
@@ -261,20 +273,39 @@ def test_offline_one_at_a_time_tries_and_all_go_when_it_is_back(bench: Bench, pr
     assert bench.news == [(News.BACK_ONLINE, "home can be reached again")]
 
 
-def test_it_goes_on_at_once_when_the_gallery_is_back(bench: Bench, provider: TestProvider) -> None:
+@pytest.mark.parametrize("count", [1, 9])
+def test_it_goes_on_at_once_when_the_gallery_is_back(bench: Bench, provider: TestProvider, count: int) -> None:
     def away(verb: str, about: object) -> None:
         raise ProviderUnreachable("no route")
 
     async def test() -> None:
         provider.fault = away
         bench.account.trouble = "no route"
-        for name, data in files(9).items():
+        for name, data in files(count).items():
             await bench.file(name, data)
         await trio.sleep(5000)
         provider.fault = lambda verb, about: None
         bench.account.trouble = None
         await trio.sleep(3)
-        assert provider.in_album() == files(9)
+        assert provider.in_album() == files(count)
+
+    living(bench, test)
+
+
+def test_when_one_got_through_all_others_follow_at_once(bench: Bench, provider: TestProvider) -> None:
+    def away(verb: str, about: object) -> None:
+        raise ProviderUnreachable("no route")
+
+    async def test() -> None:
+        provider.fault = away
+        for name, data in files(6).items():
+            await bench.file(name, data)
+        await trio.sleep(20_000)
+        provider.fault = lambda verb, about: None
+        while not provider.in_album():
+            await bench.queue.wait_changed()
+        await trio.sleep(3)
+        assert provider.in_album() == files(6)
 
     living(bench, test)
 
@@ -374,6 +405,23 @@ def test_nothing_is_sent_that_the_disk_does_not_know_of(bench: Bench, provider: 
     living(bench, test)
 
 
+@pytest.mark.warns("no room for a successor")
+def test_what_was_sent_is_finished_when_the_disk_lets(tmp_path: Path) -> None:
+    provider = TestProvider(sets=True)
+    bench = Bench(tmp_path / "spool", provider)
+    provider.albums[AlbumId("other")] = provider.albums[ROOT]
+
+    async def test() -> None:
+        bench.disk.unrecorded = 3
+        item = await bench.file("a.jpg", JPEG)
+        await bench.says(Verb.ADD, item.id, album=AlbumId("other"))
+        assert (await bench.uploader.wait_idle()).is_idle
+        assert provider.count("upload") == 1 and bench.spool.sizes() == {}
+        assert provider.in_album(AlbumId("other")) == {"a.jpg": JPEG}
+
+    living(bench, test)
+
+
 @pytest.mark.warns("failed: its bytes are not in the spool")
 def test_a_payload_that_is_gone_is_told(bench: Bench) -> None:
     async def test() -> None:
@@ -404,12 +452,12 @@ def test_a_file_that_changed_at_the_provider_stays_and_ours_goes_beside_it(
 ) -> None:
     async def test() -> None:
         bench.uploader.conflicts.host = "attic"
-        bench.uploader.conflicts.now_ns = lambda: 1_700_000_000 * 10**9
+        bench.uploader.conflicts.now_ns = lambda: 1_700_049_600 * 10**9
         theirs = provider.put("a.jpg", b"first")
         item = await bench.file("a.jpg", JPEG, base=base_of(theirs))
         provider.change(theirs.id, b"theirs")
         await bench.uploader.wait_idle()
-        name = "a (conflict 2023-11-14 attic).jpg"
+        name = "a (conflict 2023-11-15 attic).jpg"
         assert provider.in_album() == {"a.jpg": b"theirs", name: JPEG}
         (conflict,) = bench.disk.conflicts.values()
         assert (conflict.id, conflict.name, conflict.ours, conflict.theirs) == (item.id, "a.jpg", name, theirs.id)
@@ -424,12 +472,12 @@ def test_a_name_that_is_taken_meanwhile_keeps_both_even_twice(tmp_path: Path) ->
 
     async def test() -> None:
         bench.uploader.conflicts.host = "attic"
-        bench.uploader.conflicts.now_ns = lambda: 1_700_000_000 * 10**9
+        bench.uploader.conflicts.now_ns = lambda: 1_700_049_600 * 10**9
         provider.put("a.jpg", b"theirs")
-        provider.put("a (conflict 2023-11-14 attic).jpg", b"theirs too")
+        provider.put("a (conflict 2023-11-15 attic).jpg", b"theirs too")
         await bench.file("a.jpg", JPEG)
         await bench.uploader.wait_idle()
-        assert provider.in_album()["a (conflict 2023-11-14 attic 2).jpg"] == JPEG
+        assert provider.in_album()["a (conflict 2023-11-15 attic 2).jpg"] == JPEG
         assert len(provider.in_album()) == 3 and len(bench.disk.conflicts) == 1
 
     living(bench, test)

@@ -48,6 +48,19 @@ class Disk:
     log: list[str] = field(default_factory=list)
     full: int = 0
     """So many commits fail."""
+    unrecorded: int = 0
+    """So many successors cannot be recorded."""
+    steps: int = 0
+    crash_at: int | None = None
+    crashed: trio.Event = field(default_factory=trio.Event)
+
+    async def step(self) -> None:
+        """One of the moments at which a crash may come; it ends there for who gets here at `crash_at`."""
+        await trio.lowlevel.checkpoint()
+        self.steps += 1
+        if self.steps == self.crash_at or self.crashed.is_set():
+            self.crashed.set()
+            await trio.sleep(math.inf)
 
 
 class MemoryJournal:
@@ -66,7 +79,7 @@ class MemoryJournal:
         await self._commit()
 
     async def _commit(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await self.disk.step()
         if self.disk.full:
             self.disk.full -= 1
             raise StoreFull("the disk is full")
@@ -77,10 +90,12 @@ class MemoryJournal:
                 self.disk.items[id] = item
             self.disk.log.append(f"{id} {'gone' if item is None else item.stage.value}")
         self._noted.clear()
+        await self.disk.step()
 
     async def put_conflict(self, conflict: Conflict) -> None:
+        await self.disk.step()
+        self.disk.conflicts[conflict.id] = conflict  # in one transaction with what was noted before
         await self._commit()
-        self.disk.conflicts[conflict.id] = conflict
 
     async def delete_conflict(self, id: str) -> None:
         await self._commit()
@@ -100,11 +115,15 @@ class MemorySuccessors:
         return last
 
     async def record(self, account: AccountName, old: str, new: str) -> None:
-        await trio.lowlevel.checkpoint()
+        await self._disk.step()
+        if self._disk.unrecorded:
+            self._disk.unrecorded -= 1
+            raise StoreFull("no room for a successor")
         if old != new:
             self._disk.successors.pop(new, None)
             self._disk.successors[old] = new
             self._disk.log.append(f"{old} is {new}")
+        await self._disk.step()
 
 
 @dataclass
@@ -142,6 +161,7 @@ class TestProvider:
         self.calls: list[tuple[str, object]] = []
         self.busy = Counter[str]()
         self.busiest = Counter[str]()
+        self.step: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.bad: set[AssetId] = set()
         """A call that holds one of these is refused whole."""
         self.refused: dict[AssetId, str] = {}
@@ -281,11 +301,13 @@ class TestProvider:
         self.busy[verb] += 1
         self.busiest[verb] = max(self.busiest[verb], self.busy[verb])
         try:
+            await self.step()
             await trio.sleep(self.latency_s)
             what = self.fault(verb, about)
             if what == "hang":
                 await trio.sleep(math.inf)
             answered = await answer()
+            await self.step()
             if what == "lost":
                 raise ProviderUnreachable("the answer was lost")
             if what == "cut":
@@ -335,6 +357,7 @@ class Bench:
         self.path = path
         self.provider = provider
         self.disk = disk or Disk()
+        provider.step = self.disk.step
         self.spool = Spool(path, min_free_bytes=0)
         found = recovered(self.disk.items.values(), self.spool.sizes(), 0)
         self.queue = Queue(
@@ -352,6 +375,7 @@ class Bench:
 
     def again(self) -> Bench:
         """The next life: only what was on the disk is known."""
+        self.disk.crash_at, self.disk.crashed = None, trio.Event()
         return Bench(self.path, self.provider, self.disk)
 
     def item(self, verb: Verb, name: str = "", album: AlbumId = ROOT, **more: Any) -> Item:
@@ -390,10 +414,16 @@ def living(bench: Bench, test: Callable[[], Awaitable[None]]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_jump, clock, bench.uploader.threads)
             await nursery.start(bench.uploader.run)
+            nursery.start_soon(_end, bench.disk.crashed, nursery.cancel_scope)
             await test()
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=clock)
+
+
+async def _end(crashed: trio.Event, scope: trio.CancelScope) -> None:
+    await crashed.wait()
+    scope.cancel()
 
 
 async def _jump(clock: trio.testing.MockClock, threads: trio.CapacityLimiter) -> None:

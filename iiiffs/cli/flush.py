@@ -17,8 +17,9 @@ from iiiffs.cli.daemon_answers import Answer, answered, number, plain_console, r
 POLL_S = 0.3
 OFFLINE_GRACE_S = 5.0
 """How long an account that has something to send may be away: the flush has made it be asked again."""
-OPEN_GRACE_S = 5.0
-"""How long files may stay open in a program once all else is sent: the kernel tells of a close a moment later."""
+HELD_GRACE_S = 5.0
+"""How long, once all else is sent, files may stay open in a program (the kernel tells of a close a moment later), or
+items wait for what seems to stand in their way."""
 
 
 class Outcome(IntEnum):
@@ -34,7 +35,7 @@ class Waits:
     """Since when something that may pass is in the way, by a monotonic clock; None while nothing is."""
 
     offline_s: float | None = None
-    open_s: float | None = None
+    held_s: float | None = None
 
     def outcome(self, progress: Answer, now_s: float) -> Outcome | None:
         """How it ended, at `progress` (queue.progress); None while there is something to wait for."""
@@ -45,12 +46,11 @@ class Waits:
             return Outcome.OFFLINE if now_s - self.offline_s >= OFFLINE_GRACE_S else None
         if moving:
             return None
-        still_open = bool(rows_of(progress.get("open")))
-        self.open_s = _since(self.open_s, now_s, holds=still_open)
-        if self.open_s is not None and now_s - self.open_s < OPEN_GRACE_S:
+        is_held = bool(rows_of(progress.get("open"))) or number(progress, "waiting") > 0
+        self.held_s = _since(self.held_s, now_s, holds=is_held)
+        if self.held_s is not None and now_s - self.held_s < HELD_GRACE_S:
             return None
-        is_empty = not (still_open or number(progress, "failed") or number(progress, "waiting"))
-        return Outcome.EMPTY if is_empty else Outcome.FAILED
+        return Outcome.FAILED if is_held or number(progress, "failed") else Outcome.EMPTY
 
 
 def _since(began_s: float | None, now_s: float, *, holds: bool) -> float | None:

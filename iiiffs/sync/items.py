@@ -71,7 +71,7 @@ class Item:
     `earlier`: SHA-1 of generations that were sent and may have arrived (model.writing.Payload.earlier).
     `base`: what is replaced; None for what is new. `assets`: of add and take out; of edit the one. Ids may be local.
     `tries`, `reason`: sendings that did not work, and why the last one did not.
-    `began_ns`: when it was made. `conflict_with`: the name that it was written under, where another took that meanwhile.
+    `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was taken meanwhile.
     `sent`: the asset that it became.
     """
 

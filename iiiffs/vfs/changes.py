@@ -30,6 +30,7 @@ from iiiffs.tree.junk import is_junk
 from iiiffs.tree.names import legal_name
 from iiiffs.tree.nodes import AlbumDir, Discarded, DiscardedDir, Document, File, Local, Node, Original, Page
 from iiiffs.tree.places import Place, is_synthetic
+from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, must_be_free, spot
@@ -229,7 +230,8 @@ class Changes:
             or AlbumVerb.MAKE not in where.writing.album_verbs
         ):
             raise Forbidden(f"{where.gallery.name}: no album can be made here")
-        if is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
+        is_passing = is_scratch(where.name) and where.place is Place.ALBUMS
+        if is_passing or is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
             raise Forbidden(f"{where.name!r} cannot be the name of an album")
 
     # ---- links ------------------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ class Outgoing:
         queue = Queue(state.journal, state.spool, state.successors, recovery.items, loaded.conflicts)
         if recovery.changed:
             await queue.commit(*recovery.changed)
+        for id in recovery.spent:
+            await trio.to_thread.run_sync(state.spool.remove, id)
         _tell_of(recovery.items)
         outgoing = cls(queue, galleries, flights)
         given = await trio.to_thread.run_sync(state.given)

@@ -18,7 +18,7 @@ from iiiffs.model.gallery import LOCAL, AccountName, AlbumId
 from iiiffs.state.journal import Journal
 from iiiffs.state.spool import Spool
 from iiiffs.state.successors import Successors
-from iiiffs.sync.items import Conflict, Item
+from iiiffs.sync.items import Conflict, Item, Verb
 
 ID_BYTES = 10
 
@@ -123,7 +123,7 @@ class Queue:
             self._take(item)
         await self._journal.commit([], [item.id for item in dropped])
         for item in dropped:
-            if item.has_payload:
+            if item.verb is Verb.UPLOAD:
                 await trio.to_thread.run_sync(self.spool.remove, item.id)
 
     async def record_conflict(self, conflict: Conflict) -> None:

@@ -391,6 +391,7 @@ class Uploader:
         try:
             while True:
                 try:
+                    await self._queue.commit()  # its row, if that could not be written: before the payload goes
                     return await self._sender.finish(item)
                 except StoreError as error:
                     self._complain(f"{self._account.name}: {item.name} was sent, and {error}")

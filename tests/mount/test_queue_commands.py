@@ -186,6 +186,26 @@ def test_a_conflict_is_kept_until_somebody_decides(tmp_path: Path, flavour: Flav
         wait_until(lambda: sorted(path.read_bytes() for path in album_of(mount).glob("*.jpg")) == left)
 
 
+def test_flush_ends_where_files_wait_for_an_album_that_failed(tmp_path: Path) -> None:
+    with trip(tmp_path) as (mount, store):
+        mount.expected += ["failed", "the script says unreachable", "back online"]
+        assert names(mount.account / "albums")
+        offline = store.script.offline()
+        wait_until(lambda: "script says unreachable" in mount.log)
+        new = mount.account / "albums" / "New"
+        new.mkdir()
+        (new / "two.jpg").write_bytes(BLUE)
+        number = store.script.add(Fault(FaultKind.REJECTED, "make_album", times=None))
+        store.script.remove(offline)
+        code, _, err = iiiffs(mount, "flush", "--wait")
+        assert code == 1
+        assert "iiiffs: pictures/albums/New: " in err
+        store.script.remove(*number)
+        assert iiiffs(mount, "queue", "retry")[0] == 0
+        assert iiiffs(mount, "flush", "--wait") == (0, "", "")
+        assert [asset.name for asset in store.members(store.titled("New").id)] == ["two.jpg"]
+
+
 def test_umount_waits_for_what_is_to_be_sent(tmp_path: Path) -> None:
     with trip(tmp_path) as (mount, store):
         (album_of(mount) / "two.jpg").write_bytes(BLUE)

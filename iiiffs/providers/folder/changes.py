@@ -99,7 +99,7 @@ def compare(
 
 
 def keep(folder: int, name: bytes) -> None:
-    """The file that is there is on disk, with its name: whoever made it may have been killed before. Errors: OSError."""
+    """The file that is there is on disk, with its name: who made it may have been killed before. Errors: OSError."""
     with Descriptor(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)) as file:
         os.fsync(file.number)
     sync_folder(folder)

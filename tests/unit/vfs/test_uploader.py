@@ -422,6 +422,22 @@ def test_what_was_sent_is_finished_when_the_disk_lets(tmp_path: Path) -> None:
     living(bench, test)
 
 
+@pytest.mark.warns("the disk is full")
+def test_a_payload_stays_until_the_disk_knows_that_it_was_sent(bench: Bench, provider: TestProvider) -> None:
+    async def test() -> None:
+        provider.fault = lambda verb, about: setattr(bench.disk, "full", 10**6)
+        item = await bench.file("a.jpg", JPEG)
+        await trio.sleep(100)
+        assert provider.in_album() == {"a.jpg": JPEG} and bench.disk.items[item.id].stage is Stage.SENDING
+        assert bench.spool.sizes() == {item.id: len(JPEG)}
+        bench.disk.full = 0
+        await bench.uploader.wait_idle()
+        assert bench.disk.items[item.id].stage is Stage.SENT and bench.spool.sizes() == {}
+        assert provider.count("upload") == 1
+
+    living(bench, test)
+
+
 @pytest.mark.warns("failed: its bytes are not in the spool")
 def test_a_payload_that_is_gone_is_told(bench: Bench) -> None:
     async def test() -> None:

@@ -7,6 +7,7 @@ It can also encode a part of an image, which `Image.save` does not offer: a tile
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import deque
 from functools import cache
@@ -34,8 +35,8 @@ PDF_PX_PER_INCH = 150
 GIF_COLOURS = 255
 """And one that is transparent."""
 _BUFFER_BYTES = 1 << 16
-_SCRATCH_BYTES_MAX = 4 << 20
-_SCRATCHES: deque[int] = deque()
+_SCRATCH_BYTES = 1 << 20
+_SCRATCHES: deque[_Scratch] = deque()
 """Memory files that no thread writes to at the moment: as many as ever encoded at once, for as long as we live."""
 
 
@@ -108,29 +109,55 @@ def _encode_jpeg(image: Image.Image, box: Box) -> bytes:
     scratch = _scratch()
     try:
         encoder.setimage(image.im, box)
-        code = encoder.encode_to_file(scratch, max(_BUFFER_BYTES, 4 * (box[2] - box[0])))
-        length = os.lseek(scratch, 0, os.SEEK_CUR)
-        data = os.pread(scratch, length, 0)
+        code = encoder.encode_to_file(scratch.file, max(_BUFFER_BYTES, 4 * (box[2] - box[0])))
+        data = scratch.taken()
     except BaseException:
-        os.close(scratch)
+        scratch.close()
         raise
     finally:
         encoder.cleanup()
     if code < 0:
-        os.close(scratch)
+        scratch.close()
         raise OSError(Image.core.getcodecstatus(code) or f"encoder error {code}")  # type: ignore[attr-defined]
-    os.lseek(scratch, 0, os.SEEK_SET)
-    if length > _SCRATCH_BYTES_MAX:
-        os.ftruncate(scratch, 0)
     _SCRATCHES.append(scratch)
     return data
 
 
-def _scratch() -> int:
+class _Scratch:
+    """A memory file that an encoder writes to, one file after another.
+
+    It is read as memory, and written on: each system call gives the interpreter away, and a thread waits for it after
+    each, which costs more than the call.
+    """
+
+    def __init__(self) -> None:
+        self.file = os.memfd_create("rendition")
+        os.ftruncate(self.file, _SCRATCH_BYTES)
+        self._memory = mmap.mmap(self.file, _SCRATCH_BYTES, prot=mmap.PROT_READ)
+        self._start = 0
+
+    def taken(self) -> bytes:
+        """What was written since the last call."""
+        start, end = self._start, os.lseek(self.file, 0, os.SEEK_CUR)
+        data = self._memory[start:end] if end <= _SCRATCH_BYTES else os.pread(self.file, end - start, start)
+        self._start = end
+        if end > _SCRATCH_BYTES // 2:
+            self._start = os.lseek(self.file, 0, os.SEEK_SET)
+        if end > _SCRATCH_BYTES:
+            os.ftruncate(self.file, _SCRATCH_BYTES)
+        return data
+
+    def close(self) -> None:
+        """Its memory is given back."""
+        self._memory.close()
+        os.close(self.file)
+
+
+def _scratch() -> _Scratch:
     try:
         return _SCRATCHES.pop()
     except IndexError:
-        return os.memfd_create("rendition")
+        return _Scratch()
 
 
 @cache

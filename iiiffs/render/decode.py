@@ -17,7 +17,7 @@ from iiiffs.render.codec_errors import speaking_to_codec
 from iiiffs.render.colour import bare, level_conversion, open_conversion
 from iiiffs.render.growing import READ_BYTES, Watched, can_grow, unwrite
 from iiiffs.render.opening import FILLING, Codec, Picture, open_picture, sniff_codec
-from iiiffs.render.plan import Decode, level_extent
+from iiiffs.render.plan import DRAFTS, Decode, level_extent
 from iiiffs.render.pyramid import Pyramid
 from iiiffs.render.sheets import Draining, Sheet, Sheets
 
@@ -52,7 +52,7 @@ def decode(stream: BinaryIO, how: Decode, facts: Facts, page: int, room: Room, w
         raise Undecodable(f"its size is not {facts.extent}")
     stored = Extent(*picture.image.size)
     with speaking_to_codec():
-        if how is Decode.DRAFT:
+        if how in DRAFTS:
             scale = 1 << how.value
             picture.image.draft(None, (stored.width // scale, stored.height // scale))
         if watch and how is Decode.FULL and can_grow(picture.image, codec.media_type, room.sheets):

@@ -19,8 +19,11 @@ from iiiffs.render.plan import Decode
 from iiiffs.render.sheets import Sheet, Sheets
 from iiiffs.render.transform import Box, Part
 
-PART_SHARE_MAX = 8
-"""A part of a level is halved by itself if it is at most one in so many of it."""
+PART_SHARES_MAX = (1, 8, 4)
+"""A part of the level so many below the first is halved by itself if it is at most one in so many of it."""
+CELL_PX = 512
+"""Halves of the first level are made and kept in squares of this side: what a tile of either of the next two levels, of
+the usual side, is made of."""
 CROP_PX_MAX = 1 << 25
 """Image.crop warns of a bomb from 89 MP on."""
 
@@ -38,6 +41,8 @@ class Pyramid:
         self.conversion = conversion
         self._first_level = first_level
         self._levels = [first]
+        self._cells: dict[tuple[int, int], Image.Image] = {}
+        """By column and row, until the level that they are of is whole."""
         self._sheets = sheets
         self._lock = Lock()
         total = first.size_bytes * 4 // 3
@@ -64,17 +69,17 @@ class Pyramid:
     def crop(self, index: int, box: Box) -> Image.Image:
         """That part of the level that many below the first.
 
-        A small part of the level next to the first is halved by itself, the same to the pixel: tiles of it, which are
-        all that a deep zoom asks of it, wait for nobody who halves the whole.
+        A small part of the two levels next to the first is halved by itself, the same to the pixel: tiles of them,
+        which are all that a deep zoom asks of them, wait for nobody who halves the whole.
         """
         if self._is_halved_alone(index, box):
-            return self._halved_alone(box)
+            return self._halved_alone(index, box)
         return _crop(self._whole(index), box)
 
     def part(self, index: int, box: Box) -> Part:
         """As `crop`, where the part may stay in the level that it is of."""
         if self._is_halved_alone(index, box):
-            half = self._halved_alone(box)
+            half = self._halved_alone(index, box)
             return half, (0, 0, half.width, half.height)
         return self._whole(index), box
 
@@ -82,15 +87,46 @@ class Pyramid:
         """How many rows of the first level that part is made of, from its top on; None if it takes all of them."""
         if index == 0:
             return box[3]
-        return min(2 * box[3], self._levels[0].image.height) if self._is_halved_alone(index, box) else None
+        if not self._is_halved_alone(index, box):
+            return None
+        rows = box[3] if index == 1 else -(-2 * box[3] // CELL_PX) * CELL_PX
+        return min(2 * rows, self._levels[0].image.height)
 
     def _is_halved_alone(self, index: int, box: Box) -> bool:
-        if index != 1 or len(self._levels) > 1 or self._levels[0].mapping is not None:
+        if not 1 <= index < len(PART_SHARES_MAX) or len(self._levels) > 1 or self._levels[0].mapping is not None:
             return False
-        width, height = self.size(1)
-        return (box[2] - box[0]) * (box[3] - box[1]) * PART_SHARE_MAX <= width * height
+        width, height = self.size(index)
+        return (box[2] - box[0]) * (box[3] - box[1]) * PART_SHARES_MAX[index] <= width * height
 
-    def _halved_alone(self, box: Box) -> Image.Image:
+    def _halved_alone(self, index: int, box: Box) -> Image.Image:
+        if index == 2:
+            return self._quartered(box)
+        column, row = box[0] // CELL_PX, box[1] // CELL_PX
+        return self._cell(column, row) if box == self._cell_box(column, row) else self._halved(box)
+
+    def _quartered(self, box: Box) -> Image.Image:
+        """A part of the second level below the first: its cells of the level between, halved."""
+        half = CELL_PX // 2
+        part = Image.new(self._levels[0].image.mode, (box[2] - box[0], box[3] - box[1]), None)
+        for row in range(box[1] // half, -(-box[3] // half)):
+            for column in range(box[0] // half, -(-box[2] // half)):
+                part.paste(self._cell(column, row).reduce(2), (column * half - box[0], row * half - box[1]))
+        return part
+
+    def _cell(self, column: int, row: int) -> Image.Image:
+        """Of the level next to the first. Two threads that need one at once may both make it: the same to the pixel."""
+        cell = self._cells.get((column, row))
+        if cell is None:
+            cell = self._cells[column, row] = self._halved(self._cell_box(column, row))
+        return cell
+
+    def _cell_box(self, column: int, row: int) -> Box:
+        width, height = self.size(1)
+        left, top = column * CELL_PX, row * CELL_PX
+        return left, top, min(left + CELL_PX, width), min(top + CELL_PX, height)
+
+    def _halved(self, box: Box) -> Image.Image:
+        """That part of the level next to the first."""
         first = self._levels[0].image
         right, bottom = min(2 * box[2], first.width), min(2 * box[3], first.height)
         return first.reduce(2, (2 * box[0], 2 * box[1], right, bottom))
@@ -100,6 +136,7 @@ class Pyramid:
             with self._lock:
                 while index >= len(self._levels):
                     self._levels.append(self._sheets.halved(self._levels[-1]))
+                self._cells.clear()
         return self._levels[index].image
 
     def let_go(self) -> None:

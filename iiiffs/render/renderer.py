@@ -28,7 +28,7 @@ from iiiffs.render.headers import PIXELS_MAX
 from iiiffs.render.opening import FILLING
 from iiiffs.render.orientation import UPRIGHTING, stored_extent, stored_region
 from iiiffs.render.plan import (
-    DRAFT_LEVEL,
+    DRAFTS,
     Decode,
     Plan,
     Window,
@@ -46,7 +46,7 @@ from iiiffs.render.video import av_module
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
-REVISION = 3
+REVISION = 4
 """Raised by whoever changes the bytes that this package makes, other than by a constant named in `_fingerprint`."""
 
 _CODECS = ("libjpeg_turbo", "littlecms2", "webp", "zlib_ng", "zlib", "libtiff", "jpg_2000", "avif")
@@ -104,7 +104,7 @@ class Renderer:
     @property
     def gauges(self) -> RenderGauges:
         """What it did and holds."""
-        full, draft = self._decodes[Decode.FULL], self._decodes[Decode.DRAFT]
+        full, draft = self._decodes[Decode.FULL], sum(self._decodes[how] for how in DRAFTS)
         held, in_files = self._pyramids.bytes_held, self._pyramids.file_bytes_held
         return RenderGauges(self._renders, full, draft, self._pyramids.hits, held, in_files)
 
@@ -256,6 +256,7 @@ def _composed(pyramid: Pyramid, request: ImageRequest, region: Region | Window, 
 
 def _fingerprint() -> str:
     codecs = " ".join(f"{name}={features.version(name)}" for name in _CODECS)
+    drafts = "/".join(str(how.value) for how in DRAFTS)
     jpeg = f"jpg={settings.JPEG_QUALITY}/{settings.JPEG_SUBSAMPLING}"
     webp = f"webp={settings.WEBP_QUALITY}/{settings.WEBP_METHOD}"
     avif = f"avif={settings.AVIF_QUALITY}/{settings.AVIF_SPEED}"
@@ -265,7 +266,7 @@ def _fingerprint() -> str:
     )
     extras = " ".join(f"{name}={_version(module)}" for name, module in (("av", av_module()), ("rawpy", rawpy_module())))
     return (
-        f"render={REVISION} draft={DRAFT_LEVEL} {jpeg} {webp} {avif} {others} "
+        f"render={REVISION} drafts={drafts} {jpeg} {webp} {avif} {others} "
         f"pillow={PIL.__version__} {codecs} heif={pillow_heif.__version__}/{pillow_heif.libheif_version()} {extras}"
     )
 

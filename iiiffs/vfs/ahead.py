@@ -37,7 +37,7 @@ PICTURES_MAX = 4
 """That wait; of more, the one that was looked at longest ago is left to be cut tile by tile as it is asked."""
 TILES_AT_ONCE = 6
 """That a thread cuts in one turn: fewer turns cost less, more make others wait longer."""
-FINE = 2
+FINE = 3
 """Levels of which a tile can be cut before the picture is decoded to its end."""
 SORTED_PX_MAX = 64_000_000
 """More tiles than such a picture has are not thought of at once."""
@@ -149,7 +149,7 @@ class CutAhead:
     def _tiles(self, gallery: Gallery, picture: Picture) -> Iterator[list[Wanted]]:
         """A few at a time: one of the finest, so that its decode begins at once; then coarse first.
 
-        The two finest levels, most of all tiles, in the order in which their pixels come while it is being decoded.
+        The finest levels, most of all tiles, in the order in which their pixels come while it is being decoded.
         """
         yield [self._wanted(picture, next(tiles(picture.extent, self._side, 1)))]
         scales = scale_factors(picture.extent, self._side)

@@ -9,7 +9,7 @@ import trio
 
 from iiiffs.iiif.request import ImageRequest
 from iiiffs.model.gallery import Facts
-from iiiffs.render.plan import Decode
+from iiiffs.render.plan import DRAFTS
 from iiiffs.render.pyramid import Key, Pyramid
 from iiiffs.render.renderer import OpenStream, Renderer
 from iiiffs.vfs.render_threads import RenderThreads
@@ -86,7 +86,7 @@ class Growths:
         """
         source, page, _ = key
         growth = self._growths.get(key)
-        if growth is None or self._renderer.kept(source, Decode.DRAFT, page) is None:
+        if growth is None or not any(self._renderer.kept(source, how, page) for how in DRAFTS):
             return None
         pyramid = await growth.begun()
         if pyramid is None:

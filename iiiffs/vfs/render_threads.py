@@ -74,9 +74,12 @@ class RenderThreads:
             await ended.wait()
         finally:
             job.is_wanted = False
-        if job.error is not None:
-            raise job.error
-        return job.answers.pop()
+        if (error := job.error) is None:
+            return job.answers.pop()
+        try:
+            raise error
+        finally:
+            del error, job  # its traceback holds this frame
 
     async def spare(self) -> None:
         """Nobody waits for a thread: who asks for one now is next."""

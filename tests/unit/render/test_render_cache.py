@@ -18,8 +18,8 @@ from PIL import Image
 from iiiffs.errors import StoreCorrupt, TooLarge, Undecodable
 from iiiffs.iiif.parameters import Format, Quality
 from iiiffs.model.gallery import Facts
-from iiiffs.model.image import Extent
-from iiiffs.render.plan import Decode
+from iiiffs.model.image import Extent, Region
+from iiiffs.render.plan import Decode, plan_cut
 from iiiffs.render.pyramid import Pyramid, PyramidCache
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.render.sheets import Sheet, Sheets
@@ -48,13 +48,13 @@ def test_any_order_and_any_budget_give_the_bytes_of_a_cold_start(order: list[int
         assert source.render(REQUESTS[index], renderer) == COLD[index]
 
 
-def test_a_jpeg_is_decoded_once_in_full_and_once_as_a_draft() -> None:
+def test_a_jpeg_is_decoded_once_in_full_and_once_as_each_draft() -> None:
     source, renderer = Source(JPEG), Renderer(RenderLimits())
     for request in REQUESTS * 2:
         source.render(request, renderer)
     gauges = renderer.gauges
-    assert (source.opened, gauges.full_decodes, gauges.draft_decodes) == (2, 1, 1)
-    assert (gauges.renders, gauges.cache_hits) == (16, 14)
+    assert (source.opened, gauges.full_decodes, gauges.draft_decodes) == (3, 1, 2)
+    assert (gauges.renders, gauges.cache_hits) == (16, 13)
 
 
 def test_the_first_overview_of_a_jpeg_is_a_draft_and_of_a_png_is_not() -> None:
@@ -145,7 +145,7 @@ def test_what_is_decoded_is_kept_and_cut_from() -> None:
     assert renderer.kept("key", Decode.FULL) is None
     pyramid = renderer.decoded("key", source.open, Decode.FULL, source.facts)
     assert renderer.kept("key", Decode.FULL) is pyramid
-    assert renderer.kept("key", Decode.DRAFT) is None
+    assert renderer.kept("key", Decode.EIGHTH) is None
     assert renderer.cut(pyramid, REQUESTS[0], source.facts) == source.render(REQUESTS[0], renderer) == COLD[0]
     assert source.opened == 1
 
@@ -165,9 +165,54 @@ def test_a_part_of_a_level_is_the_same_as_of_the_whole(size: tuple[int, int], mo
     assert pyramid.level(2).crop((0, 0, 64, 1)).tobytes() == half.reduce(2).crop((0, 0, 64, 1)).tobytes()
 
 
-def test_the_cost_is_a_sixteenth_where_a_draft_answers() -> None:
+@pytest.mark.parametrize("size", [(2600, 1300), (2597, 1301), (4099, 9)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+def test_a_part_of_the_second_level_is_the_same_as_of_the_whole(size: tuple[int, int], mode: str) -> None:
+    noise = Image.frombytes("RGBA", size, random.Random(2).randbytes(4 * size[0] * size[1])).convert(mode)
+    sheets = Sheets(None, 1 << 40)
+    half = sheets.halved(Sheet(noise))
+    quarter = sheets.halved(half).image
+    pyramid = Pyramid(Sheet(noise), 0, 1, None, sheets)
+    width, height = quarter.size
+    bottom = min(height, 150)
+    boxes = [(0, 0, 256, bottom), (width - 130, height - 1, width, height), (255, 0, 300, 2), (512, 1, 600, 3)]
+    for box in boxes:
+        assert pyramid.level(2).rows_of_first(box) is not None, "made by itself"
+        part = pyramid.level(2).crop(box)
+        assert (part.size, part.tobytes()) == ((box[2] - box[0], box[3] - box[1]), quarter.crop(box).tobytes())
+    cell = (512, 0, min(1024, half.image.width), min(512, half.image.height))
+    for level in (pyramid.level(1), Pyramid(Sheet(noise), 0, 1, None, sheets).level(1)):
+        assert level.crop(cell).tobytes() == half.image.crop(cell).tobytes()
+    assert pyramid.level(2).crop((0, 0, width, height)).tobytes() == quarter.tobytes()
+    assert pyramid.level(2).rows_of_first(boxes[0]) is None, "all of it is there: nothing is made by itself any more"
+
+
+def test_three_decodes_answer_all_that_may_be_asked_of_a_jpeg() -> None:
+    image = Extent(6000, 4000)
+
+    def how(
+        left: int, top: int, right: int, bottom: int, out: tuple[int, int], media_type: str = "image/jpeg"
+    ) -> Decode:
+        return plan_cut(Region(left, top, right, bottom), Extent(*out), image, media_type).decode
+
+    assert how(0, 0, 6000, 4000, (375, 250)) is Decode.EIGHTH
+    assert how(0, 0, 6000, 4000, (750, 500)) is Decode.EIGHTH
+    assert how(4096, 0, 6000, 4000, (238, 500)) is Decode.EIGHTH
+    assert how(0, 0, 6000, 4000, (751, 501)) is Decode.QUARTER
+    assert how(0, 0, 6000, 4000, (1500, 1000)) is Decode.QUARTER
+    assert how(0, 0, 2048, 2048, (512, 512)) is Decode.FULL
+    assert how(0, 0, 6000, 4000, (1501, 1001)) is Decode.FULL
+    assert how(0, 0, 6000, 4000, (375, 250), "image/png") is Decode.FULL
+    sides = {4: Decode.QUARTER, 7: Decode.QUARTER, 8: Decode.EIGHTH, 3: Decode.FULL}
+    for side, decode in sides.items():
+        thin = Extent(4000, side)
+        assert plan_cut(Region(0, 0, 4000, side), Extent(125, 1), thin, "image/jpeg").decode is decode
+
+
+def test_the_cost_is_a_fraction_where_a_draft_answers() -> None:
     renderer, facts = Renderer(RenderLimits()), Facts("image/jpeg", Extent(6000, 4000))
-    assert renderer.decode_cost_px(Decode.DRAFT, facts) == 1500 * 1000 * 4 // 3
+    assert renderer.decode_cost_px(Decode.EIGHTH, facts) == 750 * 500 * 4 // 3
+    assert renderer.decode_cost_px(Decode.QUARTER, facts) == 1500 * 1000 * 4 // 3
     assert renderer.decode_cost_px(Decode.FULL, facts) == 32_000_000
     assert renderer.decode_cost_px(Decode.FULL, replace(facts, media_type="image/webp")) > 32_000_000
     assert renderer.cut_cost_px(image_request((0, 0, 512, 512), (512, 512))) == 4 * 512 * 512

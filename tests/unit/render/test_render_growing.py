@@ -32,6 +32,7 @@ NOISE = saved(noise("RGB"), "JPEG", quality=95)
 TURNED = saved(noise("RGB"), "JPEG", quality=95, exif=exif_of(6))
 FINEST = image_request((0, 0, 512, 512), (512, 512), format=Format.JPG)
 HALF = image_request((0, 0, 256, 256), (128, 128), format=Format.JPG)
+QUARTER = image_request((0, 0, 256, 256), (64, 64), format=Format.JPG)
 
 
 def watched(source: Source, how: Decode = Decode.FULL) -> tuple[Renderer, Pyramid, list[tuple[Pyramid, int]]]:
@@ -66,13 +67,13 @@ def test_tiles_that_are_cut_early_are_those_that_are_cut_late() -> None:
     renderer = Renderer(RenderLimits())
 
     def watch(growing: Pyramid, rows: int) -> None:
-        for request in (FINEST, HALF):
+        for request in (FINEST, HALF, QUARTER):
             needed = renderer.rows_for(growing, request, source.facts)
             if needed is not None and needed <= rows:
                 early.setdefault(request.size, renderer.cut(growing, request, source.facts))
 
     renderer.decoded("a", source.open, Decode.FULL, source.facts, 0, watch)
-    assert early == {request.size: Source(NOISE).render(request) for request in (FINEST, HALF)}
+    assert early == {request.size: Source(NOISE).render(request) for request in (FINEST, HALF, QUARTER)}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_tiles_that_are_cut_early_are_those_that_are_cut_late() -> None:
         (saved(noise("L"), "JPEG", quality=95), Decode.FULL),
         (saved(noise("CMYK"), "JPEG", quality=95), Decode.FULL),
         (saved(noise("RGB"), "PNG"), Decode.FULL),
-        (NOISE, Decode.DRAFT),
+        (NOISE, Decode.EIGHTH),
     ],
 )
 def test_of_others_nothing_is_told(picture: bytes, how: Decode) -> None:
@@ -142,6 +143,9 @@ def test_a_picture_that_is_cut_off_fails_although_rows_were_told() -> None:
         (NOISE, image_request((512, 512, 1024, 1024), (512, 512)), 1024),
         (NOISE, image_request((0, 1024, 512, 1200), (512, 176)), 1200),
         (NOISE, HALF, 256),
+        (NOISE, QUARTER, 1024),  # made of whole cells of the level between
+        (NOISE, image_request((0, 1024, 512, 1200), (128, 44)), 1200),
+        (NOISE, image_request((0, 0, 1024, 1200), (256, 300)), None),  # most of level 2
         (NOISE, image_request((0, 0, 1600, 1200), (800, 600)), None),  # the whole level 1
         (NOISE, image_request((0, 0, 512, 512), (500, 500)), None),  # resampled
         (TURNED, image_request((0, 0, 512, 512), (512, 512)), 1200),  # upright left is stored bottom

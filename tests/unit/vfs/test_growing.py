@@ -98,7 +98,7 @@ class Decoding:
         self.errors: list[Undecodable] = []
         self.pyramid: Pyramid | None = None
         if draft:
-            self.renderer.decoded("a", self.source.open, Decode.DRAFT, self.source.facts)
+            self.renderer.decoded("a", self.source.open, Decode.EIGHTH, self.source.facts)
 
     @contextmanager
     def _slow(self) -> Iterator[BinaryIO]:

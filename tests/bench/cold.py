@@ -4,7 +4,8 @@ first overview tile, against a draft decode by Pillow at the scale it needs.
     .venv/bin/python -m tests.bench.cold
 
 Every run has a new daemon with an empty cache, whose library knows the picture already (its header was read, and
-info.json asked for). The yardsticks are taken in the same run, just before.
+info.json asked for) and whose nginx has begun all its workers. The yardsticks are taken in the same run, just before.
+What else the machine did is told of each run: the yardstick has one thread, and does not see who takes the other core.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from iiiffs.model.image import Extent
 from iiiffs.render.sample import write_sample_gallery
 from tests.bench.client import fetch_all
 from tests.bench.figures import RUNS, ratios, spread
+from tests.bench.load import Load, Watch
 from tests.bench.raw_pillow import draft_decode_s, raw_pillow_pyramid
 from tests.harness.mount import Mount, mounted, write_config
 from tests.harness.nginx import free_port, printed_nginx
@@ -31,6 +33,8 @@ TILE_PX = 512
 MILLISECONDS = 1000
 DRAFT_SCALE_MAX = 8
 """What a JPEG decoder can leave out by itself."""
+SETTLE_S = 0.5
+"""Until nginx's workers and a daemon that has just begun have nothing left to do."""
 ALLOWED_MS = 30.0
 """Beyond the draft decode. Rule: DESIGN §8"""
 
@@ -49,6 +53,7 @@ def tile_paths(base: str, extent: Extent, side: int) -> list[str]:
 def run(runs: int = RUNS) -> None:
     """Prints tiles/s of both, ms of the first tile, and the ratios, min / median / max."""
     raw, through, drafts, by_nginx, direct = [], [], [], [], []
+    quiet: list[int] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_sample_gallery(folder / "photos")
@@ -57,7 +62,11 @@ def run(runs: int = RUNS) -> None:
             count, seconds = raw_pillow_pyramid(picture)
             raw.append(count / seconds)
             drafts.append(draft_decode_s(picture, DRAFT_SCALE_MAX) * MILLISECONDS)
-            through.append(through_nginx(folder, number))
+            rate, load = _zoom(folder, number)
+            through.append(rate)
+            if load.is_quiet:
+                quiet.append(number)
+            print(f"  run {number + 1}: {rate:.0f} tiles/s, {rate / raw[-1]:.2f} x; {load.shown()}", flush=True)
             by_nginx.append(_overview_ms(folder, number))
             direct.append(_direct_ms(folder, number))
     print(
@@ -65,6 +74,9 @@ def run(runs: int = RUNS) -> None:
         end="",
     )
     print(f" {ratios(through, raw).shown(2)} x   (DESIGN §8: 0.77 x is the floor, 1.0 x the goal)")
+    if 0 < len(quiet) < runs:
+        alone = ratios([through[number] for number in quiet], [raw[number] for number in quiet])
+        print(f"  of the {len(quiet)} runs in which others took next to nothing: {alone.shown(2)} x")
     print(f"first overview tile: draft decode of 1/{DRAFT_SCALE_MAX} by Pillow {spread(drafts).shown(1)} ms; ", end="")
     print(f"through nginx {_beyond(by_nginx, drafts)}; read on the mount {_beyond(direct, drafts)}", end="")
     print(f"   (DESIGN §8: at most {ALLOWED_MS:.0f} ms beyond)")
@@ -77,13 +89,20 @@ def _beyond(took: list[float], drafts: list[float]) -> str:
 
 def through_nginx(folder: Path, number: int) -> float:
     """tiles/s: every tile of PICTURE in `folder`/photos, coarse ones first, from a daemon that has rendered nothing."""
+    return _zoom(folder, number)[0]
+
+
+def _zoom(folder: Path, number: int) -> tuple[float, Load]:
+    """As `through_nginx`, and what else the machine did."""
     port = free_port()
     with (
         _new_mount(folder, f"run{number}", port) as (mount, paths),
         printed_nginx(mount.root, mount.folder / "n", port),
     ):
+        time.sleep(SETTLE_S)
+        watch = Watch()
         seconds, _ = fetch_all(port, paths)
-    return len(paths) / seconds
+        return len(paths) / seconds, watch.load()
 
 
 def _overview_ms(folder: Path, number: int) -> float:
@@ -91,12 +110,14 @@ def _overview_ms(folder: Path, number: int) -> float:
     port = free_port()
     name = f"overview{number}"
     with _new_mount(folder, name, port) as (mount, paths), printed_nginx(mount.root, mount.folder / "n", port):
+        time.sleep(SETTLE_S)
         return fetch_all(port, paths[:1], connections=1)[0] * MILLISECONDS
 
 
 def _direct_ms(folder: Path, number: int) -> float:
     """The first tile read as a file."""
     with _new_mount(folder, f"direct{number}", free_port()) as (mount, paths):
+        time.sleep(SETTLE_S)
         tile = mount.root / paths[0].lstrip("/")
         began = time.perf_counter()
         tile.read_bytes()

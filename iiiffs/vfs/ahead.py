@@ -1,7 +1,7 @@
 """Cutting ahead: whoever looks at one tile of a picture will look at others, and they are there before they are asked.
 
 The first tile that misses and needs the original's pixels begins it; one that a provider's reduced picture answers
-begins nothing, for it fetches none. The full decode starts at once beside the draft that the first screen needs, then
+begins nothing, for it fetches none. The full decode starts at once beside the draft that the overview needs, then
 every tile of the pyramid is cut, coarse ones first as a viewer asks, the finest while the full decode still fills the
 rows below them (render/growing.py). All of it at low priority: each step begins only when a render thread is idle,
 takes a few milliseconds, and is joined by whoever asks for that tile meanwhile. The picture that was looked at last

@@ -1,7 +1,7 @@
 """What else the machine did during a run: without it, a slow run says nothing of us.
 
 A yardstick of one thread does not see another process that computes, while a run that needs both cores loses one of
-them to it (measured 2026-11: 0.55 to 0.65 x instead of 0.8 to 0.95 x, and nothing else ever made a run so slow).
+them to it (measured 2026-11: 0.56 to 0.61 x instead of 0.79 to 0.92 x).
 """
 
 from __future__ import annotations

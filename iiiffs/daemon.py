@@ -346,7 +346,7 @@ class Daemon:
     def notify(self, news: News, text: str) -> None:
         """A person may want to know."""
         log.log(logging.INFO if news is News.BACK_ONLINE else logging.WARNING, "%s: %s", news.value, text)
-        self.notifier.say(f"iiiffs: {news.value}", text)
+        self.notifier.say(news.value, text)
 
     # ---- what it says of itself ------------------------------------------------------------------------------
 
@@ -449,6 +449,8 @@ class Daemon:
         account = self._account(args)
         self._stores.credentials.ask_anew()
         await self._stores.credentials.admit(account.name, self.galleries[account.slug].provider.authenticate)
+        if self.outgoing is not None and (uploader := self.outgoing.uploaders.get(account.name)) is not None:
+            uploader.send_now()
         return {"account": account.name}
 
     def _account(self, args: Mapping[str, object]) -> Account:

@@ -170,7 +170,7 @@ class Filesystem:
             case Thumbnail():
                 return BodyHandle(await self._thumbnails.body(node))
             case ControlFile():
-                return BodyHandle(self._control.body(node), is_snapshot=True)
+                return await self._control.open(node)
             case Local() if self.writer is not None:
                 return await self.writer.changes.open_local(node)
             case Local():

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import reduce
 from pathlib import Path
 
 
@@ -80,42 +81,56 @@ def sum_of(data: bytes) -> str:
 
 
 class Manifest:
-    """The file that one writer writes."""
+    """The file that one writer writes. `promises`: what it says."""
 
     def __init__(self, path: Path) -> None:
+        self.promises = read_manifests(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def begun(self, *changes: Change) -> None:
         """They are about to be made."""
-        self._write({"begun": asdict(change)} for change in changes)
+        self._write([{"begun": asdict(change)} for change in changes])
 
     def done(self, *changes: tuple[str, str]) -> None:
         """The call after which nothing may be lost has returned 0, for each (path, sum of the whole file)."""
-        self._write({"done": path, "sum": digest} for path, digest in changes)
+        self._write([{"done": path, "sum": digest} for path, digest in changes])
 
     def failed(self, change: Change | None, error: str) -> None:
         """A call failed, and no kill explains it."""
         self._write([{"failed": None if change is None else asdict(change), "error": error}])
 
-    def _write(self, lines: Iterable[Mapping[str, object]]) -> None:
+    def _write(self, lines: Sequence[Mapping[str, object]]) -> None:
         data = "".join(json.dumps(line) + "\n" for line in lines).encode()
         assert os.write(self._descriptor, data) == len(data)
         os.fsync(self._descriptor)
+        for line in lines:
+            self.promises.take(line)
 
 
 @dataclass
 class Promised:
-    """What is known of one path. `whole`: its bytes when something was promised last, None if nothing was; of a folder
-    b"". `begun`: what was begun since, and is not known to have ended."""
+    """What is known of one path. `done`: the changes that made what was promised last, from the one that needs no other
+    before it; none if nothing was promised. `begun`: what was begun since, and is not known to have ended."""
 
-    whole: bytes | None = None
+    done: tuple[Change, ...] = ()
     begun: Change | None = None
     is_folder: bool = False
 
     @property
     def is_sure(self) -> bool:
         """Nothing but what was promised may be found."""
-        return self.whole is not None and self.begun is None
+        return bool(self.done) and self.begun is None
+
+    @property
+    def whole(self) -> bytes | None:
+        """The bytes that were promised; None if none were."""
+        return reduce(lambda before, change: change.after(before), self.done, b"") if self.done else None
+
+    def finish(self) -> None:
+        """What was begun is done."""
+        assert self.begun is not None, "it was not begun"
+        needs_others = self.begun.deed in (Deed.PATCH, Deed.APPEND)
+        self.done, self.begun = ((*self.done, self.begun) if needs_others else (self.begun,)), None
 
     def allows(self, found: bytes | None) -> bool:
         """True if that may be found; None: no file."""
@@ -140,9 +155,8 @@ class Promises:
                 known.begun = change
             case {"done": str(path), "sum": digest}:
                 known = self.paths[path]
-                assert known.begun is not None, f"{path} was done without being begun"
-                known.whole, known.begun = known.begun.after(known.whole or b""), None
-                assert sum_of(known.whole) == digest, f"{path}: the manifest is not what was written"
+                known.finish()
+                assert sum_of(known.whole or b"") == digest, f"{path}: the manifest is not what was written"
             case {"error": str(error)}:
                 self.errors.append(f"{line['failed']}: {error}")
 

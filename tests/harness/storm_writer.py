@@ -11,15 +11,14 @@ from __future__ import annotations
 import errno
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.harness.manifest import Change, Deed, Manifest, Promises, read_manifests, sum_of
+from tests.harness.manifest import Change, Deed, Manifest, sum_of
 
 GONE = frozenset({errno.ENOTCONN, errno.ECONNABORTED})
 GONE_TEXTS = tuple(os.strerror(number) for number in GONE)
@@ -42,9 +41,8 @@ class Writer:
         self._count = 0
         self._random = random.Random(f"{name} {seed}")
         self._is_flat = is_flat
-        self._manifest_path = manifest
         self._manifest = Manifest(manifest)
-        self._promises: Promises = read_manifests(manifest)
+        self._promises = self._manifest.promises
         self._change: Change | None = None
 
     def write_on(self) -> int:
@@ -83,7 +81,8 @@ class Writer:
             os.fsync(descriptor)
             self._done(change)
         finally:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
 
     def copy_tree(self) -> None:
         """`cp -r` of a folder, with folders in it where there may be any."""
@@ -182,11 +181,9 @@ class Writer:
     def _done(self, *changes: Change) -> None:
         told = []
         for change in changes:
-            known = self._promises.paths.get(change.path)
-            before = known.whole if known is not None and known.whole is not None else b""
-            told.append((change.path, sum_of(change.after(before))))
+            before = self._promises.paths[change.path].whole
+            told.append((change.path, sum_of(change.after(before or b""))))
         self._manifest.done(*told)
-        self._promises = read_manifests(self._manifest_path)
 
     @contextmanager
     def _promised(self, change: Change) -> Iterator[None]:
@@ -200,10 +197,8 @@ class Writer:
         try:
             self._put(descriptor, change.data if data is None else data, change.offset)
         except BaseException:
-            try:
+            with suppress(OSError):
                 os.close(descriptor)
-            except OSError:
-                raise Gone from None
             raise
         os.close(descriptor)
 
@@ -215,3 +210,13 @@ class Writer:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view[:PIECE_BYTES]) :]
+
+
+def main() -> None:
+    """See above."""
+    root, manifest, name, seed = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    sys.exit(Writer(root, manifest, name, seed, is_flat="--flat" in sys.argv).write_on())
+
+
+if __name__ == "__main__":
+    main()

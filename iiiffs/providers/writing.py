@@ -55,7 +55,7 @@ class HasWriting(Protocol):
         """The asset is in `album` under `name`, with its id. Only without `Writing.membership`.
 
         `over`: what has that name now and gives way, to the trash. Errors: AlreadyThere if something else has the name;
-        VersionChanged if `asset` or `over` is in another version; AssetGone.
+        VersionChanged if `asset` or `over` is in another version; AssetGone; OtherAccount between two disks.
         """
         ...
 
@@ -76,7 +76,8 @@ class HasWriting(Protocol):
         ...
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
-        """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed."""
+        """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed. Of an
+        album that is gone: nothing is in it."""
         ...
 
     async def restore(self, asset: AssetId) -> Asset:

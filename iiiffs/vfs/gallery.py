@@ -361,6 +361,13 @@ class Gallery:
             asset = self.overlay.asset_id(asset)
             if (waiting := self.overlay.asset(asset)) is not None:
                 return waiting
+            try:
+                return await self.told_asset(asset)
+            except AssetGone:
+                successor = self.overlay.successor(asset)
+                if successor is None:
+                    raise
+                asset = successor
         return await self.told_asset(asset)
 
     async def told_asset(self, asset: AssetId) -> Asset:

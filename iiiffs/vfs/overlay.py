@@ -131,6 +131,11 @@ class Overlay:
             return asset
         return AssetId(self._queue.successors.successor(self._account, asset) or asset)
 
+    def successor(self, asset: AssetId) -> AssetId | None:
+        """What has taken the place of an asset that is not there any more."""
+        id = self._queue.successors.successor(self._account, asset)
+        return None if id is None else AssetId(id)
+
     # ---- albums -----------------------------------------------------------------------------------------------
 
     def album(self, album: AlbumId) -> Album | None:

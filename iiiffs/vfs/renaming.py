@@ -164,6 +164,8 @@ class Renames:
                     there = None if gone.base is None else changing.asset_of_base(gone.base)
                     await self._removals.drop(gone)
                 await at_once(source.gallery, partial(target.provider.move, asset, target.album, target.name, there))
+                if there is not None:  # its address goes on, and names what took its place
+                    await self._queue.successors.record(source.gallery.name, there.id, asset.id)
                 self._expire(source, target)
             case ((Place.ALBUM | Place.TRASH), Place.ALBUM):
                 await self._move_between_albums(source, target, asset, there)

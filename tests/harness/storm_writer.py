@@ -120,7 +120,7 @@ class Writer:
         if change is None:
             return
         path = Path(change.path)
-        temporary = Change(Deed.CREATE, str(path.with_name(f".{path.name}.{self._random.randrange(36**5):06x}"[:250])))
+        temporary = Change(Deed.CREATE, str(path.with_name(f".{path.name}.{self._random.randrange(16**6):06x}")))
         with self._promised(change):
             self._written(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, change.data)
             (self._root / temporary.path).rename(self._root / change.path)

@@ -1,0 +1,276 @@
+"""Rounds of writing, each ended by a SIGKILL of the daemon at some moment; and what the provider has in the end.
+
+Rule: research/peers.md C1 (the JuiceFS scheme): what counts is what writers noted outside of the mount, once a call had
+returned 0; and what the provider has, not what a mount shows.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import lmdb
+
+from iiiffs.control import ask
+from iiiffs.state.queue_rows import decode_item
+from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.tree.junk import is_junk
+from tests.harness.manifest import Promises, read_manifests
+from tests.harness.mount import Mount, Program, check_log, start, take_down
+from tests.harness.scripted import Flavour, Store, StoredAlbum
+from tests.harness.writable import RESTING
+
+WRITERS = 3
+WRITE_S = (0.15, 1.2)
+AIM_S = 2.0
+GONE_S = 20.0
+DRAINED_S = 40.0
+EXPECTED_LOG = ("changes could not be sent", "not a picture")
+
+
+class Truth(Protocol):
+    """What a provider has, asked past iiiffs."""
+
+    def files(self) -> Mapping[str, Sequence[bytes]]:
+        """Path, as writers name it -> the bytes of each file there."""
+        ...
+
+    def folders(self) -> Sequence[str]:
+        """Paths of folders or albums, each as often as it is there."""
+        ...
+
+    def check(self) -> None:
+        """AssertionError if it is not sound in itself."""
+        ...
+
+
+@dataclass
+class Tally:
+    """What the kills of a storm hit. `pending`: promised and not at the provider; `sending`: on their way."""
+
+    pending: list[int] = field(default_factory=list)
+    sending: list[int] = field(default_factory=list)
+
+
+@dataclass
+class CrashStorm:
+    """A daemon on `folder`, with `config`; writers write below ROOT/`place`. `is_flat`: rule: storm_writer."""
+
+    folder: Path
+    config: Path
+    truth: Truth
+    place: str
+    seed: int
+    program: Program = field(default_factory=Program)
+    is_flat: bool = False
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def manifests(self) -> list[Path]:
+        """One a writer."""
+        return [self.folder / f"manifest-{number}" for number in range(WRITERS)]
+
+    def promises(self) -> Promises:
+        """All that was promised so far."""
+        return read_manifests(*self.manifests)
+
+    # ---- rounds -----------------------------------------------------------------------------------------------
+
+    def run(self, rounds: int) -> None:
+        """So many kills. Every other one waits for something to be on its way first."""
+        print(f"storm: seed {self.seed}")
+        chance = random.Random(self.seed)
+        for number in range(rounds):
+            mount = self.start()
+            try:
+                writers = [self._writer(mount, chance.randrange(1 << 32), each) for each in range(WRITERS)]
+                time.sleep(chance.uniform(*WRITE_S))
+                if number % 2:
+                    self._wait_sending(mount)
+                mount.kill()
+                self._await_end(writers)
+                self._count()
+            finally:
+                take_down(mount)
+        print(f"storm: {self.tally}")
+
+    def start(self) -> Mount:
+        """The daemon, running."""
+        return start(self.folder, self.folder, config=self.config, program=self.program)
+
+    def _writer(self, mount: Mount, seed: int, number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.harness.storm_writer", mount.root / self.place]
+        command += [self.manifests[number], f"w{number}", str(seed), *(["--flat"] if self.is_flat else [])]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def _wait_sending(self, mount: Mount) -> None:
+        end = time.monotonic() + AIM_S
+        while time.monotonic() < end and not mount.gauge("queue", "sending"):
+            time.sleep(0.002)
+
+    def _await_end(self, writers: Sequence[subprocess.Popen[bytes]]) -> None:
+        try:
+            for writer in writers:
+                writer.wait(GONE_S)
+        finally:
+            for writer in writers:
+                writer.kill()
+                writer.wait()
+
+    def _count(self) -> None:
+        """What the last kill hit."""
+        there = self.truth.files()
+        pending = [path for path, known in self.promises().files() if known.is_sure and known.whole not in there.get(path, ())]
+        self.tally.pending.append(len(pending))
+        stages = [item.stage for item in journaled(self.folder / "state") if item.verb is Verb.UPLOAD]
+        self.tally.sending.append(stages.count(Stage.SENDING))
+
+    # ---- the end ----------------------------------------------------------------------------------------------
+
+    def drain(self) -> list[dict[str, object]]:
+        """All is sent, and the daemon has ended with 0; what stays in the queue."""
+        mount = self.start()
+        try:
+            end = time.monotonic() + DRAINED_S
+            ask(mount.socket, "flush")
+            left = listed(mount)
+            while any(item["stage"] not in RESTING for item in left):
+                assert time.monotonic() < end, f"not sent within {DRAINED_S:g} s: {left}"
+                time.sleep(0.1)
+                left = listed(mount)
+            assert mount.stop() == 0
+        finally:
+            take_down(mount)
+        mount.expected += EXPECTED_LOG
+        check_log(mount)
+        return left
+
+    def judge(self, left: Sequence[Mapping[str, object]]) -> None:
+        """AssertionError if a promise is broken, something is there that nobody wrote, or a file FAILED that nobody was
+        cut off in writing. `left`: what stayed in the queue."""
+        promises = self.promises()
+        assert not promises.errors, promises.errors
+        self.truth.check()
+        stuck = {str(item["path"]).partition(f"{self.place}/")[2] for item in left}
+        wrong = list(_wrong_files(promises, self.truth.files(), stuck))
+        folders = list(self.truth.folders())
+        for path, known in promises.folders():
+            times = folders.count(path)
+            if times > 1 or (known.is_sure and times == 0):
+                wrong.append(f"folder {path}: {times} times")
+        wrong += [f"folder {path}: nobody made it" for path in set(folders) - {path for path, _ in promises.folders()}]
+        surely = {path for path, known in promises.files() if known.is_sure}
+        wrong += [f"{item}: was promised" for item in left if str(item["path"]).partition(f"{self.place}/")[2] in surely]
+        assert not wrong, "\n".join(wrong)
+
+    def check_by_mount(self) -> None:
+        """A daemon that has lost its cache shows what was promised."""
+        shutil.rmtree(self.folder / "cache")
+        mount = self.start()
+        try:
+            for path, known in self.promises().files():
+                if known.is_sure:
+                    assert (mount.root / self.place / path).read_bytes() == known.whole, path
+            assert mount.stop() == 0
+        finally:
+            take_down(mount)
+
+
+def _wrong_files(promises: Promises, there: Mapping[str, Sequence[bytes]], stuck: set[str]) -> list[str]:
+    wrong = [f"{path}: nobody wrote it" for path in there.keys() - {path for path, _ in promises.files()}]
+    for path, known in promises.files():
+        found = there.get(path, [])
+        if len(found) > 1:
+            wrong.append(f"{path}: {len(found)} times")
+        elif known.is_sure and not found:
+            wrong.append(f"{path}: promised, and not there; {known.done}")
+        elif not found and known.done and path not in stuck:
+            wrong.append(f"{path}: promised, then changed, and neither there nor in failed/; {known}")
+        elif found and not known.allows(found[0]):
+            wrong.append(f"{path}: {len(found[0])} bytes that nobody wrote; {known}")
+    return wrong
+
+
+def listed(mount: Mount) -> list[dict[str, object]]:
+    """All that is not at the provider."""
+    items = ask(mount.socket, "queue.list")
+    assert isinstance(items, list)
+    return items
+
+
+def journaled(state: Path) -> list[Item]:
+    """The rows of the journal, of a daemon that is dead; looked at without a lock, and changed in nothing."""
+    with (
+        lmdb.open(str(state / "db"), readonly=True, lock=False, max_dbs=32) as environment,
+        environment.begin() as transaction,
+        transaction.cursor(environment.open_db(b"journal", txn=transaction, create=False)) as cursor,
+    ):
+        return [decode_item(bytes(key), bytes(row)) for key, row in cursor if not key.startswith(b"!")]
+
+
+@dataclass(frozen=True)
+class FolderTruth:
+    """A folder on this machine."""
+
+    photos: Path
+
+    def files(self) -> Mapping[str, Sequence[bytes]]:
+        """All files, but litter of desktops."""
+        found = (path for path in self.photos.rglob("*") if path.is_file() and not is_junk(path.name))
+        return {str(path.relative_to(self.photos)): [path.read_bytes()] for path in found}
+
+    def folders(self) -> Sequence[str]:
+        """All folders."""
+        return [str(path.relative_to(self.photos)) for path in self.photos.rglob("*") if path.is_dir()]
+
+    def check(self) -> None:
+        """No file of iiiffs itself is left over."""
+        litter = [path for path in self.photos.rglob("*") if path.is_file() and is_junk(path.name)]
+        assert not litter, f"left over: {litter}"
+
+
+@dataclass(frozen=True)
+class StoreTruth:
+    """A pretended server; where its albums are in no folder, writers write in albums/."""
+
+    store: Store
+
+    def files(self) -> Mapping[str, Sequence[bytes]]:
+        """Each file as often as it is there, under every album that it is in; one in no album has a path of its own."""
+        found: dict[str, list[bytes]] = {}
+        paths = {album.id: path for path, album in self._albums()}
+        for asset in self.store.assets():
+            albums = self.store.albums_of(asset.id) if self.store.flavour is Flavour.IMMICH else []
+            if asset.folder is not None:
+                albums = [album for album in self.store.albums() if album.number == asset.folder]
+            places = [paths[album.id] for album in albums] or ["in no album"]
+            for place in places:
+                found.setdefault(f"{place}/{asset.name}".lstrip("/"), []).append(self.store.bytes_of(asset.id))
+        return found
+
+    def folders(self) -> Sequence[str]:
+        """All but the topmost."""
+        return [path for path, _ in self._albums() if path]
+
+    def check(self) -> None:
+        """Rule: Store.check."""
+        self.store.check()
+
+    def _albums(self) -> list[tuple[str, StoredAlbum]]:
+        """With their paths; that of the topmost folder is empty."""
+        by_number = {album.number: album for album in self.store.albums()}
+        is_top = self.store.flavour is Flavour.FOLDER
+
+        def path_of(album: StoredAlbum) -> str:
+            if album.parent is None:
+                return "" if is_top else album.title
+            return f"{path_of(by_number[album.parent])}/{album.title}".lstrip("/")
+
+        return [(path_of(album), album) for album in by_number.values()]

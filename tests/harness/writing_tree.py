@@ -1,0 +1,469 @@
+"""A whole mount without a kernel that may be written to, over a pretended server: made, driven by paths, and killed.
+
+`Life` is one run of the daemon, in a trio run of a thread of its own whose clock stands still until a test lets time
+pass. Between two calls nothing happens, so that what Hypothesis found once it finds again. `killed` is kill -9: the next
+life begins with what lay on the disk at that moment, and nothing that was only in memory, or written while stopping.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pyfuse3
+import trio
+import trio.testing
+from pyfuse3 import FileHandleT, InodeT
+
+from iiiffs.cache.store import open_cache
+from iiiffs.fuse.entries import Owner
+from iiiffs.fuse.operations import Operations
+from iiiffs.iiif.description import PRIVATE as PRIVACY
+from iiiffs.iiif.scaling import Limits
+from iiiffs.iiif.uris import Uris
+from iiiffs.model.gallery import AccountName
+from iiiffs.model.writing import Access
+from iiiffs.render.renderer import Renderer, RenderLimits
+from iiiffs.state.store import State
+from iiiffs.sync.items import Item, Verb
+from iiiffs.tree.albums import SYNTHETIC
+from iiiffs.tree.inodes import ROOT_NUMBER
+from iiiffs.tree.nodes import Directory, PageKind
+from iiiffs.tree.thumbnails import THUMBNAILS
+from iiiffs.tree.visibility import PRIVATE
+from iiiffs.vfs.bodies import Bodies
+from iiiffs.vfs.control_files import ControlFiles
+from iiiffs.vfs.document_records import DocumentRecords
+from iiiffs.vfs.documents import Documents, Rules
+from iiiffs.vfs.filesystem import Filesystem
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Deadlines, Gallery
+from iiiffs.vfs.outgoing import Outgoing
+from iiiffs.vfs.pages import Pages
+from iiiffs.vfs.previews import Previews
+from iiiffs.vfs.render_threads import RenderThreads
+from iiiffs.vfs.renditions import Renditions
+from iiiffs.vfs.sending_news import News
+from iiiffs.vfs.services import Services
+from iiiffs.vfs.shelved import gallery_of
+from iiiffs.vfs.watcher import AlbumChange, run_account
+from tests.harness.scripted import Store, open_scripted
+from tests.harness.tree import BASE_URL, names_of
+
+T = TypeVar("T")
+
+ACCOUNT = AccountName("pictures")
+SETTLE_S = 3.0
+QUIET_S = 0.003
+"""Real seconds in which nothing runs: then everything waits for the clock, or for a thread that is slow."""
+STEP_S = 0.25
+PATIENCE_STEPS = 4000
+STARTS_S = 60.0
+CONTEXT = cast(pyfuse3.RequestContext, None)
+"""No handler looks at who asks."""
+OURS = {*SYNTHETIC, THUMBNAILS}
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Stands for pyfuse3.SetattrFields, which only the kernel's side can fill."""
+
+    update_size: bool = False
+    update_mtime: bool = False
+
+
+class Life:
+    """One run of a daemon over `home`, which holds its state and cache, and the server of `store`."""
+
+    def __init__(self, home: Path, store: Store, number: int = 0) -> None:
+        self.home = home
+        self.news: list[tuple[News, str]] = []
+        self.changes: list[AlbumChange] = []
+        self._store = store
+        self._number = number
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._clock = trio.testing.MockClock()
+        self._thread = threading.Thread(target=self._begin, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(STARTS_S), "it does not start"
+        assert self._failure is None, self._failure
+
+    @property
+    def state_path(self) -> Path:
+        """The folder of its state."""
+        return self.home / f"state-{self._number}"
+
+    # ---- from the test's thread ---------------------------------------------------------------------------------
+
+    def ask(self, question: Callable[[Life], Awaitable[T]]) -> T:
+        """What it answers. Time passes only as far as the answer has to wait for it."""
+        assert self._failure is None, self._failure
+        return trio.from_thread.run(self._answered, partial(question, self), trio_token=self._token)
+
+    def passes(self, seconds: float) -> None:
+        """So much time is over, and what was due has been done."""
+
+        async def pass_(life: Life) -> None:
+            await life.wait(seconds)
+
+        self.ask(pass_)
+
+    def killed(self) -> Life:
+        """The next life, after this one ended as by kill -9."""
+        state = self.home / f"state-{self._number + 1}"
+
+        async def copy(life: Life) -> None:
+            async with life.state._writer:  # a kill meets no half of a page that is being copied here
+                shutil.copytree(life.state_path, state)
+
+        self.ask(copy)
+        self.close()
+        shutil.rmtree(self.state_path)
+        return Life(self.home, self._store, self._number + 1)
+
+    def restarted(self) -> Life:
+        """The next life, after this one was stopped in order."""
+        self.close()
+        self.state_path.rename(self.home / f"state-{self._number + 1}")
+        return Life(self.home, self._store, self._number + 1)
+
+    def close(self) -> None:
+        """Stopped."""
+        self._token.run_sync_soon(self._stop.set)
+        while self._thread.is_alive():
+            self._thread.join(0.02)
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._clock.jump, STEP_S)
+        if self._failure is not None:
+            raise self._failure
+
+    # ---- its own ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        try:
+            trio.run(self._run, clock=self._clock)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _run(self) -> None:
+        self._token, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
+        async with AsyncExitStack() as stack:
+            cache = open_cache(self.home / "cache", 64 << 20)
+            stack.callback(cache.close)
+            self.state = State.open(self.state_path, min_free_bytes=0)
+            stack.callback(self.state.close)
+            provider = open_scripted(self._store, threads=False)
+            stack.push_async_callback(provider.aclose)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(cache.writer.run)
+                await nursery.start(self.state.journal.run)
+                flights, bodies = Flights(nursery), Bodies(1 << 20)
+                self.gallery = gallery_of(names_of(ACCOUNT), provider, cache.catalogue, flights, Deadlines())
+                self.gallery.access, self.gallery.settle_s = Access.EDIT, SETTLE_S
+                galleries = {ACCOUNT: self.gallery}
+                records = DocumentRecords(cache.catalogue, bodies, self.state.times, flights)
+                rules = Rules(Uris(BASE_URL, {}), Limits(1000, 1000, 10**6), 512, PRIVATE, PRIVACY, 5000, "x", 10**9)
+                documents, threads = Documents(rules, records, flights), RenderThreads(1)
+                renderer = Renderer(RenderLimits())
+                renditions = Renditions(cache.renditions, renderer, flights, bodies, threads, 10**8)
+                renditions.previews = Previews(partial(self.state.previews, fingerprint="renderer"), flights)
+                services = Services(galleries, documents, renditions, began_ns=10**9)
+                pages = Pages({kind: b"page" for kind in PageKind}, 10**9)
+                control = ControlFiles({"status.json": lambda: b"{}"}, 10**9)
+                self.filesystem = Filesystem(galleries, documents, pages, services, control, flights)
+                reasons = self.filesystem.reasons
+                self.outgoing = await Outgoing.build(self.state, galleries, flights, reasons, self._notify)
+                self.filesystem.writer = self.outgoing.writer
+                self.operations = Operations(self.filesystem, self.state.inode_key, Owner(0, 0, 0), lambda: None)
+                self.outgoing.queue.watch(self._item_changed)
+                self.uploader = self.outgoing.uploaders[ACCOUNT]
+                nursery.start_soon(run_account, self.gallery, self._told)
+                await nursery.start(self.uploader.run)
+                await self._quiet()
+                self._ready.set()
+                await self._stop.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _told(self, change: AlbumChange) -> None:
+        self.changes.append(change)
+
+    def _notify(self, news: News, text: str) -> None:
+        self.news.append((news, text))
+
+    def _item_changed(self, before: Item | None, after: Item | None) -> None:
+        """As the daemon tells it to who numbers inodes."""
+        if after is not None and after.sent is not None and after.verb is Verb.UPLOAD:
+            if before is None or before.sent is None:
+                self.operations.sent(ACCOUNT, after.id, after.sent)
+
+    async def _answered(self, question: Callable[[], Awaitable[T]]) -> T:
+        answers: list[T] = []
+        errors: list[Exception] = []
+
+        async def work() -> None:
+            try:
+                answers.append(await question())
+            except Exception as error:
+                errors.append(error)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work)
+            for _ in range(PATIENCE_STEPS):
+                await self._quiet()
+                if answers or errors:
+                    break
+                self._clock.jump(STEP_S)
+            else:
+                raise AssertionError("no answer")
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    async def _quiet(self) -> None:
+        """Everything waits for the clock; or for a thread, where one is slow."""
+        await trio.testing.wait_all_tasks_blocked(QUIET_S)
+        while self._threads_at_work():
+            await trio.testing.wait_all_tasks_blocked(QUIET_S)
+
+    def _threads_at_work(self) -> int:
+        limiters = [trio.to_thread.current_default_thread_limiter()]
+        if hasattr(self, "uploader"):
+            limiters += [self.uploader.threads, self.outgoing.files._threads, self.state.journal._limiter]
+        return sum(int(limiter.borrowed_tokens) for limiter in limiters)
+
+    # ---- inside its loop ----------------------------------------------------------------------------------------
+
+    async def wait(self, seconds: float) -> None:
+        """Rule: passes."""
+        end_s = trio.current_time() + seconds
+        while trio.current_time() < end_s:
+            self._clock.jump(min(STEP_S, end_s - trio.current_time()))
+            await self._quiet()
+
+    async def node(self, number: int) -> object:
+        """What the inode is."""
+        inode = self.operations.inodes.get(number)
+        assert inode is not None
+        return inode.node
+
+
+# ---- system calls, as far as a kernel does them -----------------------------------------------------------------
+
+
+async def called(work: Awaitable[T]) -> T:
+    """What it answers. Errors: OSError."""
+    try:
+        return await work
+    except pyfuse3.FUSEError as error:
+        raise OSError(error.errno, os.strerror(error.errno)) from error.__cause__
+
+
+async def retried(work: Callable[[], Awaitable[T]]) -> T:
+    """As a kernel does: after ESTALE everything is looked up once more, and asked again."""
+    try:
+        return await work()
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+    return await work()
+
+
+async def looked_up(life: Life, path: str) -> pyfuse3.EntryAttributes | None:
+    """The entry; None if there is none. Errors: OSError, ENOENT and ENOTDIR of what is above it among them."""
+    parent, name = await parent_of(life, path)
+    found = await called(life.operations.lookup(InodeT(parent), os.fsencode(name), CONTEXT))  # type: ignore[arg-type]
+    return found if found.st_ino else None
+
+
+async def parent_of(life: Life, path: str) -> tuple[int, str]:
+    """The number of the directory, and the name in it."""
+    *above, name = path.split("/")
+    number = int(ROOT_NUMBER)
+    for component in [ACCOUNT, *above]:
+        entry = await called(life.operations.lookup(InodeT(number), os.fsencode(component), CONTEXT))  # type: ignore[arg-type]
+        if not entry.st_ino:
+            raise OSError(errno.ENOENT, path)
+        if not stat.S_ISDIR(entry.st_mode):
+            raise OSError(errno.ENOTDIR, path)
+        number = int(entry.st_ino)
+    return number, name
+
+
+async def existing(life: Life, path: str) -> pyfuse3.EntryAttributes:
+    """The entry. Errors: OSError."""
+    found = await looked_up(life, path)
+    if found is None:
+        raise OSError(errno.ENOENT, path)
+    return found
+
+
+async def opened(life: Life, path: str, flags: int) -> tuple[int, int]:
+    """open(2): the handle and the inode."""
+
+    async def work() -> tuple[int, int]:
+        entry = await looked_up(life, path)
+        if entry is None and flags & os.O_CREAT:
+            parent, name = await parent_of(life, path)
+            making = life.operations.create(
+                InodeT(parent), os.fsencode(name), pyfuse3.ModeT(0o644), pyfuse3.FlagT(flags), CONTEXT  # type: ignore[arg-type]
+            )  # fmt: skip
+            info, entry = await called(making)
+            return int(info.fh), int(entry.st_ino)
+        if entry is None:
+            raise OSError(errno.ENOENT, path)
+        if flags & os.O_CREAT and flags & os.O_EXCL:
+            raise OSError(errno.EEXIST, path)
+        info = await called(life.operations.open(entry.st_ino, pyfuse3.FlagT(flags & ~os.O_CREAT), CONTEXT))
+        return int(info.fh), int(entry.st_ino)
+
+    return await retried(work)
+
+
+async def released(life: Life, handle: int, *, flushes: bool = True) -> None:
+    """close(2); without `flushes`, as the end of a process whose last pages the kernel still has."""
+    try:
+        if flushes:
+            await called(life.operations.flush(FileHandleT(handle)))
+    finally:
+        await called(life.operations.release(FileHandleT(handle)))
+
+
+async def read_all(life: Life, path: str) -> bytes:
+    """All bytes of a file, which are as many as stat says."""
+
+    async def work() -> bytes:
+        handle, inode = await opened(life, path, os.O_RDONLY)
+        try:
+            told = await called(life.operations.getattr(InodeT(inode), CONTEXT))
+            data = bytes(await called(life.operations.read(FileHandleT(handle), 0, told.st_size + 1000)))
+        finally:
+            await called(life.operations.release(FileHandleT(handle)))
+        assert len(data) == told.st_size, f"{path} is told to have {told.st_size} bytes, and has {len(data)}"
+        return data
+
+    return await retried(work)
+
+
+async def listed(life: Life, path: str) -> set[str]:
+    """What readdir tells, but for entries of ours; each once."""
+    entry = await existing(life, path)
+    node = await life.node(int(entry.st_ino))
+    names = (await life.filesystem.entries(cast(Directory, node))).names
+    assert len(names) == len(set(names)), "an entry is doubled"
+    return set(names) - OURS
+
+
+async def truncated(life: Life, path: str, size_bytes: int) -> None:
+    """truncate(2)"""
+    await _set(life, path, Fields(update_size=True), st_size=size_bytes)
+
+
+async def timed(life: Life, path: str, mtime_ns: int) -> None:
+    """utimensat(2)"""
+    await _set(life, path, Fields(update_mtime=True), st_mtime_ns=mtime_ns)
+
+
+async def _set(life: Life, path: str, fields: Fields, handle: int | None = None, **values: int) -> None:
+    async def work() -> None:
+        entry = await existing(life, path)
+        wanted = pyfuse3.EntryAttributes()
+        for name, value in values.items():
+            setattr(wanted, name, value)
+        opened_ = None if handle is None else FileHandleT(handle)
+        await called(life.operations.setattr(entry.st_ino, wanted, cast(Any, fields), opened_, CONTEXT))
+
+    await retried(work)
+
+
+async def ftruncated(life: Life, handle: int, inode: int, size_bytes: int) -> None:
+    """ftruncate(2)"""
+    wanted = pyfuse3.EntryAttributes()
+    wanted.st_size = size_bytes
+    fields = cast(Any, Fields(update_size=True))
+    await called(life.operations.setattr(InodeT(inode), wanted, fields, FileHandleT(handle), CONTEXT))
+
+
+async def renamed(life: Life, old: str, new: str, flags: int = 0) -> None:
+    """renameat2(2). What only a kernel looks at: two names of one file, and a directory into itself."""
+
+    async def work() -> None:
+        source, target = await existing(life, old), await looked_up(life, new)
+        if target is not None and target.st_ino == source.st_ino and not flags:
+            return
+        if new.startswith(f"{old}/"):
+            raise OSError(errno.EINVAL, new)
+        old_parent, old_name = await parent_of(life, old)
+        new_parent, new_name = await parent_of(life, new)
+        await called(
+            life.operations.rename(
+                InodeT(old_parent), os.fsencode(old_name), InodeT(new_parent), os.fsencode(new_name),  # type: ignore[arg-type]
+                pyfuse3.FlagT(flags), CONTEXT,
+            )
+        )  # fmt: skip
+
+    await retried(work)
+
+
+async def unlinked(life: Life, path: str) -> None:
+    """unlink(2)"""
+    await _below(life, path, life.operations.unlink)
+
+
+async def directory_removed(life: Life, path: str) -> None:
+    """rmdir(2)"""
+    await _below(life, path, life.operations.rmdir)
+
+
+async def directory_made(life: Life, path: str) -> None:
+    """mkdir(2)"""
+
+    async def make(parent: InodeT, name: pyfuse3.FileNameT, context: pyfuse3.RequestContext) -> object:
+        return await life.operations.mkdir(parent, name, pyfuse3.ModeT(0o755), context)
+
+    await _below(life, path, make)
+
+
+async def _below(life: Life, path: str, verb: Callable[..., Awaitable[object]]) -> None:
+    async def work() -> None:
+        parent, name = await parent_of(life, path)
+        await called(verb(InodeT(parent), os.fsencode(name), CONTEXT))
+
+    await retried(work)
+
+
+async def linked(life: Life, old: str, new: str) -> None:
+    """link(2)"""
+
+    async def work() -> None:
+        source = await existing(life, old)
+        parent, name = await parent_of(life, new)
+        await called(life.operations.link(source.st_ino, InodeT(parent), os.fsencode(name), CONTEXT))  # type: ignore[arg-type]
+
+    await retried(work)
+
+
+async def marked(life: Life, path: str, name: str, value: bytes) -> None:
+    """setxattr(2)"""
+
+    async def work() -> None:
+        entry = await existing(life, path)
+        await called(life.operations.setxattr(entry.st_ino, os.fsencode(name), value, CONTEXT))  # type: ignore[arg-type]
+
+    await retried(work)
+
+
+def gallery_in(life: Life) -> Gallery:
+    """The account."""
+    return life.gallery

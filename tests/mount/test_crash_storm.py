@@ -1,0 +1,100 @@
+"""kill -9 at any moment of a storm of writers: what they were promised arrives, each once, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.crash_storm import CrashStorm, FolderTruth, StoreTruth
+from tests.harness.mount import Program
+from tests.harness.scripted import PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
+from tests.harness.writable import writable_config
+
+ROUNDS = 10
+SOAK_ROUNDS = 200
+SETTLE = "100ms"
+
+
+def seed() -> int:
+    """Another one in each run; IIIFFS_SEED makes a run again."""
+    return int(os.environ.get("IIIFFS_SEED") or random.SystemRandom().randrange(1 << 32))
+
+
+@pytest.fixture
+def on_folder(tmp_path: Path) -> CrashStorm:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    program = Program(environment={"XDG_DATA_HOME": str(tmp_path / "data")})
+    config = writable_config(tmp_path, photos, settle=SETTLE)
+    return CrashStorm(tmp_path, config, FolderTruth(photos), "pictures/files", seed(), program)
+
+
+@pytest.fixture
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A server that is slow at times, loses answers, breaks off half-way, and gets some things twice."""
+    with Store(tmp_path / "server", request.param) as store:
+        yield store
+
+
+@pytest.fixture
+def on_server(tmp_path: Path, store: Store) -> CrashStorm:
+    place = "pictures/albums" if store.flavour is Flavour.IMMICH else "pictures/files"
+    config = scripted_config(tmp_path, store, extra=f'settle = "{SETTLE}"')
+    is_flat = store.flavour is Flavour.IMMICH
+    return CrashStorm(tmp_path, config, StoreTruth(store), place, seed(), PROGRAM, is_flat)
+
+
+def troubles(seed: int) -> list[Fault]:
+    """What is wrong with the server while the storm goes on."""
+    told = [
+        Fault(FaultKind.LATENCY, method, times=None, chance=0.5, seed=seed, seconds=0.1)
+        for method in ("upload", "replace")
+    ]
+    for kind in (FaultKind.LOST, FaultKind.HALF, FaultKind.TWICE):
+        told += [Fault(kind, method, times=None, chance=0.08, seed=seed) for method in ("upload", "replace")]
+    return [*told, Fault(FaultKind.LOST, "make_album", times=None, chance=0.2, seed=seed)]
+
+
+def weather(storm: CrashStorm, rounds: int) -> None:
+    storm.run(rounds)
+    calm(storm)
+
+
+def calm(storm: CrashStorm) -> None:
+    """After the storm."""
+    assert any(storm.tally.pending), "nothing was pending at any kill"
+    assert any(storm.tally.sending), "no kill hit an upload"
+    storm.judge(storm.drain())
+    storm.check_by_mount()
+
+
+def test_a_folder(on_folder: CrashStorm) -> None:
+    weather(on_folder, ROUNDS)
+
+
+@pytest.mark.parametrize("store", list(Flavour), indirect=True)
+def test_a_server(on_server: CrashStorm, store: Store) -> None:
+    weather_at(on_server, store, ROUNDS)
+
+
+def weather_at(storm: CrashStorm, store: Store, rounds: int) -> None:
+    """As `weather`; the troubles are over once the rounds are."""
+    store.script.add(*troubles(storm.seed))
+    storm.run(rounds)
+    store.script.clear()
+    calm(storm)
+
+
+@pytest.mark.soak
+def test_a_folder_for_long(on_folder: CrashStorm) -> None:
+    weather(on_folder, SOAK_ROUNDS)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("store", list(Flavour), indirect=True)
+def test_a_server_for_long(on_server: CrashStorm, store: Store) -> None:
+    weather_at(on_server, store, SOAK_ROUNDS)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ import httpx
 import trio
 
 from iiiffs.errors import AccessDenied, ConfigError, ProviderUnreachable, VersionChanged
+from iiiffs.providers.http_downloads import Downloads, is_proxied, part_of
 from iiiffs.providers.http_policy import (
     REDIRECTS,
     TRANSIENT,
@@ -140,15 +142,20 @@ class HttpAccount:
         self._denied: tuple[str, float] | None = None
         self._failing: str | None = None
         self._answered_s = float("-inf")
-        self._client = httpx.AsyncClient(
-            verify=tls or tls_context(None),
+        tls = tls or tls_context(None)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.questions + settings.downloads)
+        client = partial(
+            httpx.AsyncClient,
+            verify=tls,
             follow_redirects=False,
             timeout=httpx.Timeout(settings.silence_s, connect=settings.connect_s, pool=None),
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=settings.questions + settings.downloads
-            ),
+            limits=limits,
             headers={"user-agent": "iiiffs"},
         )
+        self._client = client()
+        scheme, host, _ = origin_of(base_url)
+        downloads = Downloads(tls, settings.downloads)
+        self._downloads = self._client if is_proxied(scheme, host) else client(transport=downloads)
 
     @property
     def denied(self) -> str | None:
@@ -256,6 +263,7 @@ class HttpAccount:
     async def aclose(self) -> None:
         """No connection is open. A second call does nothing."""
         await self._client.aclose()
+        await self._downloads.aclose()
 
     # ---- one question -----------------------------------------------------------------------------------------
 
@@ -338,13 +346,14 @@ class HttpAccount:
         """The answer's head. Redirects are followed on the same host alone, by questions without a body."""
         if self._client.is_closed:
             raise self._trouble(ask, "the account is closed")
+        client = self._downloads if ask.lane is Lane.BYTES else self._client
         url, query = self._base_url + ask.path, dict(ask.query)
         for _ in range(REDIRECTS_MAX + 1):
-            request = self._client.build_request(
+            request = client.build_request(
                 ask.method, url, params=query or None, json=ask.json, headers={**headers, **ask.headers}
             )
             request.stream = Body(request.content)
-            response = await self._client.send(request, stream=True)
+            response = await client.send(request, stream=True)
             if response.status_code not in REDIRECTS or not ask.follow:
                 return response
             location = response.headers.get("location")
@@ -389,20 +398,11 @@ class HttpAccount:
     async def _cut(self, ask: Ask, response: httpx.Response, body: Span, wanted: Span) -> bytes:
         """The wanted bytes of a body that is `body` of the file. All of the body is read and counted, but for what
         follows the wanted part where the server ignored the range and told the file's length."""
-        parts: list[bytes] = []
-        at = body.start
-
-        def take(chunk: bytes) -> bool:
-            nonlocal at
-            parts.append(chunk[max(0, wanted.start - at) : max(0, wanted.end - at)])
-            at += len(chunk)
-            self.gauges.received_bytes += len(chunk)
-            is_told = response.status_code == 200 and body.total is not None
-            return not (is_told and wanted.end < at <= body.end)
-
-        if await feed(response.aiter_raw(), take) and at != body.end:
-            raise _Again(self._trouble(ask, f"{at - body.start} bytes came where {body.end - body.start} belong"))
-        data = b"".join(parts)
+        is_told = response.status_code == 200 and body.total is not None and wanted.end < body.end
+        data, count = await part_of(response, wanted.start - body.start, wanted.end - wanted.start, to_end=not is_told)
+        self.gauges.received_bytes += count
+        if not is_told and count != body.end - body.start:
+            raise _Again(self._trouble(ask, f"{count} bytes came where {body.end - body.start} belong"))
         if len(data) != wanted.end - wanted.start:
             raise _Again(self._trouble(ask, "the body is not as long as it said"))
         return data

@@ -5,13 +5,13 @@ Nothing here raises because the cache is full or damaged: what cannot be kept or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import trio
 
-from iiiffs.cache.block_folder import sum_of
+from iiiffs.cache.block_folder import BlockFolder, sum_of
 from iiiffs.cache.block_table import FiledEntry, FiledTable, Place
 from iiiffs.cache.entries import EntryRecord
 from iiiffs.cache.environment import CacheEnvironment
@@ -35,6 +35,39 @@ class BlockGroup:
     def of(cls, account: str, asset: str, version: str) -> BlockGroup:
         """That of the account of that name (not slug)."""
         return cls(blake2b("\0".join((account, asset, version)).encode(), digest_size=20).digest())
+
+
+class Filing:
+    """Files of blocks that the index does not know yet. `stamps` and `written` (place, size) by number of block."""
+
+    def __init__(self, folder: BlockFolder, stamps: Mapping[int, int], most_bytes: int) -> None:
+        self.stamps = stamps
+        self.written: dict[int, tuple[Place, int]] = {}
+        self._folder = folder
+        self._most_bytes = most_bytes
+        self._is_given_up = False
+
+    def write(self, index: int, data: bytes) -> None:
+        """It lies in a file, if there is room. Blocks, and may be called from any thread; again for the same block, if
+        what came before was wrong.
+        """
+        if len(data) > self._most_bytes:
+            return
+        serial = self.stamps[index]
+        try:
+            self._folder.write(serial, data)
+        except StoreError:
+            self.written.pop(index, None)
+            return
+        self.written[index] = Place(serial, sum_of(data)), len(data)
+        if self._is_given_up:
+            self._folder.remove(serial)
+
+    def give_up(self) -> None:
+        """No file is left, nor of a block that is being written now."""
+        self._is_given_up = True
+        for index in tuple(self.written):
+            self._folder.remove(self.stamps[index])
 
 
 class BlockStore:
@@ -77,17 +110,28 @@ class BlockStore:
 
     async def put_run(self, group: BlockGroup, blocks: Mapping[int, bytes]) -> None:
         """All of them are there from now on, as with `put`. They are on their way to the disk when this returns."""
-        most_bytes = self._table.quota_bytes // VALUE_SHARE_MAX
-        filed = {index: (self._entries.next_stamp(), data) for index, data in blocks.items() if len(data) <= most_bytes}
-        for _ in range(len(blocks) - len(filed)):
-            self._writer.drop_put()
-        places = await trio.to_thread.run_sync(self._write, filed, limiter=self._writers)
-        for index, (stamp, data) in filed.items():
-            place = places.get(index)
-            if place is None:
+        filing = self.filing(blocks)
+
+        def write() -> None:
+            for index, data in blocks.items():
+                filing.write(index, data)
+
+        await trio.to_thread.run_sync(write, limiter=self._writers)
+        self.file(group, filing)
+
+    def filing(self, indices: Iterable[int]) -> Filing:
+        """For blocks that are on their way; to be given to `file` or given up."""
+        stamps = {index: self._entries.next_stamp() for index in indices}
+        return Filing(self._table.folder, stamps, self._table.quota_bytes // VALUE_SHARE_MAX)
+
+    def file(self, group: BlockGroup, filing: Filing) -> None:
+        """What was written is there from now on, unless it is too large for the quota or the disk."""
+        for index, stamp in filing.stamps.items():
+            written = filing.written.get(index)
+            if written is None:
                 self._writer.drop_put()
             else:
-                self._file(_key(group, str(index)), FiledEntry(stamp, group.key, str(index), place, len(data)))
+                self._file(_key(group, str(index)), FiledEntry(stamp, group.key, str(index), *written))
 
     def present(self, group: BlockGroup) -> set[int]:
         """The numbers of the blocks that are there. No use of them."""
@@ -170,17 +214,6 @@ class BlockStore:
     def _read_checked(self, record: EntryRecord) -> bytes | None:
         data = self._table.read(record)
         return None if data is None else self._table.checked(record, data)
-
-    def _write(self, filed: Mapping[int, tuple[int, bytes]]) -> dict[int, Place]:
-        """Where each of them lies now; those for which there was no room are left out."""
-        places: dict[int, Place] = {}
-        for index, (serial, data) in filed.items():
-            try:
-                self._table.folder.write(serial, data)
-            except StoreError:
-                continue
-            places[index] = Place(serial, sum_of(data))
-        return places
 
 
 def _key(group: BlockGroup, label: str) -> bytes:

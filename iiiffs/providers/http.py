@@ -29,7 +29,7 @@ import httpx
 import trio
 
 from iiiffs.errors import AccessDenied, ConfigError, ProviderUnreachable, VersionChanged
-from iiiffs.providers.http_downloads import Downloads, is_proxied, part_of
+from iiiffs.providers.http_downloads import Downloads, is_proxied, pour
 from iiiffs.providers.http_policy import (
     REDIRECTS,
     TRANSIENT,
@@ -45,6 +45,7 @@ from iiiffs.providers.http_policy import (
 )
 from iiiffs.providers.http_streams import Body, causes_of, feed, told_by
 from iiiffs.providers.http_values import SETTINGS, Answer, Ask, HttpGauges, HttpSettings, Lane, Part
+from iiiffs.providers.pieces import Pieces
 
 log = logging.getLogger(__name__)
 for _chatty in ("httpx", "httpcore"):
@@ -225,12 +226,22 @@ class HttpAccount:
     async def read(self, ask: Ask, offset: int, length: int, size_bytes: int) -> Part:
         """Exactly [offset, offset + length) of a file of `size_bytes`, which must hold that and length > 0.
 
+        Errors: as `pour`.
+        """
+        found: dict[int, bytes] = {}
+        etag = await self.pour(ask, offset, Pieces((length,), found.__setitem__), size_bytes)
+        return Part(found[0], etag)
+
+    async def pour(self, ask: Ask, offset: int, pieces: Pieces, size_bytes: int) -> str | None:
+        """The pieces were taken that lie from `offset` on in a file of `size_bytes`, which must hold them; its ETag.
+
         A 206 and a 200 are accepted for what they are. Errors: VersionChanged if the file has another length.
         """
+        length = sum(pieces.lengths)
         wanted = {"range": f"bytes={offset}-{offset + length - 1}", "accept-encoding": "identity"}
         ask = replace(ask, headers={**ask.headers, **wanted}, lane=Lane.BYTES, expected=frozenset({200, 206}))
 
-        async def part(response: httpx.Response) -> Part:
+        async def poured(response: httpx.Response) -> str | None:
             span = span_of(response.status_code, response.headers)
             if span is None:
                 raise _Again(self._trouble(ask, "it does not say which part of the file it sends"))
@@ -242,10 +253,11 @@ class HttpAccount:
             body = replace(span, end=span.end if span.end >= 0 else size_bytes)
             if body.start > offset or body.end < offset + length:
                 raise _Again(self._trouble(ask, "another part of the file came than was asked for"))
-            data = await self._cut(ask, response, body, Span(offset, offset + length, size_bytes))
-            return Part(data, response.headers.get("etag"))
+            await self._cut(ask, response, body, offset, pieces)
+            etag: str | None = response.headers.get("etag")
+            return etag
 
-        return await self._answered(ask, part)
+        return await self._answered(ask, poured)
 
     async def length(self, ask: Ask) -> int:
         """The length in bytes of a file, of which one byte is asked for."""
@@ -395,17 +407,17 @@ class HttpAccount:
             text = text.replace(secret, "…") if len(secret) >= SECRET_MIN else text
         return text
 
-    async def _cut(self, ask: Ask, response: httpx.Response, body: Span, wanted: Span) -> bytes:
-        """The wanted bytes of a body that is `body` of the file. All of the body is read and counted, but for what
-        follows the wanted part where the server ignored the range and told the file's length."""
-        is_told = response.status_code == 200 and body.total is not None and wanted.end < body.end
-        data, count = await part_of(response, wanted.start - body.start, wanted.end - wanted.start, to_end=not is_told)
+    async def _cut(self, ask: Ask, response: httpx.Response, body: Span, offset: int, pieces: Pieces) -> None:
+        """The pieces from `offset` on are taken out of a body that is `body` of the file. All of the body is read and
+        counted, but for what follows them where the server ignored the range and told the file's length."""
+        end = offset + sum(pieces.lengths)
+        is_told = response.status_code == 200 and body.total is not None and end < body.end
+        count = await pour(response, offset - body.start, pieces, to_end=not is_told)
         self.gauges.received_bytes += count
         if not is_told and count != body.end - body.start:
             raise _Again(self._trouble(ask, f"{count} bytes came where {body.end - body.start} belong"))
-        if len(data) != wanted.end - wanted.start:
+        if count < end - body.start:
             raise _Again(self._trouble(ask, "the body is not as long as it said"))
-        return data
 
     @contextmanager
     def _speaking(self, ask: Ask) -> Iterator[None]:

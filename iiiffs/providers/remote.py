@@ -12,10 +12,11 @@ from typing import BinaryIO, cast
 import trio
 
 from iiiffs.errors import StoreFull
+from iiiffs.providers.pieces import Pieces
 from iiiffs.providers.seeking import Seeking
 
-Fetch = Callable[[int, int], Awaitable[bytes]]
-"""(offset, length) -> exactly those bytes; length > 0, and all of them are in the file. Errors: as Original.read."""
+Pour = Callable[[int, Pieces], Awaitable[None]]
+"""(offset, pieces): the pieces were taken, all of which are in the file. Errors: as Original.read."""
 
 WINDOW_BYTES = 8 << 20
 """Of a whole download: some seconds of a slow line, so that one broken connection costs little."""
@@ -27,9 +28,9 @@ BUFFER_BYTES = 256 << 10
 class RemoteOriginal:
     """providers.base.Original over questions. Holds nothing open but what `prepare` brought."""
 
-    def __init__(self, size_bytes: int, fetch: Fetch) -> None:
+    def __init__(self, size_bytes: int, pour: Pour) -> None:
         self._size_bytes = size_bytes
-        self._fetch = fetch
+        self._pour = pour
         self._whole: BinaryIO | None = None
 
     @property
@@ -40,7 +41,15 @@ class RemoteOriginal:
     async def read(self, offset: int, length: int) -> bytes:
         """Rule: Original.read. Never asks beyond the end."""
         length = max(0, min(length, self._size_bytes - offset))
-        return await self._fetch(offset, length) if length else b""
+        if not length:
+            return b""
+        found: dict[int, bytes] = {}
+        await self._pour(offset, Pieces((length,), found.__setitem__))
+        return found[0]
+
+    async def pour(self, offset: int, pieces: Pieces) -> None:
+        """Rule: Pouring."""
+        await self._pour(offset, pieces)
 
     async def prepare(self) -> None:
         """Rule: Original.prepare. All of it is in an unnamed file of this machine; for who has no cache above."""
@@ -109,7 +118,7 @@ class BytesOriginal:
 class _RemoteFile(Seeking):
     """A seekable file whose reads are answered by the loop that the thread came from."""
 
-    def __init__(self, size_bytes: int, read: Fetch) -> None:
+    def __init__(self, size_bytes: int, read: Callable[[int, int], Awaitable[bytes]]) -> None:
         super().__init__()
         self._size_bytes = size_bytes
         self._read = read

@@ -16,9 +16,10 @@ from functools import partial
 
 import trio
 
-from iiiffs.cache.blocks import BlockGroup
+from iiiffs.cache.blocks import BlockGroup, Filing
 from iiiffs.errors import AssetGone, DeadlinePassed, ProviderError, ProviderUnreachable, VersionChanged
 from iiiffs.providers.base import Original
+from iiiffs.providers.pieces import Pieces, pour
 from iiiffs.sync.blocks import (
     AHEAD_MAX_BYTES,
     NOTHING,
@@ -210,10 +211,10 @@ class BlockFile:
     async def _fetch(self, fetch: _Fetch) -> None:
         """The blocks of a run, fetched and kept. The memory that they take is held until they are."""
         run = fetch.run
-        offset, length = bytes_of(run, self.size_bytes)
+        _, length = bytes_of(run, self.size_bytes)
         try:
             while not fetch.landed.is_set():
-                await self._attempt(fetch, offset, length)
+                await self._attempt(fetch, length)
         except Exception as error:
             fetch.error = error
             raise
@@ -226,7 +227,7 @@ class BlockFile:
                 self._put_away()
             self.release()
 
-    async def _attempt(self, fetch: _Fetch, offset: int, length: int) -> None:
+    async def _attempt(self, fetch: _Fetch, length: int) -> None:
         """Asked for once. The account's place is given back as soon as the bytes are here, the memory later; in this
         order, so that accounts that hang hold no more memory than they have places."""
         async with AsyncExitStack() as held:
@@ -234,31 +235,34 @@ class BlockFile:
                 await held.enter_async_context(self._means.budget.hold(length))
                 self._expect_right()
                 generation = self.generation
-                data = await self._asked(offset, length)
-            if self.generation == generation:
-                bounds = [(start_of(index) - offset, start_of(index + 1) - offset) for index in fetch.run]
-                pieces = {index: data[start:end] for index, (start, end) in zip(fetch.run, bounds, strict=True)}
-                del data  # else it would be held twice
-                await self._hand_out(fetch, pieces, generation)
+                filing = self._means.store.filing(fetch.run)
+                try:
+                    pieces = await self._asked(fetch.run, filing)
+                except BaseException:
+                    filing.give_up()
+                    raise
+            if self.generation != generation:
+                filing.give_up()
+                return
+            self._means.store.file(self.group, filing)
+            await self._hand_out(fetch, pieces, generation)
 
     async def _hand_out(self, fetch: _Fetch, pieces: Mapping[int, bytes], generation: int) -> None:
-        """Who waits has the blocks, and they are kept; unless blocks of their generation turned out to be wrong.
+        """Who waits has the blocks; unless blocks of their generation turned out to be wrong: then they are not kept.
 
-        Nobody waits for our disk, but for the block that makes a file whole everybody waits until its sum is right.
+        For the block that makes a file whole everybody waits until its sum is right.
         """
-        store = self._means.store
         if self.wants_check:
             self._seen.update(pieces)
         if not self.wants_check or len(self._seen) < count_of(self.size_bytes):
             self._land(fetch, pieces)
-        await store.put_run(self.group, pieces)
         if self.wants_check and self.generation == generation:
             await self._add_up(generation, pieces)
         if self.generation == generation:
             self._land(fetch, pieces)
             return
         for index in pieces:
-            store.delete(self.group, index)
+            self._means.store.delete(self.group, index)
 
     def _land(self, fetch: _Fetch, pieces: Mapping[int, bytes]) -> None:
         if not fetch.landed.is_set():
@@ -267,18 +271,26 @@ class BlockFile:
             fetch.pieces, fetch.error = pieces, None
             fetch.landed.set()
 
-    async def _asked(self, offset: int, length: int) -> bytes:
-        """Exactly those bytes from the provider, once. Errors: as `Original.read`."""
+    async def _asked(self, run: range, filing: Filing) -> Mapping[int, bytes]:
+        """Exactly those blocks from the provider, once, each in its file as soon as it came: to write and sum it costs
+        half as much while the processor's cache holds it. Errors: as `Original.read`."""
         traffic, began_s = self._means.traffic, trio.current_time()
         traffic.requests += 1
-        data = b""
+        found: dict[int, bytes] = {}
+
+        def take(number: int, data: bytes) -> None:
+            found[run[number]] = data
+            filing.write(run[number], data)
+
+        lengths = [bytes_of(range(index, index + 1), self.size_bytes)[1] for index in run]
+        is_whole = False
         try:
             with trio.move_on_after(FETCH_S) as scope:
-                data = await (await self._opened()).read(offset, length)
+                is_whole = await pour(await self._opened(), start_of(run.start), Pieces(lengths, take))
             if scope.cancelled_caught:
                 raise ProviderUnreachable(f"{self._name}: no bytes within {FETCH_S:g} s")
-            if len(data) != length:
-                raise ProviderUnreachable(f"{self._name}: {len(data)} bytes came where {length} were asked for")
+            if not is_whole:
+                raise ProviderUnreachable(f"{self._name}: fewer bytes came than the {sum(lengths)} that were asked for")
         except (AssetGone, VersionChanged):
             self._obsolete = True
             raise
@@ -287,10 +299,10 @@ class BlockFile:
             self._let_go()
             raise
         finally:
-            took_s = math.inf if len(data) != length else trio.current_time() - began_s
+            took_s = trio.current_time() - began_s if is_whole else math.inf
             self._lane.most_bytes = next_most_bytes(self._lane.most_bytes, took_s)
-        traffic.fetched_bytes += length
-        return data
+        traffic.fetched_bytes += sum(lengths)
+        return found
 
     async def _opened(self) -> Original:
         """The provider's, opened when the first byte is missing, so that what is kept needs no network."""

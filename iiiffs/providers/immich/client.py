@@ -13,7 +13,7 @@ import trio
 from iiiffs.errors import AccessDenied, AssetGone, ProviderUnreachable
 from iiiffs.providers.http import HttpAccount, Refusal
 from iiiffs.providers.http_policy import parse_http_date
-from iiiffs.providers.http_values import Answer, Ask, Lane, Part
+from iiiffs.providers.http_values import Answer, Ask, Lane
 from iiiffs.providers.immich.dialect import READ_PERMISSIONS, Dialect, dialect_of, lacking
 from iiiffs.providers.immich.wire import (
     AlbumRecord,
@@ -35,6 +35,7 @@ from iiiffs.providers.immich.wire import (
     decoded,
     evenly,
 )
+from iiiffs.providers.pieces import Pieces
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -254,12 +255,12 @@ class ImmichClient:
 
     # ---- bytes ------------------------------------------------------------------------------------------------
 
-    async def original(self, id: UUID, offset: int, length: int, size_bytes: int) -> Part:
-        """Rule: HttpAccount.read. Errors: AssetGone, VersionChanged."""
+    async def original(self, id: UUID, offset: int, pieces: Pieces, size_bytes: int) -> str | None:
+        """Rule: HttpAccount.pour. Errors: AssetGone, VersionChanged."""
         ask = Ask("GET", f"/assets/{id}/original", "an original")
-        ask = replace(ask, deadline_s=ask.deadline_s + length / SLOWEST_BYTES_PER_S)
+        ask = replace(ask, deadline_s=ask.deadline_s + sum(pieces.lengths) / SLOWEST_BYTES_PER_S)
         try:
-            return await self.http.read(ask, offset, length, size_bytes)
+            return await self.http.pour(ask, offset, pieces, size_bytes)
         except Refusal as refusal:
             raise await self._why_no_file(id, refusal) from refusal
         except ProviderUnreachable:

@@ -34,6 +34,7 @@ from iiiffs.providers.immich.previews import Previews
 from iiiffs.providers.immich.public import LinkAddress, PublicLink
 from iiiffs.providers.immich.watch import AlbumWatch
 from iiiffs.providers.immich.wire import AssetRecord, album_of, asset_of, displayed, time_ms, version_of
+from iiiffs.providers.pieces import Pieces
 from iiiffs.providers.remote import RemoteOriginal
 from iiiffs.providers.views import LIBRARY, TRASH, Found, Month, Named, Page, Trash, View
 from iiiffs.tree.query import Field
@@ -137,7 +138,7 @@ class ImmichProvider:
         record = await self._current(asset)
         id = UUID(record.id)
         size_bytes = asset.size_bytes if asset.size_bytes is not None else await self._client.length(id)
-        return RemoteOriginal(size_bytes, _Fetching(self._client, id, size_bytes).fetch)
+        return RemoteOriginal(size_bytes, _Fetching(self._client, id, size_bytes).pour)
 
     async def motion(self, asset: Asset) -> Asset | None:
         """Rule: HasViews.motion."""
@@ -309,11 +310,10 @@ class _Fetching:
         self._ask = partial(client.original, id, size_bytes=size_bytes)
         self._etag: str | None = None
 
-    async def fetch(self, offset: int, length: int) -> bytes:
-        """Rule: remote.Fetch."""
-        part = await self._ask(offset, length)
+    async def pour(self, offset: int, pieces: Pieces) -> None:
+        """Rule: remote.Pour."""
+        etag = await self._ask(offset, pieces)
         if self._etag is None:
-            self._etag = part.etag
-        elif part.etag != self._etag:
+            self._etag = etag
+        elif etag != self._etag:
             raise VersionChanged("the file was changed on the server while it was open")
-        return part.data

@@ -16,6 +16,7 @@ from iiiffs.providers.base import Capabilities, Original, Provider, ProviderCont
 from iiiffs.providers.folder import FolderProvider
 from iiiffs.providers.http import HttpAccount
 from iiiffs.providers.http_values import Ask
+from iiiffs.providers.pieces import Pieces
 from iiiffs.providers.remote import RemoteOriginal
 
 
@@ -50,11 +51,10 @@ class WebProvider(FolderProvider):
         size_bytes = asset.size_bytes
         assert size_bytes is not None
 
-        async def fetch(offset: int, length: int) -> bytes:
-            ask = Ask("GET", f"/{asset.name}", "an original")
-            return (await self._http.read(ask, offset, length, size_bytes)).data
+        async def pour(offset: int, pieces: Pieces) -> None:
+            await self._http.pour(Ask("GET", f"/{asset.name}", "an original"), offset, pieces, size_bytes)
 
-        return RemoteOriginal(size_bytes, fetch)
+        return RemoteOriginal(size_bytes, pour)
 
     async def aclose(self) -> None:
         """Rule: Provider.aclose."""

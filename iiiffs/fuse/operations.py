@@ -186,7 +186,7 @@ class Operations(pyfuse3.Operations):
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
         node, opened = self._files[fh]
         try:
-            return await opened.read(off, size)
+            return cast(bytes, await opened.read(off, size))  # pyfuse3 takes any buffer
         except IiiffsError as error:
             self._filesystem.reasons.failed(node, "open", error)
             raise

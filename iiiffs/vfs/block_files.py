@@ -161,7 +161,7 @@ class BlockFile:
 
     async def _kept(self, index: int) -> bytes | None:
         data = self._at_hand(index)
-        if data is None and index not in self._flying:
+        if data is None and index not in self._flying and self._may_be_stored(index):
             data = await self._means.flights.join(self._stored_key(index), partial(self._stored, index), math.inf)
         return data
 
@@ -178,6 +178,10 @@ class BlockFile:
             return None
         self._means.recent.put(self.group, index, data)
         return data
+
+    def used_up(self, index: int) -> None:
+        """A reader had the last byte of that block."""
+        self._means.recent.used_up(self.group, index)
 
     def read_behind(self, blocks: range) -> None:
         """Those that are on the disk alone are on their way into memory."""
@@ -206,7 +210,13 @@ class BlockFile:
         self._ask([index for index in ahead if index not in self._flying and not self._is_kept(index)])
 
     def _is_kept(self, index: int) -> bool:
-        return self._means.recent.get(self.group, index) is not None or self._means.store.has(self.group, index)
+        if self._means.recent.get(self.group, index) is not None:
+            return True
+        return self._may_be_stored(index) and self._means.store.has(self.group, index)
+
+    def _may_be_stored(self, index: int) -> bool:
+        """False if the store need not be asked."""
+        return not self.wants_check or index in self._seen
 
     async def _fetch(self, fetch: _Fetch) -> None:
         """The blocks of a run, fetched and kept. The memory that they take is held until they are."""

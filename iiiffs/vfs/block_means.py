@@ -45,6 +45,11 @@ class RecentBlocks:
         while self.bytes_held > self._bytes_max:
             self.bytes_held -= len(self._kept.popitem(last=False)[1])
 
+    def used_up(self, group: BlockGroup, index: int) -> None:
+        """It was read to its end: it goes before all others."""
+        if (group.key, index) in self._kept:
+            self._kept.move_to_end((group.key, index), last=False)
+
     def drop(self, group: BlockGroup) -> None:
         """None of the group is held."""
         for place in [place for place in self._kept if place[0] == group.key]:

@@ -31,7 +31,8 @@ from iiiffs.vfs.flights import Flights
 
 QUESTIONS_MAX = 4
 """For blocks, of one account at once."""
-RECENT_BYTES = 32 << 20
+RECENT_BYTES = 48 << 20
+"""All that is read ahead, and what is being read."""
 IN_FLIGHT_BYTES = 64 << 20
 """Over all accounts: asked for and not yet handed to the cache."""
 BLOCKS_BEHIND = 4
@@ -127,7 +128,14 @@ class CachedOriginal:
         return self._size_bytes
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Rule: Original.read. Errors: ProviderError too, where bytes that were read before turned out to be wrong."""
+        """Rule: Original.read. Errors: as `read_view`."""
+        return bytes(await self.read_view(offset, length))
+
+    async def read_view(self, offset: int, length: int) -> bytes | memoryview:
+        """As `read`, without a copy where they lie in one block.
+
+        Errors: ProviderError too, where bytes that were read before turned out to be wrong.
+        """
         length = max(0, min(length, self._size_bytes - offset))
         if not length:
             return b""
@@ -175,7 +183,7 @@ class CachedOriginal:
             raise ValueError("read from an original that is closed")
         return self._file
 
-    async def _part(self, file: BlockFile, offset: int, length: int, ahead: range = NOTHING) -> bytes:
+    async def _part(self, file: BlockFile, offset: int, length: int, ahead: range = NOTHING) -> bytes | memoryview:
         """[offset, offset + length), none of it past the end."""
         wanted = blocks_of(offset, length, self._size_bytes)
         if self._window.ahead_bytes and wanted != self._latest:
@@ -183,8 +191,11 @@ class CachedOriginal:
         self._latest = wanted
         blocks = await file.blocks(wanted, ahead)
         skipped = offset - start_of(wanted.start)
+        for index, block in zip(wanted, blocks, strict=True):
+            if start_of(index) + len(block) <= offset + length:
+                file.used_up(index)
         if len(blocks) == 1:
-            return blocks[0] if len(blocks[0]) == length else blocks[0][skipped : skipped + length]
+            return blocks[0] if len(blocks[0]) == length else memoryview(blocks[0])[skipped : skipped + length]
         return b"".join(blocks)[skipped : skipped + length]
 
     async def _gathered(self, file: BlockFile) -> ScratchFile:
@@ -203,7 +214,7 @@ class CachedOriginal:
             while offset < self._size_bytes:
                 length = min(GATHER_BYTES - offset % GATHER_BYTES, self._size_bytes - offset)
                 window, ahead = window.after(offset, length, self._size_bytes, file.ahead_most_bytes)
-                data = await self._part(file, offset, length, ahead)
+                data = bytes(await self._part(file, offset, length, ahead))
                 await trio.to_thread.run_sync(append, data)
                 _expect(file, generation)
                 offset += length

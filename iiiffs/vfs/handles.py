@@ -9,6 +9,7 @@ import trio
 
 from iiiffs.errors import DeadlinePassed
 from iiiffs.providers.base import Original
+from iiiffs.vfs.blocks import CachedOriginal
 from iiiffs.vfs.packed import Body, PackedBody
 from iiiffs.vfs.waiting import WaitingRoom
 
@@ -29,7 +30,7 @@ class Handle(Protocol):
         """True if it shows the state of this moment, which no other open will show (read past the page cache)."""
         ...
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes | memoryview:
         """Exactly those bytes, cut only at the end of the file."""
         ...
 
@@ -61,7 +62,7 @@ class BodyHandle:
         self._body = body
         self.is_snapshot = is_snapshot
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes | memoryview:
         """Those bytes of the body."""
         if isinstance(self._body, PackedBody):
             return self._body.part(offset, length)
@@ -80,13 +81,14 @@ class OriginalHandle:
         traffic.opened += 1
         self._traffic = traffic
         self._original = original
+        self._read = original.read_view if isinstance(original, CachedOriginal) else original.read
         self._read_s = read_s
         self._room = room
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes | memoryview:
         """Those bytes of that version. Errors: VersionChanged; DeadlinePassed after `read_s`."""
         with self._room.place(), trio.move_on_after(self._read_s):
-            data = await self._original.read(offset, length)
+            data = await self._read(offset, length)
             self._traffic.read_bytes += len(data)
             return data
         raise DeadlinePassed(f"no bytes within {self._read_s:g} s")

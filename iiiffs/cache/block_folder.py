@@ -98,7 +98,8 @@ class BlockFolder:
             self.remove(serial)
 
     def _file(self, serial: int) -> Path:
-        return self._path / f"{serial % FOLDERS:02x}" / f"{serial:016x}"
+        # Neighbours together: a new folder for each costs more than its first file does.
+        return self._path / f"{serial // FOLDERS % FOLDERS:02x}" / f"{serial:016x}"
 
 
 def _opened(path: Path) -> int:

@@ -180,8 +180,9 @@ class BlockFile:
         return data
 
     def used_up(self, index: int) -> None:
-        """A reader had the last byte of that block."""
-        self._means.recent.used_up(self.group, index)
+        """A reader had the last byte of that block. If it is still to be added up, it is still of use."""
+        if not self.wants_check or index < self._summed:
+            self._means.recent.used_up(self.group, index)
 
     def read_behind(self, blocks: range) -> None:
         """Those that are on the disk alone are on their way into memory."""

@@ -270,3 +270,22 @@ def test_a_disk_without_room_keeps_nothing_and_says_so(tmp_path: Path) -> None:
         cache.close()
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["written before", "being written"])
+def test_blocks_that_are_given_up_leave_no_file(tmp_path: Path, late: bool) -> None:
+    async def main() -> None:
+        cache = open_cache(tmp_path, QUOTA)
+        filing = cache.blocks.filing([3, 4])
+        filing.write(3, b"old")
+        filing.write(3, b"new")
+        assert len(block_files(tmp_path)) == 1
+        if not late:
+            filing.write(4, b"four")
+        filing.give_up()
+        if late:
+            filing.write(4, b"four")
+        assert not block_files(tmp_path)
+        cache.close()
+
+    trio.run(main)

@@ -15,8 +15,10 @@ import trio.testing
 
 from iiiffs.errors import AccessDenied, ConfigError, ProviderUnreachable, VersionChanged
 from iiiffs.providers.http import HttpAccount, Refusal, tls_context
+from iiiffs.providers.http_downloads import is_proxied
 from iiiffs.providers.http_policy import RetryPolicy
 from iiiffs.providers.http_values import Ask, HttpSettings, Lane
+from iiiffs.providers.pieces import Pieces
 from tests.contract.provider_contract import in_trio
 from tests.fakes import faults
 from tests.fakes.certificates import Authority
@@ -27,6 +29,7 @@ from tests.fakes.serving import HttpServer, Request, Response
 BYTES = bytes(range(256)) * 40
 KEY = "s3cr3t-key"
 ETAG = 'W/"1"'
+ELSEWHERE = "http://gallery.test"
 QUICK = HttpSettings(rate_per_s=1000.0, retry=RetryPolicy(base_s=0.001), denied_s=60.0)
 QUESTION = Ask("GET", "/json", "the question", deadline_s=5.0)
 FILE = Ask("GET", "/file", "the file", deadline_s=5.0)
@@ -46,7 +49,7 @@ class Service:
             return Response(200, [("content-type", "application/json")], b'{"a": 1}')
         if request.path == "/hop":
             return Response(302, [("location", "/json?token=of-the-hop")])
-        if request.path != "/file":
+        if request.path.removeprefix(ELSEWHERE) != "/file":  # a proxy is told the whole URL
             return Response(404, [("content-type", "application/json")], b'{"message": "no such thing"}')
         value = request.header("range")
         if value is None:
@@ -443,3 +446,31 @@ def test_nothing_listens_where_nobody_is(service: Service) -> None:
                 await http.ask_json(replace(QUESTION, lane=Lane.BYTES))
 
     trio.run(ask)
+
+
+@in_trio
+async def test_pieces_are_taken_in_order_and_again_after_trouble(service: Service) -> None:
+    taken: list[tuple[int, bytes]] = []
+    lengths = (100, 300, 1)
+    service.fault(faults.truncated(250))
+    async with opened(service) as http:
+        pieces = Pieces(lengths, lambda number, data: taken.append((number, data)))
+        assert await http.pour(FILE, 7, pieces, len(BYTES)) == ETAG
+    whole = [(0, BYTES[7:107]), (1, BYTES[107:407]), (2, BYTES[407:408])]
+    assert taken[-3:] == whole
+    assert taken[:-3] == whole[: len(taken) - 3]
+
+
+@in_trio
+async def test_downloads_through_a_proxy_are_what_they_are_without(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", service.proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    taken: dict[int, bytes] = {}
+    async with Opened(ELSEWHERE, QUICK) as http:
+        await http.pour(FILE, 5, Pieces((10, 20), taken.__setitem__), len(BYTES))
+    assert taken == {0: BYTES[5:15], 1: BYTES[15:35]}
+    assert is_proxied("http", "gallery.test")
+    monkeypatch.setenv("no_proxy", "gallery.test")
+    assert not is_proxied("http", "gallery.test")

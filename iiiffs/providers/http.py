@@ -228,9 +228,9 @@ class HttpAccount:
 
         Errors: as `pour`.
         """
-        found: dict[int, bytes] = {}
+        found: dict[int, bytes | bytearray] = {}
         etag = await self.pour(ask, offset, Pieces((length,), found.__setitem__), size_bytes)
-        return Part(found[0], etag)
+        return Part(bytes(found[0]), etag)
 
     async def pour(self, ask: Ask, offset: int, pieces: Pieces, size_bytes: int) -> str | None:
         """The pieces were taken that lie from `offset` on in a file of `size_bytes`, which must hold them; its ETag.

@@ -11,7 +11,6 @@ A thread that nobody waits for any more is woken by shutting its socket down, an
 from __future__ import annotations
 
 import http.client
-import io
 import select
 import socket
 import ssl
@@ -261,14 +260,13 @@ def _pour(answer: http.client.HTTPResponse, skip: int, pieces: Pieces, to_end: b
     return count
 
 
-def _piece(answer: http.client.HTTPResponse, length: int) -> bytes:
-    buffer = io.BytesIO(bytes(length))  # what it holds is handed on as bytes without a copy
-    with buffer.getbuffer() as view:
-        filled = 0
-        while filled < length and (received := answer.readinto(view[filled:])):
-            filled += received
+def _piece(answer: http.client.HTTPResponse, length: int) -> bytes | bytearray:
+    piece, filled = bytearray(length), 0
+    view = memoryview(piece)
+    while filled < length and (received := answer.readinto(view[filled:])):
+        filled += received
     _expect_whole(answer, filled == length)
-    return buffer.getvalue() if filled == length else buffer.getvalue()[:filled]
+    return piece if filled == length else piece[:filled]
 
 
 def _chunk(answer: http.client.HTTPResponse, most_bytes: int = CHUNK_BYTES) -> bytes:

@@ -15,13 +15,13 @@ from iiiffs.providers.base import Original
 class Pieces:
     """How bytes are cut, and who takes them. `lengths`: of neighbours, in order, each > 0.
 
-    `take`: called in a worker thread with a piece's number and bytes as soon as they came. It may be called again from
-    the first piece on, after trouble on the way. What it was given is right only if the question ended well; if that
-    is given up, one more call may follow.
+    `take`: called in a worker thread with a piece's number and bytes (or a bytearray that is left to it) as soon as
+    they came. It may be called again from the first piece on, after trouble on the way. What it was given is right only
+    if the question ended well; if that is given up, one more call may follow.
     """
 
     lengths: Sequence[int]
-    take: Callable[[int, bytes], object]
+    take: Callable[[int, bytes | bytearray], object]
 
     def take_all(self, data: bytes) -> None:
         """Each piece of `data`, which is all of them together, is taken."""

@@ -43,9 +43,9 @@ class RemoteOriginal:
         length = max(0, min(length, self._size_bytes - offset))
         if not length:
             return b""
-        found: dict[int, bytes] = {}
+        found: dict[int, bytes | bytearray] = {}
         await self._pour(offset, Pieces((length,), found.__setitem__))
-        return found[0]
+        return bytes(found[0])
 
     async def pour(self, offset: int, pieces: Pieces) -> None:
         """Rule: Pouring."""

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import cast
 
 import trio
 
@@ -289,9 +290,10 @@ class BlockFile:
         traffic.requests += 1
         found: dict[int, bytes] = {}
 
-        def take(number: int, data: bytes) -> None:
-            found[run[number]] = data
-            filing.write(run[number], data)
+        def take(number: int, data: bytes | bytearray) -> None:
+            block = cast(bytes, data)  # nobody changes it, and who hands it out as bytes makes them
+            found[run[number]] = block
+            filing.write(run[number], block)
 
         lengths = [bytes_of(range(index, index + 1), self.size_bytes)[1] for index in run]
         is_whole = False

@@ -31,8 +31,7 @@ from iiiffs.vfs.flights import Flights
 
 QUESTIONS_MAX = 4
 """For blocks, of one account at once."""
-RECENT_BYTES = 36 << 20
-"""All that is read ahead, and what is being read."""
+RECENT_BYTES = 32 << 20
 IN_FLIGHT_BYTES = 64 << 20
 """Over all accounts: asked for and not yet handed to the cache."""
 BLOCKS_BEHIND = 4

@@ -18,7 +18,7 @@ import trio
 from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.tree.albums import ALIASES, COLLECTION, MANIFEST
 from iiiffs.tree.inodes import InodeTable
-from iiiffs.tree.nodes import AlbumDir, AliasDir, Directory, Original, PresentationDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, Directory, PresentationDir
 from iiiffs.vfs.watcher import AlbumChange
 
 log = logging.getLogger(__name__)
@@ -48,11 +48,9 @@ class Invalidator:
 
     async def drop_bytes(self, account: AccountName, asset: AssetId, version: Version) -> None:
         """The kernel keeps no byte of that original. `account`: its name; nodes have the slug, so all are looked at."""
-        for inode in list(self._inodes):
-            node = inode.node
-            if isinstance(node, Original) and (node.asset, node.version) == (asset, version):
-                log.debug("%s: bytes of %s are dropped", account, asset)
-                await self._run(pyfuse3.invalidate_inode, inode.number, False)
+        for number in self._inodes.numbers_of(asset, version):
+            log.debug("%s: bytes of %s are dropped", account, asset)
+            await self._run(pyfuse3.invalidate_inode, number, False)
 
     async def _run(self, notify: Callable[..., None], *args: object) -> None:
         self.told += 1

@@ -121,8 +121,9 @@ class Operations(pyfuse3.Operations):
     @fenced
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
         held = self._inode(inode)
-        held.attributes = await self._filesystem.attributes(held.node, held.attributes)
-        return entry_of(held.number, held.attributes, self._owner)
+        attributes = await self._filesystem.attributes(held.node, held.attributes)
+        self.inodes.retell(held.number, attributes)
+        return entry_of(held.number, attributes, self._owner)
 
     @fenced
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:

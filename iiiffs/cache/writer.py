@@ -32,6 +32,8 @@ COMMIT_INTERVAL_S = 0.3
 TOUCH_INTERVAL_S = 30.0
 """Touches alone are no reason to wake a disk; they ride with the next change, or wait this long."""
 SLICE_BYTES = 4 * MIB
+SLICE_CHANGES = 1000
+"""Each may change a page of 4 KiB of its own, which LMDB copies to memory and never gives back, for its next write."""
 PENDING_BYTES_MAX = 32 * MIB
 TOUCHES_MAX = 4096
 STOP_S = 2.0
@@ -214,7 +216,7 @@ class CacheWriter:
         self._signal()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
-        """A service: commits what waits, every COMMIT_INTERVAL_S or as soon as SLICE_BYTES wait.
+        """A service: commits what waits, every COMMIT_INTERVAL_S or as soon as SLICE_BYTES or SLICE_CHANGES wait.
 
         Cancelled, it commits what is pending for at most STOP_S and the slice then under way, and drops the rest.
         """
@@ -256,7 +258,7 @@ class CacheWriter:
             self._arrived.set()
         if self._pending.changes or self._pending.wipes or self._environment.condemned:
             self._changed.set()
-        if self._pending.cost_bytes >= SLICE_BYTES:
+        if self._pending.cost_bytes >= SLICE_BYTES or len(self._pending.changes) >= SLICE_CHANGES:
             self._urgent.set()
 
     async def _wait_until_due(self) -> None:
@@ -271,10 +273,10 @@ class CacheWriter:
         return next((change.serial for change in self._pending.changes.values()), 0)
 
     def _take(self) -> Slice:
-        """The oldest changes, up to SLICE_BYTES and at least one, moved from pending to committing."""
+        """The oldest changes, up to SLICE_BYTES and SLICE_CHANGES and at least one, moved from pending to committing."""
         pending = self._pending
         batch = Slice(wipes=pending.wipes, touches=pending.touches)
-        while pending.changes and batch.cost_bytes < SLICE_BYTES:
+        while pending.changes and batch.cost_bytes < SLICE_BYTES and len(batch.changes) < SLICE_CHANGES:
             place = next(iter(pending.changes))
             change = batch.changes[place] = pending.changes.pop(place)
             batch.cost_bytes += change.cost_bytes

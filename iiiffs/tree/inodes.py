@@ -20,13 +20,15 @@ from typing import NamedTuple
 from iiiffs.model.gallery import AssetId, Version
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import Node, Original, Root, node_key
-from iiiffs.tree.packed_nodes import PackedAttributes, ending_of_original, packed_node, unpacked_node
+from iiiffs.tree.packed_nodes import PackedAttributes, PackedNode, ending_of_original, packed_node, unpacked_node
+from iiiffs.tree.packed_table import PackedTable
 
 ROOT_NUMBER = 1
 RESERVED_MAX = 1024
 """Numbers up to here are never given out: FUSE keeps 1, and small numbers are easy to mistake for others."""
 SLOTS_KEPT = 4096
 """A table that never held more inodes is not worth making smaller."""
+_NUMBER_BYTES = 8
 _LOOKUPS = Struct("<q")
 _NODE_AT = _LOOKUPS.size + PackedAttributes.SIZE_BYTES
 
@@ -45,59 +47,56 @@ class InodeTable:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._live: dict[int, Inode | bytes] = {}
-        """Those of which there are many as a row: lookups, attributes, node."""
+        self._live: dict[int, Inode] = {}
+        self._rows = PackedTable(_NUMBER_BYTES)
+        """Those of which there are many: lookups, attributes, node."""
         self._attributes = PackedAttributes()
         self._slots = SLOTS_KEPT
         self._bound: dict[Node, int] = {}
         """Nodes that have taken the numbers of others."""
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self._live) + len(self._rows)
 
     def __iter__(self) -> Iterator[Inode]:
-        return (self._inode(number, held) for number, held in self._live.items())
+        yield from self._live.values()
+        for key, row in self._rows.items():
+            yield self._unpacked(int.from_bytes(key), row)
 
     def get(self, number: int) -> Inode | None:
         """The inode of `number`, as it is now; None if the kernel does not hold it."""
-        held = self._live.get(number)
-        return held if held is None or isinstance(held, Inode) else self._inode(number, held)
+        inode = self._live.get(number)
+        if inode is not None:
+            return inode
+        row = self._rows.get(number.to_bytes(_NUMBER_BYTES))
+        return None if row is None else self._unpacked(number, row)
 
     def number_of(self, node: Node) -> int:
         """The number that `node` has, or would have if it were remembered now."""
-        if isinstance(node, Root):
-            return ROOT_NUMBER
-        if (bound := self._bound.get(node)) is not None:
-            return bound
-        number = _hashed(self._key, node_key(node))
-        while (held := self._live.get(number)) is not None and not _is_of(held, node):
-            number = _following(number)
-        return number
+        return self._placed(node, packed_node(node))[0]
 
     def find(self, node: Node) -> Inode | None:
         """The inode of `node`, if the kernel holds it."""
-        number = self.number_of(node)
-        held = self._live.get(number)
-        return None if held is None or not _is_of(held, node) else self._inode(number, held)
+        return self.get(self.number_of(node))
 
     def numbers_of(self, asset: AssetId, version: Version) -> list[int]:
-        """The numbers of the originals of that version, of whatever account; O(inodes), some 0.1 µs each."""
+        """The numbers of the originals of that version, of whatever account; O(inodes), some 0.5 µs each."""
         ending = ending_of_original(asset, version)
-        found = []
-        for number, held in self._live.items():
-            if isinstance(held, bytes) and (ending is None or not held.endswith(ending)):
-                continue
-            node = self._inode(number, held).node
-            if isinstance(node, Original) and (node.asset, node.version) == (asset, version):
-                found.append(number)
-        return found
+        rows = self._rows.items() if ending is not None else ()
+        some = [self._unpacked(int.from_bytes(key), row) for key, row in rows if row.endswith(ending or b"")]
+        return [
+            inode.number
+            for inode in (*self._live.values(), *some)
+            if isinstance(inode.node, Original) and (inode.node.asset, inode.node.version) == (asset, version)
+        ]
 
     def remember(self, node: Node, attributes: Attributes) -> Inode:
         """Count one lookup of `node` and keep the attributes that the kernel is told."""
-        number = self.number_of(node)
-        held = self._live.get(number)
-        inode = Inode(number, node, attributes, 1 if held is None else _lookups(held) + 1)
-        self._live[number] = self._held(inode)
+        packed = packed_node(node)
+        number, row = self._placed(node, packed)
+        lookups = self._lookups(number) if row is None else int(_LOOKUPS.unpack_from(row)[0])
+        inode = Inode(number, node, attributes, lookups + 1)
+        self._put(inode, packed)
         self._slots = max(self._slots, len(self._live))
         return inode
 
@@ -105,36 +104,57 @@ class InodeTable:
         """The kernel is told these attributes now of an inode that it holds."""
         inode = self.get(number)
         if inode is not None and inode.attributes != attributes:
-            self._live[number] = self._held(inode._replace(attributes=attributes))
+            self._put(inode._replace(attributes=attributes), packed_node(inode.node))
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Give back lookups: pairs of number and count. What reaches zero is gone; unknown numbers are ignored."""
         for number, count in forgotten:
-            held = self._live.get(number)
-            if held is None:
-                continue
-            lookups = _lookups(held) - count
+            lookups = self._lookups(number) - count
             if lookups <= 0 and number != ROOT_NUMBER:
-                del self._live[number]
-            elif isinstance(held, bytes):
-                self._live[number] = _LOOKUPS.pack(lookups) + held[_LOOKUPS.size :]
-            else:
-                self._live[number] = held._replace(lookups=lookups)
+                self._live.pop(number, None)
+                self._rows.pop(number.to_bytes(_NUMBER_BYTES))
+            elif number in self._live:
+                self._live[number] = self._live[number]._replace(lookups=lookups)
+            elif (row := self._rows.get(number.to_bytes(_NUMBER_BYTES))) is not None:
+                self._rows.put(number.to_bytes(_NUMBER_BYTES), _LOOKUPS.pack(lookups) + row[_LOOKUPS.size :])
         self._shrink()
 
-    def _held(self, inode: Inode) -> Inode | bytes:
-        """As it is kept."""
-        node = packed_node(inode.node)
-        attributes = None if node is None else self._attributes.pack(inode.attributes)
-        if node is None or attributes is None:
-            return inode
-        return _LOOKUPS.pack(inode.lookups) + attributes + node
+    def _lookups(self, number: int) -> int:
+        """Those outstanding; 0 of what the kernel does not hold."""
+        if number in self._live:
+            return self._live[number].lookups
+        row = self._rows.get(number.to_bytes(_NUMBER_BYTES))
+        return 0 if row is None else int(_LOOKUPS.unpack_from(row)[0])
 
-    def _inode(self, number: int, held: Inode | bytes) -> Inode:
-        if isinstance(held, Inode):
-            return held
-        attributes = self._attributes.unpack(held[_LOOKUPS.size : _NODE_AT])
-        return Inode(number, unpacked_node(held[_NODE_AT:]), attributes, _lookups(held))
+    def _placed(self, node: Node, packed: PackedNode | None) -> tuple[int, bytes | None]:
+        """The number of `node`, which nothing else has, and the row that it has already."""
+        if isinstance(node, Root):
+            return ROOT_NUMBER, None
+        number = _hashed(self._key, node_key(node))
+        while True:
+            inode = self._live.get(number)
+            if inode is None:
+                row = self._rows.get(number.to_bytes(_NUMBER_BYTES))
+                if row is None or row[_NODE_AT:] == packed:
+                    return number, row
+            elif inode.node == node:
+                return number, None
+            number = _following(number)
+
+    def _put(self, inode: Inode, packed: PackedNode | None) -> None:
+        """It is kept as a row if it can be, and nowhere else."""
+        key = inode.number.to_bytes(_NUMBER_BYTES)
+        attributes = None if packed is None else self._attributes.pack(inode.attributes)
+        if packed is not None and attributes is not None:
+            self._live.pop(inode.number, None)
+            self._rows.put(key, _LOOKUPS.pack(inode.lookups) + attributes + packed)
+        else:
+            self._rows.pop(key)
+            self._live[inode.number] = inode
+
+    def _unpacked(self, number: int, row: bytes) -> Inode:
+        attributes = self._attributes.unpack(row[_LOOKUPS.size : _NODE_AT])
+        return Inode(number, unpacked_node(row[_NODE_AT:]), attributes, int(_LOOKUPS.unpack_from(row)[0]))
 
     def _shrink(self) -> None:
         """Give back the room of a storm that is over: a dict grows with its entries, but never shrinks with them."""
@@ -142,15 +162,6 @@ class InodeTable:
         if self._slots > SLOTS_KEPT and held * 4 < self._slots:
             self._live = dict(self._live)
             self._slots = max(held, SLOTS_KEPT)
-
-
-def _lookups(held: Inode | bytes) -> int:
-    return held.lookups if isinstance(held, Inode) else int(_LOOKUPS.unpack_from(held)[0])
-
-
-def _is_of(held: Inode | bytes, node: Node) -> bool:
-    """It is the inode of that node."""
-    return held.node == node if isinstance(held, Inode) else held[_NODE_AT:] == packed_node(node)
 
 
 def _hashed(key: bytes, text: bytes) -> int:

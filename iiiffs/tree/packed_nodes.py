@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.tree.attributes import Attributes, FileKind
@@ -22,6 +23,7 @@ _DIGITS = re.compile(r"([a-z0-9]*-)?((?:[0-9a-f]{2}){16,24})")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DASHES = b"-" * 4
 """Stands for the beginning of a UUID, which no text of _DIGITS has."""
+_UUID_HEAD = bytes((_HEX, len(_DASHES))) + _DASHES + b"\x10"
 _ATTRIBUTES = struct.Struct("<HqqI")
 """What is the same for many, as a number; size, time and links."""
 
@@ -89,14 +91,19 @@ def _joined(kind: bytes, *texts: str) -> bytes | None:
     return row
 
 
+@lru_cache(maxsize=64)
+def _digits_of(before: str, count: int) -> bytes:
+    """What stands before so many bytes of digits."""
+    return bytes((_HEX, len(before))) + before.encode() + bytes((count,))
+
+
 def _packed(text: str) -> bytes | None:
     """The text behind its length, or hexadecimal digits as half as many bytes behind what comes before them."""
     if len(text) == 36 and _UUID.fullmatch(text):
-        return bytes((_HEX, len(_DASHES))) + _DASHES + b"\x10" + bytes.fromhex(text.replace("-", ""))
+        return _UUID_HEAD + bytes.fromhex(text.replace("-", ""))
     match = _DIGITS.fullmatch(text) if 32 <= len(text) <= _TEXT_BYTES_MAX else None
     if match is not None:
-        before, digits = (match[1] or "").encode(), bytes.fromhex(match[2])
-        return bytes((_HEX, len(before))) + before + bytes((len(digits),)) + digits
+        return _digits_of(match[1] or "", len(match[2]) // 2) + bytes.fromhex(match[2])
     try:
         written = text.encode("utf-8", "surrogatepass")
     except UnicodeEncodeError:

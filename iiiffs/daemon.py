@@ -43,6 +43,7 @@ from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Verb
 from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
+from iiiffs.vfs import trimming
 from iiiffs.vfs.ahead import CutAhead
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.bodies import Bodies
@@ -140,7 +141,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
         nursery.start_soon(daemon.ahead.run)
-        nursery.start_soon(daemon.notifier.run)
+        nursery.start_soon(trimming.run)
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))

@@ -13,7 +13,7 @@ import mmap
 import time
 from pathlib import Path
 
-MAPPED_BYTES_MAX = 16 * 1024 * 1024
+MAPPED_BYTES_MAX = 8 * 1024 * 1024
 """What may be resident of it, about: more was read since the last time, and the map lets go of all."""
 BETWEEN_S = 0.01
 """Between two looks at how much it is: each costs some 10 µs, and three chances to lose the interpreter."""

@@ -273,7 +273,7 @@ class CacheWriter:
         return next((change.serial for change in self._pending.changes.values()), 0)
 
     def _take(self) -> Slice:
-        """The oldest changes, up to SLICE_BYTES and SLICE_CHANGES and at least one, moved from pending to committing."""
+        """The oldest changes, at least one, up to SLICE_BYTES and SLICE_CHANGES, moved from pending to committing."""
         pending = self._pending
         batch = Slice(wipes=pending.wipes, touches=pending.touches)
         while pending.changes and batch.cost_bytes < SLICE_BYTES and len(batch.changes) < SLICE_CHANGES:

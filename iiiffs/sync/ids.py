@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def packed_id(id: str) -> int | str:
-    """A key that no other id has: of a UUID its number, which takes a third of the room; of others the id itself."""
-    return int(id.replace("-", ""), 16) if UUID_TEXT.fullmatch(id) else id
+KEY_BYTES = 16
+
+
+def packed_id(id: str) -> bytes:
+    """A key of KEY_BYTES that no other id has: a UUID's own bytes, of another id a digest."""
+    if UUID_TEXT.fullmatch(id):
+        return bytes.fromhex(id.replace("-", ""))
+    return blake2b(id.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import msgspec
 
 from iiiffs.model.gallery import AlbumId, Asset, AssetId, Version
-from iiiffs.sync.ids import packed_id
+from iiiffs.sync.ids import KEY_BYTES, packed_id
+from iiiffs.tree.packed_table import PackedTable
 from iiiffs.vfs.shelves import is_counted, is_month
 
 ASSETS_KEPT = 120_000
@@ -49,13 +50,12 @@ _decoder = msgspec.msgpack.Decoder(_Row)
 
 
 class KnownAssets:
-    """Of one account. Between two awaits its table is whole. One row of bytes an asset, some 250 of them with its key:
+    """Of one account. Between two awaits its table is whole. One row of bytes an asset, some 170 of them with its key:
     there may be 100,000."""
 
     def __init__(self) -> None:
-        self._rows: dict[int | str, bytes] = {}
-        """_HEAD, and what is packed of the asset, nothing where it is only linked. What was told longest ago is first.
-        """
+        self._rows = PackedTable(KEY_BYTES)
+        """_HEAD, and what is packed of the asset, nothing where it is only linked."""
         self._albums: list[AlbumId] = []
         self._numbers: dict[AlbumId, int] = {}
         self._told = 0
@@ -81,12 +81,10 @@ class KnownAssets:
         known_s, links = (NEVER_S, 0) if before is None else _HEAD.unpack_from(before)[:2]
         if known_s > asked_s:
             return
-        if before is not None:
-            del self._rows[key]
         self._told += before is None or len(before) == _HEAD.size
-        self._rows[key] = _HEAD.pack(asked_s, links, self._number(asset.album)) + pack(asset)
+        self._rows.put(key, _HEAD.pack(asked_s, links, self._number(asset.album)) + pack(asset))
         while len(self._rows) > ASSETS_KEPT:
-            self._drop(next(iter(self._rows)))
+            self._drop(self._rows.oldest())
 
     def doubt(self, assets: Iterable[AssetId]) -> None:
         """They are not where they were: what was told of them must be asked again."""
@@ -94,7 +92,7 @@ class KnownAssets:
             key = packed_id(asset)
             row = self._rows.get(key)
             if row is not None:
-                self._rows[key] = _HEAD.pack(NEVER_S, *_HEAD.unpack_from(row)[1:]) + row[_HEAD.size :]
+                self._rows.put(key, _HEAD.pack(NEVER_S, *_HEAD.unpack_from(row)[1:]) + row[_HEAD.size :])
 
     def forget(self, asset: AssetId) -> None:
         """It is gone, though its names may still be listed."""
@@ -102,7 +100,7 @@ class KnownAssets:
         row = self._rows.get(key)
         self._drop(key)
         if row is not None and _HEAD.unpack_from(row)[1]:
-            self._rows[key] = _HEAD.pack(NEVER_S, *_HEAD.unpack_from(row)[1:])
+            self._rows.put(key, _HEAD.pack(NEVER_S, *_HEAD.unpack_from(row)[1:]))
 
     def count(self, album: AlbumId, assets: Iterable[AssetId], names: int) -> None:
         """So many names more (or fewer) of each are listed in the album."""
@@ -117,9 +115,9 @@ class KnownAssets:
             months, others = max(0, months + names * in_month), max(0, others + names * (not in_month))
             links, said = months * MONTH + others, b"" if row is None else row[_HEAD.size :]
             if links or said:
-                self._rows[key] = _HEAD.pack(asked_s, links, number) + said
+                self._rows.put(key, _HEAD.pack(asked_s, links, number) + said)
             else:
-                self._rows.pop(key, None)
+                self._rows.pop(key)
 
     def links(self, asset: AssetId) -> int:
         """The number of names that are listed for it, as far as is known: every one has a name on the timeline."""
@@ -134,8 +132,8 @@ class KnownAssets:
             self._albums.append(album)
         return number
 
-    def _drop(self, key: int | str) -> None:
-        row = self._rows.pop(key, None)
+    def _drop(self, key: bytes) -> None:
+        row = self._rows.pop(key)
         self._told -= row is not None and len(row) > _HEAD.size
 
 

@@ -14,7 +14,8 @@ from iiiffs.model.description import Description
 from iiiffs.model.gallery import AlbumId, Facts, Version
 from iiiffs.model.image import Extent
 from iiiffs.providers.immich.wire import BY_CONTENT, AssetRecord, displayed, facts_of, sha1_of, version_of
-from iiiffs.sync.ids import packed_id
+from iiiffs.sync.ids import KEY_BYTES, packed_id
+from iiiffs.tree.packed_table import PackedTable
 
 TOLD_MAX = 120_000
 """Assets of which is remembered what was said, some 300 bytes each."""
@@ -89,8 +90,7 @@ class ToldAssets:
     """Of one account, the last TOLD_MAX of them. Between two awaits its table is whole."""
 
     def __init__(self) -> None:
-        self._rows: dict[int | str, bytes] = {}
-        """What was told longest ago is first."""
+        self._rows = PackedTable(KEY_BYTES)
         self._homes: list[AlbumId | None] = [None]
         self._numbers: dict[AlbumId | None, int] = {None: 0}
 
@@ -106,11 +106,11 @@ class ToldAssets:
             self._homes.append(album)
         for id, row in packed:
             key = packed_id(id)
-            before = self._rows.pop(key, None)
+            before = self._rows.get(key)
             home = number or (0 if before is None else _HEAD.unpack_from(before)[1])
-            self._rows[key] = _HEAD.pack(now_s, home) + row
+            self._rows.put(key, _HEAD.pack(now_s, home) + row)
         while len(self._rows) > TOLD_MAX:
-            del self._rows[next(iter(self._rows))]
+            self._rows.pop(self._rows.oldest())
 
     def find(self, id: str) -> Told | None:
         """What was said last; None if that is not remembered."""
@@ -131,7 +131,7 @@ class ToldAssets:
 
     def forget(self, id: str) -> None:
         """Nothing is remembered of it."""
-        self._rows.pop(packed_id(id), None)
+        self._rows.pop(packed_id(id))
 
 
 def _facts(row: _FactsRow) -> Facts:

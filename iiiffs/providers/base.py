@@ -278,6 +278,19 @@ def public_urls_of(provider: Provider) -> HasPublicUrls | None:
     return cast(HasPublicUrls, provider) if hasattr(provider, "public_urls") else None
 
 
+class HasToldFacts(Protocol):
+    """A provider whose listings say more than they show. Optional beside Provider: ask with `told_facts_of`."""
+
+    def told_facts(self, asset: Asset) -> Facts | None:
+        """What `facts` would say of this version, if that was told already; None where it must be asked. No wait."""
+        ...
+
+
+def told_facts_of(provider: Provider) -> HasToldFacts | None:
+    """`provider`, if its listings say more than they show."""
+    return cast(HasToldFacts, provider) if hasattr(provider, "told_facts") else None
+
+
 class HasTrouble(Protocol):
     """A provider that knows by itself when it cannot be asked. Optional beside Provider: ask with `trouble_of`."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import trio
@@ -15,7 +16,7 @@ from iiiffs.cache.catalogue import Catalogue
 from iiiffs.errors import AccessDenied
 from iiiffs.model.description import Description, merged
 from iiiffs.model.gallery import AccountName, Asset, AssetId, Facts, Listing, Version
-from iiiffs.providers.base import Original, Provider
+from iiiffs.providers.base import Original, Provider, told_facts_of
 from iiiffs.render.headers import read_facts
 from iiiffs.render.metadata.reading import read_sidecar
 from iiiffs.tree.sidecars import sidecars
@@ -88,6 +89,7 @@ class FactsReader:
         """The facts of every picture, video and sound of a listing. Errors: VersionChanged: list again."""
         media = [asset for asset in listing.assets if asset.is_media]
         known = await self.known_of(listing)
+        known |= await self._told(asset for asset in media if asset.id not in known)
         missing = [asset for asset in media if asset.id not in known]
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]
@@ -99,6 +101,19 @@ class FactsReader:
             if self._catalogue.facts(self._account, sidecar.id, self._versioned(sidecar)) is None:
                 await self._read_sidecar(sidecar)
         return await self._with_sidecars(listing, known)
+
+    async def _told(self, assets: Iterable[Asset]) -> dict[AssetId, Facts]:
+        """Facts of those of which the provider has told them already, recorded; in slices, and no flight for each."""
+        provider = told_facts_of(self._provider)
+        found: dict[AssetId, Facts] = {}
+        asked = iter(assets) if provider is not None else iter(())
+        while some := list(islice(asked, AT_ONCE)):
+            told = [(asset, provider.told_facts(asset)) for asset in some if provider is not None]
+            rows = {self._key_of(asset): facts for asset, facts in told if facts is not None}
+            self._catalogue.put_facts(self._account, rows)
+            found |= {asset: facts for (asset, _), facts in rows.items()}
+            await trio.lowlevel.checkpoint()
+        return found
 
     async def known_of(self, listing: Listing) -> dict[AssetId, Facts]:
         """Those facts of a listing for which no byte must be read. The loop runs on meanwhile."""

@@ -1,9 +1,9 @@
 """What the C library keeps of freed memory is given back to the kernel.
 
 Answers of servers, listings and buffers of the cache are megabytes that are freed a moment later. glibc keeps their
-room for the next ones, up to twice the largest that was ever freed in each of its heaps, beside what lasts: 30 MB after a
-walk over 33,000 photos. Fixed thresholds would give it back at once, and made decoding and cutting a picture slower by
-18 %, as each picture then comes in fresh pages.
+room for the next ones, up to twice the largest that was ever freed in each of its heaps, beside what lasts: 30 MB after
+a walk over 33,000 photos. Fixed thresholds would give it back at once, and made decoding and cutting a picture slower
+by 18 %, as each picture then comes in fresh pages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STATM = Path("/proc/self/statm")
 
 
 async def run(trim: Callable[[int], object] | None = None) -> None:
-    """A service: every second, where memory has grown. `trim`: by default that of the C library; ends if that has none."""
+    """A service: every second, where memory has grown. `trim`: by default the C library's; ends where it has none."""
     trim = trim or getattr(ctypes.CDLL(None), "malloc_trim", None)
     kept_bytes = _own_bytes()
     while trim is not None:

@@ -121,6 +121,11 @@ class ImmichProvider:
         facts = None if told is None else told.facts
         return facts if facts is not None else await self._read_facts(asset)
 
+    def told_facts(self, asset: Asset) -> Facts | None:
+        """Rule: HasToldFacts.told_facts."""
+        told = self._listings.told(asset.id)
+        return None if told is None or told.version != asset.version else told.facts
+
     async def _read_facts(self, asset: Asset) -> Facts:
         original = await self.open(asset)
 

@@ -24,7 +24,7 @@ _MONOCHROME_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", 
 
 def facts_fingerprint() -> str:
     """What, besides the bytes, decides their facts: remembered facts are to be read again when this changes."""
-    extras = f"video={int(video.av_module() is not None)} raw={int(rawpy_module() is not None)}"
+    extras = f"video={int(video.av_version() is not None)} raw={int(rawpy_module() is not None)}"
     return f"facts={FACTS_REVISION} {extras}"
 
 

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
 from typing import BinaryIO
 
 import PIL
@@ -42,7 +41,7 @@ from iiiffs.render.pyramid import Pyramid, PyramidCache
 from iiiffs.render.sensor import rawpy_module
 from iiiffs.render.sheets import FILE_FROM_PX, Sheets
 from iiiffs.render.transform import Box, Part, cut, exact_box, rotate, turned_extent, with_quality
-from iiiffs.render.video import av_module
+from iiiffs.render.video import av_version
 
 OpenStream = Callable[[], AbstractContextManager[BinaryIO]]
 
@@ -264,12 +263,9 @@ def _fingerprint() -> str:
         f"png={settings.PNG_COMPRESS_LEVEL} tif={settings.TIFF_COMPRESSION} gif={settings.GIF_COLOURS} "
         f"jp2={settings.JP2_DECIBELS} pdf={settings.PDF_PX_PER_INCH}"
     )
-    extras = " ".join(f"{name}={_version(module)}" for name, module in (("av", av_module()), ("rawpy", rawpy_module())))
+    rawpy = rawpy_module()
+    extras = f"av={av_version() or 'none'} rawpy={'none' if rawpy is None else rawpy.__version__}"
     return (
         f"render={REVISION} drafts={drafts} {jpeg} {webp} {avif} {others} "
         f"pillow={PIL.__version__} {codecs} heif={pillow_heif.__version__}/{pillow_heif.libheif_version()} {extras}"
     )
-
-
-def _version(module: ModuleType | None) -> str:
-    return "none" if module is None else str(module.__version__)

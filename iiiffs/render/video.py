@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from importlib.metadata import version
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -114,6 +116,11 @@ def av_module() -> ModuleType | None:
         return None
     av.logging.set_level(None)
     return av
+
+
+def av_version() -> str | None:
+    """PyAV's version; None where `av_module` has none. It is not loaded for that: that takes 0.15 s and 10 MB."""
+    return version("av") if find_spec("av") is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from iiiffs.cache.environment import CacheEnvironment
 from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, decode_named, encode_listing
 from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
-from iiiffs.cache.writer import CacheWriter
+from iiiffs.cache.writer import PENDING_BYTES_MAX, CacheWriter
 from iiiffs.errors import StoreError
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Facts, Listing, Version
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 DOCUMENT_BODY_BYTES_MAX = 30 * 1024 * 1024
 """Of a body as it is given; larger ones are not kept, their rows are."""
 ID_BYTES_MAX = 200
+WAITING_BYTES = 1024 * 1024
+"""So much is little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,10 @@ class Catalogue:
         for (asset, version), facts in rows.items():
             row = self._encode(version, facts)
             self._writer.put(self._facts.name, _facts_key(account, asset), row, len(row))
+
+    async def written(self) -> None:
+        """Little waits to be written: for who puts thousands of facts, so that they do not all wait in memory."""
+        await self._writer.wait_for_room(PENDING_BYTES_MAX - WAITING_BYTES)
 
     def keep_only(self, account: AccountName, assets: Collection[AssetId]) -> int:
         """Of the account, facts of other assets than these are gone; how many were. `()` forgets the account."""

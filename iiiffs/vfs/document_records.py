@@ -25,8 +25,8 @@ from iiiffs.vfs.packed import Body, PackedBody, Packer, packed, size_of, stored,
 from iiiffs.vfs.packed import digest_of as digest_of
 
 SECOND_NS = 1_000_000_000
-PACKED_BYTES_MAX = 8 << 20
-"""Of long documents kept in memory, as they are packed: ten manifests of 10,000 canvases."""
+PACKED_BYTES_MAX = 4 << 20
+"""Of long documents kept in memory, as they are packed: five manifests of 10,000 canvases. The cache has them too."""
 
 Name = tuple[AccountName, DocumentKind, str]
 """Account, kind and owner: the name whose bytes may change."""

@@ -6,6 +6,7 @@ then the mount, then the loop. Nothing forks after an LMDB environment is open.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -137,7 +138,7 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon = await Daemon.build(config, options, stores, providers, nursery)
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
         daemon.operations = operations
-        daemon.tell_operations(operations)
+        gc.freeze()  # what is loaded by now stays; a full round of the collector over it would hold the loop for 50 ms
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
         nursery.start_soon(daemon.ahead.run)

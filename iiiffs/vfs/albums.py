@@ -11,13 +11,13 @@ from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Local, Original, PageKind, PresentationDir, ThumbnailDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir, ThumbnailDir
+from iiiffs.vfs.collector import computed
 from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Gallery
-from iiiffs.vfs.modes import directory_mode, file_mode
+from iiiffs.vfs.gallery import NAMED_AT_ONCE, Gallery
 from iiiffs.vfs.pages import Pages
 
 log = logging.getLogger(__name__)
@@ -156,16 +156,16 @@ class Aliases:
         return _alias(directory, entry)
 
     async def entries(self, directory: AliasDir) -> Snapshot:
-        """A link for every picture of the album."""
+        """A link for every picture of the album; each is made when it is told, for there may be 20,000."""
         gallery = self._galleries[directory.account]
-        names, facts = await gallery.with_facts(directory.album)
-        return fixed_snapshot(
-            [
-                (name, _alias(directory, entry))
-                for name, entry in names.entries.items()
-                if isinstance(entry, Asset) and _is_shown_picture(facts, entry.id)
-            ]
-        )
+        album, facts = await gallery.with_facts(directory.album)
+
+        def pictures() -> list[tuple[str, Asset]]:
+            found = ((name, entry) for name, entry in album.entries.items() if isinstance(entry, Asset))
+            return [(name, asset) for name, asset in found if _is_shown_picture(facts, asset.id)]
+
+        shown = pictures() if len(album.entries) <= NAMED_AT_ONCE else await computed(pictures)
+        return Snapshot([name for name, _ in shown], lambda index: _alias(directory, shown[index][1]))
 
     async def attributes(self, directory: AliasDir, last: Attributes) -> Attributes:
         """As the album is now."""

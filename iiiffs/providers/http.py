@@ -98,6 +98,11 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
+def plain_context() -> ssl.SSLContext:
+    """For a server without TLS: it trusts nobody, and reads no certificate."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 @functools.cache
 def _machines_context() -> ssl.SSLContext:
     """One for all accounts: reading hundreds of certificates takes 50 ms."""

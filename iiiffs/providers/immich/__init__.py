@@ -11,7 +11,7 @@ import trio
 
 from iiiffs.errors import AccessDenied, ConfigError
 from iiiffs.providers.base import Provider, ProviderContext
-from iiiffs.providers.http import HttpAccount, tls_context
+from iiiffs.providers.http import HttpAccount, plain_context, tls_context
 from iiiffs.providers.http_policy import one_line, origin_of
 from iiiffs.providers.http_values import SETTINGS, HttpSettings
 from iiiffs.providers.immich.client import ImmichClient
@@ -60,6 +60,8 @@ def place_of(prefix: str, settings: Mapping[str, object]) -> tuple[str, ssl.SSLC
     ca_file = settings.get("ca_file")
     if ca_file is not None and not isinstance(ca_file, str | Path):
         raise ConfigError(f"{prefix}ca_file: expected the path of a file with certificates")
+    if ca_file is None and url.startswith("http://"):
+        return url, plain_context()
     try:
         return url, tls_context(None if ca_file is None else Path(ca_file).expanduser())
     except ConfigError as error:

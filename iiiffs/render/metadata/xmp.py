@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from lxml import etree  # type: ignore[import-untyped]
-
 from iiiffs.iiif.rights import rights_uri
 from iiiffs.model.description import NOTHING_SAID, Description, Words
 from iiiffs.render.metadata import xmp_names as names
@@ -38,7 +36,7 @@ def read_xmp(packet: bytes, origin: str) -> Description:
     """
     try:
         root = _parsed(packet)
-    except (ValueError, etree.XMLSyntaxError) as error:
+    except (ValueError, SyntaxError) as error:
         reason = " ".join(str(error).split())[:200]
         log.debug("%s: its XMP of %d bytes is ignored: %s", ascii(origin), len(packet), reason)
         return NOTHING_SAID
@@ -47,7 +45,7 @@ def read_xmp(packet: bytes, origin: str) -> Description:
 
 
 def _parsed(packet: bytes) -> Element:
-    """The root. Errors: ValueError, XMLSyntaxError.
+    """The root. Errors: ValueError; XMLSyntaxError, which is a SyntaxError. The first packet loads lxml.
 
     The text is decoded here and a DTD refused before libxml2 sees it, so that no encoding can hide one.
     """
@@ -61,6 +59,8 @@ def _parsed(packet: bytes) -> Element:
         text = packet.decode("utf-8-sig")
     if _FORBIDDEN.search(text):
         raise ValueError("it has a DTD")
+    from lxml import etree  # type: ignore[import-untyped]
+
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,

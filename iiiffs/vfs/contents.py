@@ -33,7 +33,7 @@ DIRECT = "direct"
 SHOWN_BY_BROWSERS = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Contents:
     """`items`: what may be shown, in the album's order; `overrides`: what the owner wants."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from math import inf
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -85,6 +86,8 @@ class Documents:
         self._records = records
         self._flights = flights
         self._contents = ContentsReader(rules.uris, rules.visibility)
+        self._held: WeakValueDictionary[tuple[AccountName, AlbumId, int], Contents] = WeakValueDictionary()
+        """As long as a document is being built from them."""
         self._inputs_of: dict[tuple[AccountName, str], tuple[tuple[object, ...], bytes]] = {}
 
     # ---- manifests ------------------------------------------------------------------------------------------
@@ -134,12 +137,17 @@ class Documents:
         return contents, path, inputs
 
     async def _read(self, gallery: Gallery, album: AlbumId) -> Contents:
-        """The album's contents; once for all who ask at the same time: of 20,000 assets they have 20 MB.
+        """The album's contents; once for all that are built at the same time: of 20,000 assets they have 20 MB.
 
         Never those of facts that were known to be others when it was called. Errors: as ContentsReader.read.
         """
-        key = ("contents", gallery.account, album, gallery.facts_reader.serial)
-        return await self._flights.join(key, partial(self._contents.read, gallery, album), inf)
+        key = (gallery.account, album, gallery.facts_reader.serial)
+        held = self._held.get(key)
+        if held is not None and held.names is gallery.kept(album):
+            return held
+        contents = await self._flights.join(("contents", *key), partial(self._contents.read, gallery, album), inf)
+        self._held[key] = contents
+        return contents
 
     async def known_manifest(self, gallery: Gallery, listing: Listing) -> Made | None:
         """The manifest if it was built from this very listing, for directories: nothing is read or built."""

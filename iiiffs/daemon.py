@@ -138,11 +138,13 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         daemon = await Daemon.build(config, options, stores, providers, nursery)
         operations = Operations(daemon.filesystem, stores.state.inode_key, _owner(options), ready)
         daemon.operations = operations
+        daemon.tell_operations(operations)
         gc.freeze()  # what is loaded by now stays; a full round of the collector over it would hold the loop for 50 ms
         await nursery.start(serve_control, control_socket(config), daemon.handlers)
         nursery.start_soon(daemon.lag.run)
         nursery.start_soon(daemon.ahead.run)
         nursery.start_soon(trimming.run)
+        nursery.start_soon(daemon.notifier.run)
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))

@@ -294,8 +294,10 @@ class Operations(pyfuse3.Operations):
         local = await self._writing().set_attributes(held.node, wanted, handle)
         if local is not None:
             self._bind(held.number, local)
-        held.attributes = await self._filesystem.attributes(held.node, held.attributes)
-        return entry_of(held.number, held.attributes, self._owner)
+        held = self._inode(inode)
+        told = await self._filesystem.attributes(held.node, held.attributes)
+        self.inodes.retell(held.number, told)
+        return entry_of(held.number, told, self._owner)
 
     @fenced
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
@@ -374,8 +376,7 @@ class Operations(pyfuse3.Operations):
         if inode is not None:
             node = Original(account, asset.id, asset.version)
             told = attributes.file(asset.size_bytes or 0, asset.mtime_ns, mode=inode.attributes.mode)
-            self.inodes.bind(inode.number, node, told)
-            inode.before = None
+            self.inodes.bind(inode.number, node, told, for_good=True)
 
     def _bind(self, number: int, local: Local) -> None:
         """An original that is being written keeps its number."""

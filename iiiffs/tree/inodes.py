@@ -51,9 +51,11 @@ class InodeTable:
         self._rows = PackedTable(_NUMBER_BYTES)
         """Those of which there are many: lookups, attributes, node."""
         self._attributes = PackedAttributes()
-        self._slots = SLOTS_KEPT
         self._bound: dict[Node, int] = {}
         """Nodes that have taken the numbers of others."""
+        self._before: dict[int, tuple[Node, Attributes]] = {}
+        """What an inode was until it was bound to another node."""
+        self._slots = SLOTS_KEPT
 
     def __len__(self) -> int:
         return len(self._live) + len(self._rows)
@@ -106,11 +108,37 @@ class InodeTable:
         if inode is not None and inode.attributes != attributes:
             self._put(inode._replace(attributes=attributes), packed_node(inode.node))
 
+    def bind(self, number: int, node: Node, attributes: Attributes, *, for_good: bool = False) -> None:
+        """The inode of `number`, which the kernel holds, is `node`'s from now on; whoever asks for `node` gets it, as
+        long as it lives. `for_good`: what it was before is of no use any more.
+
+        A file that a program writes stays the inode that it was, and is still that once its provider has it: programs
+        compare numbers to see whether somebody else has exchanged a file (vim, E949).
+        """
+        inode = self.get(number)
+        if inode is None:
+            raise ValueError("only an inode that the kernel holds can be another's")
+        self._bound.pop(inode.node, None)
+        if for_good:
+            self._before.pop(number, None)
+        else:
+            self._before.setdefault(number, (inode.node, inode.attributes))
+        if _hashed(self._key, node_key(node)) != number:
+            self._bound[node] = number
+        self._put(Inode(number, node, attributes, inode.lookups), packed_node(node))
+
+    def unbind(self, number: int) -> None:
+        """The inode of `number` is what it was before it was bound; that it is not bound is no error."""
+        before = self._before.get(number)
+        if before is not None:
+            self.bind(number, *before, for_good=True)
+
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Give back lookups: pairs of number and count. What reaches zero is gone; unknown numbers are ignored."""
         for number, count in forgotten:
             lookups = self._lookups(number) - count
             if lookups <= 0 and number != ROOT_NUMBER:
+                self._unbind_forgotten(number)
                 self._live.pop(number, None)
                 self._rows.pop(number.to_bytes(_NUMBER_BYTES))
             elif number in self._live:
@@ -118,6 +146,13 @@ class InodeTable:
             elif (row := self._rows.get(number.to_bytes(_NUMBER_BYTES))) is not None:
                 self._rows.put(number.to_bytes(_NUMBER_BYTES), _LOOKUPS.pack(lookups) + row[_LOOKUPS.size :])
         self._shrink()
+
+    def _unbind_forgotten(self, number: int) -> None:
+        if self._bound or self._before:
+            inode = self.get(number)
+            if inode is not None and self._bound.get(inode.node) == number:
+                del self._bound[inode.node]
+            self._before.pop(number, None)
 
     def _lookups(self, number: int) -> int:
         """Those outstanding; 0 of what the kernel does not hold."""
@@ -130,6 +165,8 @@ class InodeTable:
         """The number of `node`, which nothing else has, and the row that it has already."""
         if isinstance(node, Root):
             return ROOT_NUMBER, None
+        if (bound := self._bound.get(node)) is not None:
+            return bound, self._rows.get(bound.to_bytes(_NUMBER_BYTES))
         number = _hashed(self._key, node_key(node))
         while True:
             inode = self._live.get(number)

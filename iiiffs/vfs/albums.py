@@ -11,13 +11,14 @@ from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Original, PageKind, PresentationDir, ThumbnailDir
+from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Local, Original, PageKind, PresentationDir, ThumbnailDir
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import NAMED_AT_ONCE, Gallery
+from iiiffs.vfs.modes import directory_mode, file_mode
 from iiiffs.vfs.pages import Pages
 
 log = logging.getLogger(__name__)

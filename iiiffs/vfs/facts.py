@@ -89,7 +89,7 @@ class FactsReader:
         """The facts of every picture, video and sound of a listing. Errors: VersionChanged: list again."""
         media = [asset for asset in listing.assets if asset.is_media]
         known = await self.known_of(listing)
-        known |= await self._told(asset for asset in media if asset.id not in known)
+        known |= await self._told(asset for asset in media if asset.id not in known and not asset.is_local)
         missing = [asset for asset in media if asset.id not in known]
         for start in range(0, len(missing), BATCH):
             batch = missing[start : start + BATCH]

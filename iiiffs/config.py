@@ -48,6 +48,7 @@ from iiiffs.config_values import (
     ViewerBase,
 )
 from iiiffs.errors import ConfigError
+from iiiffs.iiif.description import Privacy
 from iiiffs.model.gallery import AccountName
 from iiiffs.providers.registry import provider_kinds
 
@@ -221,6 +222,11 @@ def notices(config: Config) -> tuple[str, ...]:
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
     return tuple(lines)
+
+
+def privacy_of(tell: Tell) -> Privacy:
+    """What documents may tell. A private mount loses no caption because it names a town."""
+    return Privacy(tell.places, tell.people, tell.cameras, tell.creators, place_mentions=True)
 
 
 def fingerprint(config: Config) -> str:

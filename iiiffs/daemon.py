@@ -22,7 +22,7 @@ import trio
 from iiiffs import __version__
 from iiiffs.cache.purge import purge_account
 from iiiffs.cache.store import Cache, open_cache
-from iiiffs.config import Config, MountOptions, Tell, control_socket, fingerprint
+from iiiffs.config import Config, MountOptions, control_socket, fingerprint, privacy_of
 from iiiffs.config_accounts import Account
 from iiiffs.control import serve_control
 from iiiffs.credentials import CredentialStore, take_environment
@@ -31,7 +31,6 @@ from iiiffs.fuse import session
 from iiiffs.fuse.entries import Owner
 from iiiffs.fuse.invalidation import Invalidator
 from iiiffs.fuse.operations import Operations
-from iiiffs.iiif.description import Privacy
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Identifiers, Uris
 from iiiffs.model.gallery import AccountName
@@ -148,16 +147,16 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
-        running: list[trio.CancelScope] = []
+        running: list[Running] = []
         for name, service in _services(daemon, invalidator):
-            running.append(trio.CancelScope())
+            running.append(Running())
             nursery.start_soon(_supervised, name, service, running[-1])
         try:
             await _serve(operations, options, daemon.galleries.values())
         finally:
-            for scope in running:  # before providers are closed: a poll in flight would take that for trouble
-                scope.cancel()
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
+                with trio.move_on_after(END_S):  # before providers are closed: what is in flight would stumble over that
+                    await _end(running, daemon.flights)
                 for provider in providers.values():
                     await provider.aclose()
         nursery.cancel_scope.cancel()
@@ -171,20 +170,40 @@ def _services(daemon: Daemon, invalidator: Invalidator) -> Iterator[tuple[Accoun
             yield gallery.name, uploader.run
 
 
-async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    """The service runs until it ends by itself or `scope` is cancelled.
+@dataclass(slots=True)
+class Running:
+    """A service. `ended`: nothing of it goes on."""
+
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ended: trio.Event = field(default_factory=trio.Event)
+
+
+async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]], running: Running) -> None:
+    """The service runs until it ends by itself or `running.scope` is cancelled.
 
     A bug in it costs a traceback and a pause, never the mount.
     """
-    with scope:
-        while True:
-            try:
-                await service()
-            except Exception:
-                log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
-                await trio.sleep(RESTART_S)
-            else:
-                return
+    try:
+        with running.scope:
+            while True:
+                try:
+                    await service()
+                except Exception:
+                    log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
+                    await trio.sleep(RESTART_S)
+                else:
+                    return
+    finally:
+        running.ended.set()
+
+
+async def _end(running: Sequence[Running], flights: Flights) -> None:
+    """No service and no flight goes on."""
+    for each in running:
+        each.scope.cancel()
+    await flights.stop()
+    for each in running:
+        await each.ended.wait()
 
 
 async def _serve(operations: Operations, options: MountOptions, galleries: Collection[Gallery]) -> None:
@@ -257,6 +276,7 @@ class Daemon:
         self.bodies = Bodies(BODY_BYTES)
         self.lag = LoopLag()
         self.filesystem: Filesystem
+        self.flights: Flights
         self.renditions: Renditions
         self.ahead: CutAhead
         self.blocks: BlockCache
@@ -277,7 +297,7 @@ class Daemon:
         """Everything made and joined up; nothing runs yet but what `nursery` is given later."""
         daemon = cls(config, options, stores)
         state, catalogue = stores.state, stores.cache.catalogue
-        flights = Flights(nursery)
+        flights = daemon.flights = Flights(nursery)
         daemon.blocks = BlockCache(stores.cache.blocks, flights, config.cache.path)
         pages = {kind: page(kind, config.iiif.viewer_base, config.base_url) for kind in PageKind}
         made_by = fingerprint(config) + DOCUMENTS_REVISION
@@ -490,11 +510,6 @@ def identifiers_of(config: Config, providers: Mapping[AccountName, Provider]) ->
                 raise ConfigError(f'{key}: "path" needs folders, and provider "{account.provider}" has none; remove it')
             found[account.slug] = account.identifiers
     return found
-
-
-def privacy_of(tell: Tell) -> Privacy:
-    """What documents may tell. A private mount loses no caption because it names a town."""
-    return Privacy(tell.places, tell.people, tell.cameras, tell.creators, place_mentions=True)
 
 
 def short(fingerprint: str) -> str:

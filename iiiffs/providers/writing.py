@@ -76,8 +76,8 @@ class HasWriting(Protocol):
         ...
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
-        """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed. Of an
-        album that is gone: nothing is in it."""
+        """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed.
+        Nothing is in an album that is gone."""
         ...
 
     async def restore(self, asset: AssetId) -> Asset:

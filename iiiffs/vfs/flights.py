@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 
 class _Flight:
-    __slots__ = ("error", "landed", "value")
+    __slots__ = ("error", "landed", "scope", "value")
 
     def __init__(self) -> None:
         self.landed = trio.Event()
+        self.scope = trio.CancelScope()
         self.value: object = None
         self.error: Exception | None = DeadlinePassed("the daemon is stopping")
 
@@ -37,6 +38,7 @@ class Flights:
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
         self._flights: dict[Hashable, _Flight] = {}
+        self._is_stopped = False
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -77,6 +79,13 @@ class Flights:
                 del self._flights[key]
                 flight.landed.set()
 
+    async def stop(self) -> None:
+        """No work goes on; what is begun from now on is cut off at once. Errors: DeadlinePassed for whoever waits."""
+        self._is_stopped = True
+        for flight in list(self._flights.values()):
+            flight.scope.cancel()
+            await flight.landed.wait()
+
     def begin(self, key: Hashable, work: Callable[[], Awaitable[object]]) -> None:
         """`work` runs behind, unless work of this key already does. An error is for whoever joins."""
         self._begun(key, work)
@@ -89,9 +98,12 @@ class Flights:
         return flight
 
     async def _fly(self, key: Hashable, flight: _Flight, work: Callable[[], Awaitable[object]]) -> None:
+        if self._is_stopped:
+            flight.scope.cancel()
         try:
-            flight.value = await work()
-            flight.error = None
+            with flight.scope:
+                flight.value = await work()
+                flight.error = None
         except IiiffsError as error:
             flight.error = error
         except Exception as bug:  # must reach whoever waits, and must not end the daemon's nursery

@@ -16,6 +16,7 @@ from iiiffs.model.changes import EVERYTHING, Changeset
 from iiiffs.model.description import merged
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.providers.base import Capabilities, Original, ProviderContext
+from iiiffs.providers.pieces import Pieces
 from iiiffs.providers.remote import RemoteOriginal
 from iiiffs.providers.views import TRASH, Named, Page, View
 from tests.harness.scripted import folders, membership
@@ -147,7 +148,10 @@ class ScriptedProvider:
     async def open(self, asset: Asset) -> Original:
         """Rule: Provider.open."""
         stored = await self._ask("open", about(asset), partial(self._current, asset))
-        return RemoteOriginal(stored.size_bytes, partial(self._fetch, asset))
+        return RemoteOriginal(stored.size_bytes, partial(self._pour, asset))
+
+    async def _pour(self, asset: Asset, offset: int, pieces: Pieces) -> None:
+        pieces.take_all(await self._fetch(asset, offset, sum(pieces.lengths)))
 
     async def _fetch(self, asset: Asset, offset: int, length: int) -> bytes:
         async def work(ordeal: Ordeal) -> bytes:

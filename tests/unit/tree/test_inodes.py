@@ -106,7 +106,9 @@ def test_a_hundred_thousand_forgotten_lookups_leave_nothing() -> None:
         numbers = [table.remember(Rendition(*service, f"{batch},{n}", "f", "d"), ATTRIBUTES).number for n in range(100)]
         table.forget([(number, 1) for number in numbers])
     assert len(table) == 1
-    assert not table.__dict__.keys() - {"_key", "_live", "_slots", "_attributes", "_rows"}
+    assert not table.__dict__.keys() - {"_key", "_live", "_slots", "_attributes", "_rows", "_bound", "_before"}
+    assert not table._bound
+    assert not table._before
 
 
 def test_the_room_of_a_storm_is_given_back() -> None:

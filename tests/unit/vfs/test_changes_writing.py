@@ -1,0 +1,347 @@
+"""What programs do to files at the moments at which something else is going on with them: being sent, sent and not
+listed yet, offline, flushed by somebody else. No photo is lost, doubled, or shown under a name that it has not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from pyfuse3 import FileHandleT
+
+from iiiffs.sync.items import Item, Stage, Verb
+from tests.harness.scripted import ALL, Fault, FaultKind, Flavour, Store
+from tests.harness.tree import jpeg
+from tests.harness.writing_tree import (
+    SETTLE_S,
+    Life,
+    called,
+    directory_made,
+    directory_removed,
+    linked,
+    listed,
+    looked_up,
+    opened,
+    read_all,
+    released,
+    renamed,
+    timed,
+    unlinked,
+)
+
+NAVY, RED, GREEN = (jpeg(colour=colour) for colour in ("navy", "red", "green"))
+SENT_S = SETTLE_S + 1.0
+PATIENCE_S = 40.0
+"""Longer than a file that was sent waits for its provider's listing."""
+
+
+@contextmanager
+def living(folder: Path, flavour: Flavour) -> Iterator[tuple[Life, Store]]:
+    """A mount over a server of that flavour."""
+    with Store(folder / "server", flavour) as store:
+        if flavour is Flavour.IMMICH:
+            store.make_album("A")
+            store.make_album("B")
+        life = Life(folder / "home", store)
+        try:
+            yield life, store
+        finally:
+            life.close()
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[tuple[Life, Store]]:
+    with living(tmp_path, Flavour.FOLDER) as both:
+        yield both
+
+
+@pytest.fixture
+def albums(tmp_path: Path) -> Iterator[tuple[Life, Store]]:
+    with living(tmp_path, Flavour.IMMICH) as both:
+        yield both
+
+
+async def put(life: Life, path: str, data: bytes, flags: int = os.O_CREAT | os.O_WRONLY | os.O_TRUNC) -> None:
+    """What `cp` does."""
+    handle, _ = await opened(life, path, flags)
+    assert await called(life.operations.write(FileHandleT(handle), 0, data)) == len(data)
+    await released(life, handle)
+
+
+def wrote(path: str, data: bytes) -> Callable[[Life], Awaitable[None]]:
+    return lambda life: put(life, path, data)
+
+
+def items(life: Life) -> list[Item]:
+    return life.ask(lambda life: _items(life))
+
+
+async def _items(life: Life) -> list[Item]:
+    return life.outgoing.queue.items()
+
+
+def names(life: Life, path: str) -> set[str]:
+    return life.ask(lambda life: listed(life, path))
+
+
+def is_there(life: Life, path: str) -> bool:
+    return life.ask(lambda life: looked_up(life, path)) is not None
+
+
+def body(life: Life, path: str) -> bytes:
+    return life.ask(lambda life: read_all(life, path))
+
+
+def bodies(store: Store) -> dict[str, bytes]:
+    """Name -> bytes of all that is at the server; nothing is there twice."""
+    assets = store.assets()
+    found = {asset.name: store.bytes_of(asset.id) for asset in assets}
+    assert len(found) == len(assets)
+    return found
+
+
+# ---- sent, and not listed yet ---------------------------------------------------------------------------------------
+
+
+def test_a_file_that_was_just_sent_is_renamed(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.passes(SENT_S)
+    assert [item.stage for item in items(life)] == [Stage.SENT]  # nobody has listed it
+    life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
+    assert not is_there(life, "files/x.jpg")
+    assert is_there(life, "files/y.jpg")
+    assert names(life, "files") == {"y.jpg"}
+    life.passes(PATIENCE_S)
+    assert names(life, "files") == {"y.jpg"}
+    assert bodies(store) == {"y.jpg": NAVY}
+
+
+def test_a_file_that_was_just_sent_is_removed(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.passes(SENT_S)
+    life.ask(lambda life: unlinked(life, "files/x.jpg"))
+    assert not is_there(life, "files/x.jpg")
+    assert names(life, "files") == set()
+    assert bodies(store) == {}
+
+
+def test_a_file_that_was_just_sent_leaves_its_album(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.passes(SENT_S)
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    assert not is_there(life, "albums/A/x.jpg")
+    assert names(life, "albums/A") == set()
+    life.passes(PATIENCE_S)
+    assert names(life, "albums/A") == set()
+    assert store.members(store.titled("A").id) == []
+    assert bodies(store) == {"x.jpg": NAVY}
+
+
+def test_a_file_that_was_just_sent_is_replaced_by_a_temporary_one_that_is_older(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/new.tmp", RED))
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.passes(SENT_S)
+    life.ask(lambda life: renamed(life, "files/new.tmp", "files/x.jpg"))
+    assert names(life, "files") == {"x.jpg"}
+    assert body(life, "files/x.jpg") == RED
+    life.passes(PATIENCE_S)
+    assert body(life, "files/x.jpg") == RED
+    assert bodies(store) == {"x.jpg": RED}
+
+
+def test_what_was_sent_is_done_with_though_nobody_lists_it(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.passes(SENT_S + PATIENCE_S)
+    assert items(life) == []
+    store.edit_bytes(store.assets()[0].id, RED)
+    life.passes(PATIENCE_S)
+    assert body(life, "files/x.jpg") == RED
+
+
+# ---- offline --------------------------------------------------------------------------------------------------------
+
+
+def test_a_rename_that_is_refused_offline_leaves_what_it_was_to_replace(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    store.put("there.jpg", NAVY)
+    life.ask(lambda life: listed(life, "files"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "upload", times=None))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "move", times=1))
+    life.ask(wrote("files/mine.jpg", RED))
+    with pytest.raises(OSError):
+        life.ask(lambda life: renamed(life, "files/there.jpg", "files/mine.jpg"))
+    assert names(life, "files") == {"there.jpg", "mine.jpg"}
+    assert body(life, "files/mine.jpg") == RED
+    store.script.clear()
+    life.passes(400.0)
+    assert bodies(store) == {"there.jpg": NAVY, "mine.jpg": RED}
+
+
+def test_a_removal_that_is_refused_offline_leaves_the_changes(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    store.put("x.jpg", NAVY)
+    life.ask(wrote("files/x.jpg", RED))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "remove", times=1))
+    with pytest.raises(OSError):
+        life.ask(lambda life: unlinked(life, "files/x.jpg"))
+    assert body(life, "files/x.jpg") == RED
+    life.passes(SENT_S)
+    assert bodies(store) == {"x.jpg": RED}
+
+
+def test_what_is_removed_slowly_is_not_sent_meanwhile(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    store.put("x.jpg", NAVY)
+    life.ask(wrote("files/x.jpg", RED))
+    store.script.add(Fault(FaultKind.LATENCY, "remove", seconds=SETTLE_S + 3.0))
+    life.ask(lambda life: unlinked(life, "files/x.jpg"))
+    life.passes(SENT_S)
+    assert bodies(store) == {}
+    assert names(life, "files") == set()
+    assert store.script.counts().get("replace", 0) == 0
+
+
+# ---- several names --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_has_another_name_stays_when_one_is_removed(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    assert names(life, "albums/A") == set()
+    assert names(life, "albums/B") == {"x.jpg"}
+    assert body(life, "albums/B/x.jpg") == NAVY
+    life.passes(PATIENCE_S)
+    assert bodies(store) == {"x.jpg": NAVY}
+    assert [asset.name for asset in store.members(store.titled("B").id)] == ["x.jpg"]
+    assert store.members(store.titled("A").id) == []
+
+
+def test_a_copy_of_bytes_that_are_there_takes_no_name_away(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.put("a.jpg", NAVY, store.titled("A").id)
+    life.ask(wrote("albums/A/b.jpg", NAVY))
+    life.passes(SENT_S)
+    assert names(life, "albums/A") == {"a.jpg", "b.jpg"}
+    life.passes(PATIENCE_S)
+    assert names(life, "albums/A") == {"a.jpg", "b.jpg"}
+
+
+# ---- two at once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_rename_takes_nothing_back_of_a_flush(turns: int, folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    store.put("x.jpg", NAVY)
+
+    async def both(life: Life) -> None:
+        await put(life, "files/new.tmp", RED)
+        handle, _ = await opened(life, "files/new.tmp", os.O_WRONLY)
+        await called(life.operations.write(FileHandleT(handle), 0, GREEN))
+        await called(life.operations.write(FileHandleT(handle), len(GREEN), b"more"))
+
+        async def close() -> None:
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            await released(life, handle)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(renamed, life, "files/new.tmp", "files/x.jpg")
+            nursery.start_soon(close)
+        (item,) = [item for item in life.outgoing.queue.items() if item.verb is Verb.UPLOAD]
+        assert (item.generation, item.size_bytes, item.name) == (2, len(GREEN) + 4, "x.jpg")
+        assert item.stage is Stage.SETTLING
+
+    life.ask(both)
+    life.passes(SENT_S)
+    assert bodies(store) == {"x.jpg": GREEN + b"more"}
+
+
+def test_a_time_that_is_set_while_the_file_is_sent_arrives(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/x.jpg", NAVY))
+    fault = store.script.add(Fault(FaultKind.HANG, "upload", times=1))
+    life.passes(SENT_S)
+    assert [item.stage for item in items(life)] == [Stage.SENDING]
+    life.ask(lambda life: timed(life, "files/x.jpg", 10**18))
+    store.script.remove(*fault)
+    life.passes(SENT_S)
+    assert [asset.mtime_ns for asset in store.assets()] == [10**18]
+
+
+# ---- what may have arrived ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["rename", "unlink", "replace"])
+def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(wrote("files/x.jpg", NAVY))
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "upload", skip=1, times=1))
+    life.passes(SENT_S)
+    (item,) = items(life)
+    assert item.stage is not Stage.SENT and item.earlier
+    match verb:
+        case "rename":
+            life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
+        case "unlink":
+            life.ask(lambda life: unlinked(life, "files/x.jpg"))
+        case "replace":
+            life.ask(wrote("files/new.tmp", RED))
+            life.ask(lambda life: renamed(life, "files/new.tmp", "files/x.jpg"))
+    life.passes(400.0)
+    expected = {"rename": {"y.jpg": NAVY}, "unlink": {}, "replace": {"x.jpg": RED}}[verb]
+    assert bodies(store) == expected
+    assert names(life, "files") == set(expected)
+
+
+# ---- albums ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_may_have_any_name_that_a_file_may_have(folders: tuple[Life, Store]) -> None:
+    life, _ = folders
+    for name in ("Cafe\u0301", "a\x01b", os.fsdecode(b"\xff\xfe")):
+        life.ask(lambda life, name=name: directory_made(life, f"files/{name}"))  # type: ignore[misc]
+        assert is_there(life, f"files/{name}")
+        life.ask(wrote(f"files/{name}/x.jpg", NAVY))
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_provisional_album_is_removed_and_another_is_renamed(is_sent: bool, albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.script.add(Fault(FaultKind.UNREACHABLE, "make_album", times=2))
+    life.ask(lambda life: directory_made(life, "albums/C"))
+    life.ask(lambda life: directory_made(life, "albums/D"))
+    hanging = store.script.add(Fault(FaultKind.HANG, "make_album", times=None))
+    if is_sent:
+        life.passes(1.0)
+        assert Stage.SENDING in {item.stage for item in items(life)} or store.script.counts()["make_album"] > 2
+    life.ask(lambda life: directory_removed(life, "albums/C"))
+    life.ask(lambda life: renamed(life, "albums/D", "albums/E"))
+    life.ask(wrote("albums/E/x.jpg", NAVY))
+    store.script.remove(*hanging)
+    life.passes(400.0)
+    assert {album.title for album in store.albums()} >= {"A", "B", "E"}
+    assert {album.title for album in store.albums()}.isdisjoint({"C", "D"})
+    assert [asset.name for asset in store.members(store.titled("E").id)] == ["x.jpg"]
+
+
+def test_everything_can_be_asked_offline(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(lambda life: listed(life, "files"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, ALL, times=None))
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
+    assert names(life, "files") == {"y.jpg"}
+    life.ask(lambda life: unlinked(life, "files/y.jpg"))
+    assert names(life, "files") == set()

@@ -1,0 +1,174 @@
+"""What a person must see of albums that are being written to: the model that test_writing_model.py holds the tree to.
+
+The server itself is the truth of what is there; the model only knows what was done here and was not sent yet. Together
+they say what every name shows, and what must be at the server once everything was sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from iiiffs.providers.media import media_type_of
+from iiiffs.tree.scratch import is_scratch
+from tests.harness.scripted import Flavour, Store, StoredAlbum, StoredAsset
+
+
+@dataclass(eq=False)
+class Folder:
+    """An album or folder. `id`: the server's; None as long as it has not made it."""
+
+    title: str
+    parent: Folder | None
+    id: str | None
+
+    def is_in(self, other: Folder) -> bool:
+        """True for itself and what is above it."""
+        return self is other or (self.parent is not None and self.parent.is_in(other))
+
+
+@dataclass(eq=False)
+class File:
+    """A file that was written here, and is not the server's yet.
+
+    `promised`: its bytes when a flush answered last, None if none did. `base`: id of what it replaces. `is_touched`: it
+    is in the spool; else it shows what the server has. `is_disturbed`: somebody else changed what it is to replace, or
+    took its name. `has_failed`: it is not sent until a person decides.
+    """
+
+    content: bytes
+    base: str | None = None
+    promised: bytes | None = None
+    writers: int = 0
+    is_touched: bool = True
+    is_disturbed: bool = False
+    has_failed: bool = False
+
+
+@dataclass
+class Opened:
+    """A handle. `file`: what it shares with others; None if it reads the server's, `content` being that then."""
+
+    handle: int
+    inode: int
+    writes: bool
+    file: File | None
+    content: bytes = b""
+    is_over: bool = False
+
+
+Place = tuple[Folder, str]
+
+
+@dataclass
+class Model:
+    """`folders`: all that are shown; the first is the topmost, or the shelf of albums."""
+
+    store: Store
+    folders: list[Folder]
+    pending: dict[Place, File] = field(default_factory=dict)
+    added: set[tuple[Folder, str]] = field(default_factory=set)
+    taken_out: set[tuple[Folder, str]] = field(default_factory=set)
+
+    @property
+    def has_sets(self) -> bool:
+        """Albums are sets of assets."""
+        return self.store.flavour is Flavour.IMMICH
+
+    # ---- where things are ----------------------------------------------------------------------------------------
+
+    @property
+    def top(self) -> Folder:
+        """The topmost folder; where albums are sets, the shelf of them."""
+        return self.folders[0]
+
+    def path(self, folder: Folder, name: str = "") -> str:
+        """Below the account."""
+        above = folder.title if folder.parent is None else self.path(folder.parent, folder.title)
+        return f"{above}/{name}" if name else above
+
+    def below(self, folder: Folder) -> dict[str, Folder]:
+        """The folders in it, by title."""
+        return {one.title: one for one in self.folders if one.parent is folder}
+
+    def members(self, folder: Folder) -> dict[str, StoredAsset]:
+        """What of the server's is shown in it by its own name, or would be if nothing waited for it."""
+        if folder.id is None or (self.has_sets and folder is self.top):
+            stored: list[StoredAsset] = []
+        else:
+            stored = [one for one in self.store.members(folder.id) if (folder, one.id) not in self.taken_out]
+        stored += [self.store.asset(id) for where, id in sorted(self.added, key=lambda one: one[1]) if where is folder]
+        return {one.name: one for one in stored}
+
+    def shown(self, folder: Folder) -> dict[str, File | StoredAsset]:
+        """The files of a folder, by name."""
+        bases = {file.base: file for file in self.pending.values() if file.base is not None}
+        here = {file.base for (where, _), file in self.pending.items() if where is folder}
+        found: dict[str, File | StoredAsset] = {}
+        for name, asset in self.members(folder).items():
+            if asset.id not in here:
+                found[name] = bases.get(asset.id, asset)
+        return found | {name: file for (where, name), file in self.pending.items() if where is folder}
+
+    def bytes_of(self, entry: File | StoredAsset) -> bytes:
+        """What it reads as."""
+        return entry.content if isinstance(entry, File) else self.store.bytes_of(entry.id)
+
+    def files(self) -> list[tuple[Place, File | StoredAsset]]:
+        """All that are shown, with their places, in one order."""
+        return [
+            ((folder, name), entry) for folder in self.folders for name, entry in sorted(self.shown(folder).items())
+        ]
+
+    def holders(self) -> list[Folder]:
+        """Where files may be made."""
+        return [folder for folder in self.folders if not (self.has_sets and folder is self.top)]
+
+    def is_empty(self, folder: Folder) -> bool:
+        """Nothing is shown in it."""
+        return not self.shown(folder) and not self.below(folder)
+
+    # ---- changes -------------------------------------------------------------------------------------------------
+
+    def place_of(self, file: File) -> Place | None:
+        """Where it is; None if it has no name any more."""
+        return next((place for place, one in self.pending.items() if one is file), None)
+
+    def forget(self, folder: Folder) -> None:
+        """It is gone with all that is in it."""
+        self.folders = [one for one in self.folders if not one.is_in(folder)]
+        self.pending = {place: file for place, file in self.pending.items() if not place[0].is_in(folder)}
+        self.added = {(where, id) for where, id in self.added if where is not folder}
+        self.taken_out = {(where, id) for where, id in self.taken_out if where is not folder}
+
+    def to_be_sent(self) -> Iterator[tuple[Place, File]]:
+        """What must be at the server when everything was sent."""
+        for (folder, name), file in self.pending.items():
+            stays = is_scratch(name) or not file.content or file.writers or not file.is_touched or file.has_failed
+            if not stays:
+                yield (folder, name), file
+
+    def takes(self, name: str) -> bool:
+        """A file of that name may be made."""
+        return not self.has_sets or is_scratch(name) or media_type_of(name).startswith(("image/", "video/"))
+
+    def stored_album(self, folder: Folder) -> StoredAlbum | None:
+        """What the server calls it, found by its title where it is not known yet."""
+        if folder.id is not None:
+            return next((one for one in self.store.albums() if one.id == folder.id), None)
+        parent = None if folder.parent is None or self.has_sets else self.stored_album(folder.parent)
+        above = None if parent is None else parent.number
+        found = [one for one in self.store.albums() if one.title == folder.title and one.parent == above]
+        known = {one.id for one in self.folders}
+        found = [one for one in found if one.id not in known]
+        assert len(found) < 2, f"{folder.title} was made twice"
+        return found[0] if found else None
+
+    def contents(self) -> Counter[bytes]:
+        """Bytes -> how often the server has them, in the trash and as what is kept of versions too."""
+        assets = [*self.store.assets(), *self.store.trashed()]
+        kept = Counter(asset.sha1 for asset in assets)
+        for asset in assets:
+            kept.update(self.store.versions_of(asset.id))
+        return kept

@@ -27,6 +27,7 @@ from iiiffs.config_accounts import (
     LATER_ACCOUNT_KEYS,
     LATER_PROVIDERS,
     PROVIDER_KEYS,
+    READ_ONLY_PROVIDERS,
     Account,
     AccountKeys,
     account_name_problem,
@@ -64,7 +65,7 @@ class Cache(Struct, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """[state]: what may never be deleted. `min_free_bytes`: `iiiffs doctor` warns below it."""
+    """[state]: what may never be deleted. `min_free_bytes`: that nothing written through the mount may take."""
 
     path: PathKey
     min_free_bytes: SizeKey = msgspec.field(name="min_free", default=ByteSize(2 * 2**30))
@@ -218,7 +219,11 @@ def select_accounts(config: Config, names: tuple[str, ...]) -> Config:
 
 def notices(config: Config) -> tuple[str, ...]:
     """What the file asks for and this version does not do, one line each."""
-    lines = []
+    lines = [
+        f'account.{account.name}.access = "{account.access}": this version only reads from {account.provider}'
+        for account in config.accounts
+        if account.access != "read" and account.provider in READ_ONLY_PROVIDERS
+    ]
     if config.publish is not None:
         lines.append("[publish]: no effect, this version has no published mounts")
     return tuple(lines)

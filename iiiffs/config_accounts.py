@@ -42,6 +42,8 @@ RESERVED_NAMES = frozenset(
 API_VERSIONS: tuple[ApiVersion, ...] = (2, 3)
 LATER_PROVIDERS = ("nextcloud", "webdav", "google")
 """Refused by name, until a package registers them."""
+READ_ONLY_PROVIDERS = ("immich",)
+"""Those of ours that this version cannot write to, whatever `access` says."""
 LATER_ACCOUNT_KEYS = ("upload_folder",)
 SETTLE = Seconds(3)
 Mode = Literal["direct", "proxy", "hybrid"]
@@ -92,9 +94,9 @@ PROVIDER_KEYS: Mapping[str, type[Struct]] = {"folder": FolderKeys, "immich": Imm
 
 class Account(Struct, frozen=True, kw_only=True):
     """One [account.NAME]. `options`: the provider's own keys as TOML has them, "~" expanded, absent ones left out;
-    `paths`: those of them that name local folders or files. `access` is what the file says, while this version mounts
-    everything read-only. `slug`, `aliases`: rule: model.gallery.AccountNames. `identifiers`: None unless images answer
-    under paths too. `credentials`: the file that holds its secrets; None = the system keyring."""
+    `paths`: those of them that name local folders or files. `access`: what a person lets the mount do. `slug`,
+    `aliases`: rule: model.gallery.AccountNames. `identifiers`: None unless images answer under paths too.
+    `credentials`: the file that holds its secrets; None = the system keyring."""
 
     name: AccountName
     slug: AccountName

@@ -11,9 +11,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -73,6 +73,8 @@ log = logging.getLogger(__name__)
 
 CLOSE_S = 3.0
 """How long providers may take to put away what they hold: stopping never needs a network."""
+END_S = 2.0
+"""How long services and flights may take to end, before providers are closed all the same."""
 GREET_S = 5.0
 RESTART_S = 30.0
 READMIT_S = 300.0
@@ -155,7 +157,9 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
             await _serve(operations, options, daemon.galleries.values())
         finally:
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
-                with trio.move_on_after(END_S):  # before providers are closed: what is in flight would stumble over that
+                with trio.move_on_after(
+                    END_S
+                ):  # before providers are closed: what is in flight would stumble over that
                     await _end(running, daemon.flights)
                 for provider in providers.values():
                     await provider.aclose()

@@ -48,7 +48,7 @@ base_url = "http://127.0.0.1:8080"
 [account.pictures]
 provider = "folder"
 path = "~/Pictures"
-access = "read"                           # this version mounts everything read-only
+access = "read"                           # "add": copy photos in; "edit": also change, rename and remove
 #list_timeout = "30 s"                    # a first listing that takes longer is an error, and goes on behind
 #poll = "30 s"                            # how often it is looked through where the kernel does not tell of changes
 #slug = ""                                # another name in the mount and in URIs; "" = the section's name
@@ -89,6 +89,6 @@ def check(config: ConfigFile = None) -> None:
         said = {key: value for key, value in account.options.items() if value not in ("", False)}
         keys = ", ".join(f"{key} = {value}" for key, value in said.items())
         shown = f", shown as {account.slug}" if account.slug != account.name else ""
-        typer.echo(f"account {account.name}: {account.provider} ({keys}), read-only{shown}")
+        typer.echo(f'account {account.name}: {account.provider} ({keys}), access = "{account.access}"{shown}')
     for notice in notices(read):
         typer.echo(f"notice: {notice}")

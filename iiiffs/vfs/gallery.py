@@ -304,6 +304,11 @@ class Gallery:
             return None if kept is None else kept.names
         return self.overlay.over(album, kept.names)
 
+    def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
+        """What the provider told last, if it is kept, and when it was asked; -inf if it must be asked again."""
+        kept = self._kept.get(album)
+        return (None, float("-inf")) if kept is None else (kept.names, kept.asked_s)
+
     async def last(self, album: AlbumId) -> AlbumNames | None:
         """What the provider told last, also where that has to be read for it."""
         kept = self._kept.get(album)

@@ -79,7 +79,7 @@ class Outgoing:
             if writing is None or not gallery.access.adds:
                 continue
             gallery.overlay = Overlay(
-                gallery.name, queue, outgoing.files, given, flights, replaces_id=writing.replaces_id
+                gallery.name, queue, outgoing.files, given, flights, gallery, replaces_id=writing.replaces_id
             )
             outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
         changes = Changes(dict(galleries), queue, outgoing.files)

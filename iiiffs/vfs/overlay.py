@@ -5,15 +5,16 @@ Read your writes (DESIGN §4.3). An album for which nothing waits is shown exact
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from typing import Protocol
 
 import trio
 
-from iiiffs.errors import AssetGone
+from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Original
 from iiiffs.providers.media import kind_of
@@ -25,12 +26,33 @@ from iiiffs.vfs.entries import Found
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.waiting_names import WaitingNames, shows_name
+
+log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE = "application/octet-stream"
 FILLING_S = 2.0
 DISCARDED_S = 10.0
 LISTED_S = 30.0
 """So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
+LOOK_S = 2.0
+"""So long after something was sent the listing is looked at for it; then after twice that, and so on."""
+
+
+class Listings(Protocol):
+    """What an account's provider tells of its albums. Rule of all: vfs.gallery.Gallery."""
+
+    async def told(self, album: AlbumId) -> AlbumNames:
+        """What the provider has; asked, where the last answer is not good any more."""
+        ...
+
+    def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
+        """The last answer, if it is kept, and when it was asked for; -inf if it is not good any more."""
+        ...
+
+    def expire(self, album: AlbumId | None) -> None:
+        """The last answer is not good any more."""
+        ...
 
 
 @dataclass(slots=True)
@@ -40,47 +62,6 @@ class Laid:
     told: AlbumNames
     revision: int
     names: AlbumNames
-
-
-class Waiting:
-    """What the items of one album say, kept up to date change by change, so that finding a name costs the same however
-    many wait."""
-
-    __slots__ = ("hidden", "named")
-
-    def __init__(self) -> None:
-        self.named: dict[str, dict[str, None]] = {}
-        """Name -> ids of the items that show something under it, the last one rules."""
-        self.hidden: Counter[AssetId] = Counter()
-        """Assets that the provider tells of under a name, and that are not shown under that."""
-
-    def lay(self, item: Item, hidden: Iterable[AssetId]) -> None:
-        """The item is one of the album's, and because of it those are not shown by their own names."""
-        if shows_name(item):
-            self.named.setdefault(item.name, {})[item.id] = None
-        self.hidden.update(hidden)
-
-    def lift(self, item: Item, hidden: Iterable[AssetId]) -> None:
-        """It is not any more."""
-        ids = self.named.get(item.name)
-        if ids is not None and shows_name(item):
-            ids.pop(item.id, None)
-            if not ids:
-                del self.named[item.name]
-        self.hidden.subtract(hidden)
-        self.hidden = +self.hidden
-
-
-def shows_name(item: Item) -> bool:
-    """True if a name is shown because of it."""
-    match item.verb:
-        case Verb.UPLOAD:
-            return True
-        case Verb.MAKE_ALBUM:
-            return item.stage is not Stage.SENT
-        case Verb.ADD:
-            return item.stage is not Stage.FAILED
-    return False
 
 
 class Overlay:
@@ -93,21 +74,25 @@ class Overlay:
         files: LocalFiles,
         given: GivenNames,
         flights: Flights,
+        listings: Listings,
         *,
         replaces_id: bool,
     ) -> None:
         """`replaces_id`: rule: model.writing.Writing."""
         self._account = account
+        self._listings = listings
         self._replaces_id = replaces_id
         self._queue = queue
         self._files = files
         self._given = given
         self._flights = flights
         self._laid: dict[AlbumId, Laid] = {}
-        self._waiting: dict[AlbumId, Waiting] = {}
+        self._waiting: dict[AlbumId, WaitingNames] = {}
         self._sent_s: dict[str, float] = {}
         self._also: set[str] = set()
         """Uploads whose bytes were in their album already, under another name."""
+        self._arrived: dict[AssetId, set[str]] = {}
+        """Asset -> the uploads that became it, and are SENT."""
         self._discarded: dict[tuple[AlbumId, str], tuple[float, Found]] = {}
         self._filling: dict[AlbumId, float] = {}
         self._serial = 0
@@ -193,6 +178,14 @@ class Overlay:
 
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
         """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
+        arrived = self.arrived(album, asset)
+        others = [item for item in arrived if item.name != name and item.id in self._also]
+        was_also = any(item.name == name and item.id in self._also for item in arrived)
+        await self._queue.drop_all([item.id for item in arrived])
+        for item in others:
+            await self._given.give(self._account, album, item.name, Given(asset, also=was_also))
+        if others or was_also:
+            return True
         given = self._given.of(self._account, album)
         one = given.get(name)
         if one is not None and one.asset == asset:
@@ -247,21 +240,52 @@ class Overlay:
         if told is None:
             return item.sent
         name = told.name_of(item.sent.id)
-        since_s = self._sent_s.setdefault(item.id, trio.current_time())
-        if name is not None or trio.current_time() - since_s > LISTED_S:
-            self._flights.begin(("listed", item.id), partial(self._listed, item, name))
         present = None if name is None else told.get(name)
         return present if isinstance(present, Asset) else item.sent
 
+    # ---- what was sent ----------------------------------------------------------------------------------------
+
+    async def _await_listing(self, album: AlbumId) -> None:
+        """Nothing of the album is SENT any more: its listing tells of it, or has not for LISTED_S, or there is none.
+
+        A listing that cannot be had says nothing: then the files go on being shown.
+        """
+        wait_s = LOOK_S
+        while any(item.stage is Stage.SENT for item in self._queue.in_album(self._account, album)):
+            await trio.sleep(wait_s)
+            wait_s = min(wait_s * 2, LISTED_S)
+            told = None
+            try:
+                told = await self._listings.told(album)
+            except AssetGone:
+                log.debug("%s: %s is gone, and what was sent to it", self._account, album)
+            except IiiffsError as error:
+                log.debug("%s: %s cannot be listed: %s", self._account, album, error)
+                continue
+            for item in self._queue.in_album(self._account, album):
+                if item.stage is Stage.SENT and item.sent is not None:
+                    name = None if told is None else told.name_of(item.sent.id)
+                    if name is not None or told is None or self._is_missing(item):
+                        await self._listed(item, name)
+
+    def _is_missing(self, item: Item) -> bool:
+        """A listing that was asked for long after it was sent has it not."""
+        sent_s = self._sent_s.setdefault(item.id, trio.current_time())
+        if self._listings.told_last(item.album)[1] - sent_s > LISTED_S:
+            return True
+        if trio.current_time() - sent_s > LISTED_S:
+            self._listings.expire(item.album)
+        return False
+
     async def _listed(self, item: Item, name: str | None) -> None:
         """The provider's listing tells of it: by the name that it was given here, for as long as it is there."""
+        if self._queue.get(item.id) is not item:
+            return
         assert item.sent is not None, "an upload that was sent has become an asset"
         if name is not None and name != item.name:
             given = Given(item.sent.id, also=item.id in self._also)
             await self._given.give(self._account, item.album, item.name, given)
         await self._queue.drop(item.id)
-        self._sent_s.pop(item.id, None)
-        self._also.discard(item.id)
 
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
         """The assets that are not shown by their provider's name because of it."""
@@ -284,30 +308,53 @@ class Overlay:
         if self._account not in {item.account for item in (before, after) if item is not None}:
             return
         if before is not None:
-            self._waiting.setdefault(before.album, Waiting()).lift(before, self._hides(before))
+            self._waiting.setdefault(before.album, WaitingNames()).lift(before, self._hides(before))
         if after is not None:
             self._note_also(before, after)
-            self._waiting.setdefault(after.album, Waiting()).lay(after, self._hides(after))
+            self._waiting.setdefault(after.album, WaitingNames()).lay(after, self._hides(after))
         for item in (before, after):
             waiting = None if item is None else self._waiting.get(item.album)
             if item is not None and waiting is not None and not waiting.named and not waiting.hidden:
                 del self._waiting[item.album]
         if any(item is not None and item.base is not None for item in (before, after)):
             self._serial += 1
-        if before is not None and before.verb is Verb.UPLOAD and before.base is not None:
-            self._replaced.pop(before.base.asset, None)
+        if before is not None and before.base is not None and self._replaced.get(before.base.asset) == before.id:
+            del self._replaced[before.base.asset]
         if after is not None and after.verb is Verb.UPLOAD and after.base is not None:
             self._replaced[after.base.asset] = after.id
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
             self._rehome(before)
+        self._note_arrived(before, after)
+
+    def _note_arrived(self, before: Item | None, after: Item | None) -> None:
+        for item in (before, after):
+            if item is not None and item.stage is Stage.SENT and item.sent is not None:
+                self._arrived.setdefault(item.sent.id, set()).discard(item.id)
+                if item is after:
+                    self._arrived[item.sent.id].add(item.id)
+                elif not self._arrived[item.sent.id]:
+                    del self._arrived[item.sent.id]
+        if after is not None and after.stage is Stage.SENT and after.sent is not None:
+            self._sent_s.setdefault(after.id, trio.current_time())
+            self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
+        if before is not None and after is None:
+            self._sent_s.pop(before.id, None)
+            self._also.discard(before.id)
+
+    def arrived(self, album: AlbumId, asset: AssetId) -> list[Item]:
+        """The uploads that became the asset in that album, and whose names are shown until its listing has it: whoever
+        renames or removes the asset ends them, for the listing will never have it under that name."""
+        found = (self._queue.get(id) for id in self._arrived.get(asset, ()))
+        return [item for item in found if item is not None and item.album == album]
 
     def _note_also(self, before: Item | None, after: Item) -> None:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it."""
-        laid = self._laid.get(after.album)
-        if before is not None and before.sent is None and after.sent is not None and laid is not None:
-            is_base = after.base is not None and after.base.asset == after.sent.id
-            if laid.told.name_of(after.sent.id) is not None and not is_base:
-                self._also.add(after.id)
+        if before is None or before.sent is not None or after.sent is None:
+            return
+        told, _ = self._listings.told_last(after.album)
+        is_base = after.base is not None and after.base.asset == after.sent.id
+        if told is not None and told.name_of(after.sent.id) is not None and not is_base:
+            self._also.add(after.id)
 
     def _rehome(self, made: Item) -> None:
         """What waits in a provisional album waits in what that has become."""

@@ -10,15 +10,16 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import attrgetter
 
 import trio
 
-from iiiffs.model.gallery import LOCAL, AccountName, AlbumId
+from iiiffs.model.gallery import LOCAL, AccountName, AlbumId, AssetId
 from iiiffs.state.journal import Journal
 from iiiffs.state.spool import Spool
 from iiiffs.state.successors import Successors
-from iiiffs.sync.items import Conflict, Item, Verb
+from iiiffs.sync.items import Conflict, Item, Verb, is_local_id
 
 ID_BYTES = 10
 
@@ -45,11 +46,12 @@ class Queue:
         self._conflicts = {conflict.id: conflict for conflict in conflicts}
         self._order = max((item.order for item in self._items.values()), default=0)
         self._by_album: defaultdict[tuple[AccountName, AlbumId], dict[str, None]] = defaultdict(dict)
+        self._by_asset: defaultdict[AssetId, dict[str, None]] = defaultdict(dict)
         self._revisions: defaultdict[tuple[AccountName, AlbumId], int] = defaultdict(int)
         self._listeners: list[Listener] = []
         self._changed = trio.Event()
         for item in self._items.values():
-            self._by_album[item.account, item.album][item.id] = None
+            self._list(item)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -61,6 +63,10 @@ class Queue:
     def in_album(self, account: AccountName, album: AlbumId) -> list[Item]:
         """Those that say something of that album, in the order in which they were made."""
         return [self._items[id] for id in self._by_album.get((account, album), ())]
+
+    def about(self, asset: AssetId) -> list[Item]:
+        """Those whose `assets` name it, in the order in which they came to do so."""
+        return [self._items[id] for id in self._by_asset.get(asset, ())]
 
     def revision(self, account: AccountName, album: AlbumId) -> int:
         """Another number whenever anything of that album's items is another; 0 if there never was one."""
@@ -99,8 +105,7 @@ class Queue:
 
     def note(self, item: Item) -> None:
         """`item` is as it is now; on disk soon, and before anything that is noted or committed later."""
-        self._put(item)
-        self._journal.note([item])
+        self._journal.note([self._put(item)])
 
     async def commit(self, *items: Item) -> None:
         """The items are as they are now, all of them or none on disk when this returns, with all that was noted before.
@@ -108,9 +113,16 @@ class Queue:
         Errors: StoreFull, StoreError: then nobody was promised anything; the items stay in memory, and go to the disk
         with the next change that does.
         """
-        for item in items:
-            self._put(item)
-        await self._journal.commit(list(items))
+        await self._journal.commit([self._put(item) for item in items])
+
+    async def exchange(self, item: Item, dropped: Iterable[str]) -> None:
+        """`item` is as it is now, and has taken the place of those, which are no more: all at once, also on disk."""
+        gone = [other for id in dropped if (other := self._items.get(id)) is not None and id != item.id]
+        put = self._put(item)
+        for other in gone:
+            self._take(other)
+        await self._journal.commit([put], [other.id for other in gone])
+        await self._remove_payloads(gone)
 
     async def drop(self, id: str) -> None:
         """The item is no more: its row first, then its payload."""
@@ -122,6 +134,9 @@ class Queue:
         for item in dropped:
             self._take(item)
         await self._journal.commit([], [item.id for item in dropped])
+        await self._remove_payloads(dropped)
+
+    async def _remove_payloads(self, dropped: Iterable[Item]) -> None:
         for item in dropped:
             if item.verb is Verb.UPLOAD:
                 await trio.to_thread.run_sync(self.spool.remove, item.id)
@@ -138,24 +153,43 @@ class Queue:
             self._wake()
             await self._journal.delete_conflict(id)
 
-    def _put(self, item: Item) -> None:
+    def _put(self, item: Item) -> Item:
+        """The item as it is kept: an album that was only here when it was made may have become its provider's since."""
+        item = self._housed(item)
         before = self._items.get(item.id)
         self._items[item.id] = item
-        if before is not None and (before.account, before.album) != (item.account, item.album):
-            self._unlist(before)
-        self._by_album[item.account, item.album][item.id] = None
+        if before is None or (before.album, before.assets) != (item.album, item.assets):
+            if before is not None:
+                self._unlist(before)
+            self._list(item)
         self._tell(before, item)
+        return item
+
+    def _housed(self, item: Item) -> Item:
+        if not is_local_id(item.album) or item.album in self._items:
+            return item
+        album = self.successors.successor(item.account, item.album)
+        return item if album is None else replace(item, album=AlbumId(album))
 
     def _take(self, item: Item) -> None:
         del self._items[item.id]
         self._unlist(item)
         self._tell(item, None)
 
+    def _list(self, item: Item) -> None:
+        self._by_album[item.account, item.album][item.id] = None
+        for asset in item.assets:
+            self._by_asset[asset][item.id] = None
+
     def _unlist(self, item: Item) -> None:
         key = (item.account, item.album)
         self._by_album[key].pop(item.id, None)
         if not self._by_album[key]:
             del self._by_album[key]
+        for asset in item.assets:
+            self._by_asset[asset].pop(item.id, None)
+            if not self._by_asset[asset]:
+                del self._by_asset[asset]
 
     def _tell(self, before: Item | None, after: Item | None) -> None:
         for item in {(item.account, item.album): item for item in (before, after) if item is not None}.values():

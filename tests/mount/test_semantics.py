@@ -2,7 +2,8 @@
 
 An example is a fenced block of the language `console`: lines that begin with "$ " are commands of one bash ("> "
 goes on with the one before), the lines below a command are all that it prints. "…" stands for any text within a line,
-and alone on a line for any number of lines. A block needs no other block: each works alone and in any order.
+and alone on a line for any number of lines. A block needs no other block: each works alone and in any order. Those of
+WRITING run on a mount that may be written to, a new one for each chapter; all others on one that may not.
 """
 
 from __future__ import annotations
@@ -12,21 +13,38 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.harness.mount import Mount, mounted
+from tests.harness.mount import Mount, Program, mounted
+from tests.harness.writable import writable_config
 
 ROOT = Path(__file__).parents[2]
 SEMANTICS = ROOT / "docs" / "SEMANTICS.md"
 NOT_IN_README = {"Odd", "Diary", "broken.jpg", ".iiiffs"}
 VIEWS = {"favorites", "search", "tags", "timeline"}
 """Shown in the README without what is in them."""
-EXAMPLES_MIN = 15
+EXAMPLES_MIN = 25
+WRITING = ("Writing", "Files that wait")
+"""Chapters, in their order."""
+EXPECTED = ["broken.jpg", "empty.jpg", "half.jpg"]
+"""What warnings may be about."""
+OTHER_ACCOUNTS = '''
+[account.inbox]
+provider = "folder"
+path = "{inbox}"
+access = "add"
+settle = "300ms"
+[account.archive]
+provider = "folder"
+path = "{archive}"
+access="read"
+'''
 DEADLINE_S = 30.0
 ANY = "…"
 MARK = "\x1e"
@@ -36,11 +54,12 @@ TAKEN_S = 1_717_243_200
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A block: the line of the file that it begins on, its commands, and what each of them shall print."""
+    """A block: the line of the file that it begins on, its commands, what each of them shall print, and its chapter."""
 
     line: int
     commands: tuple[str, ...]
     outputs: tuple[str, ...]
+    chapter: str = ""
 
     @property
     def script(self) -> str:
@@ -65,7 +84,8 @@ def parse_examples(text: str) -> list[Example]:
                 commands[-1] += "\n" + row[2:]
             else:
                 outputs[-1] += row + "\n"
-        examples.append(Example(line, tuple(commands), tuple(outputs)))
+        chapters = re.findall(r"^## (.+)$", text[: match.start()], re.MULTILINE)
+        examples.append(Example(line, tuple(commands), tuple(outputs), chapters[-1] if chapters else ""))
     return examples
 
 
@@ -81,7 +101,7 @@ def _line_pattern(line: str) -> str:
 
 def run_example(example: Example, mount: Mount, photos: Path) -> list[str]:
     """What each command of the example printed, on stdout and stderr."""
-    places = {"MOUNT": str(mount.root), "PHOTOS": str(photos), "CONFIG": str(mount.config)}
+    places = {"MOUNT": str(mount.root), "PHOTOS": str(photos), "CONFIG": str(mount.config), "XDG_DATA_HOME": data(photos)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", example.script],
@@ -107,8 +127,46 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, P
     photos = folder / "photos"
     write_gallery(photos)
     with mounted(folder, photos) as mount:
-        mount.expected += ["broken.jpg", "empty.jpg", "half.jpg"]
+        mount.expected += EXPECTED
         yield mount, photos
+
+
+Writable = Callable[[str], tuple[Mount, Path]]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writable]:
+    """Of a chapter of WRITING: the mount, and the folder of its account `pictures`; the one before is unmounted then."""
+    with ExitStack() as current:
+        open_now: dict[str, tuple[Mount, Path]] = {}
+
+        def of(chapter: str) -> tuple[Mount, Path]:
+            if chapter not in open_now:
+                open_now.clear()
+                current.close()
+                open_now[chapter] = _write_to(current, tmp_path_factory.mktemp("writing"))
+            return open_now[chapter]
+
+        yield of
+
+
+def _write_to(current: ExitStack, folder: Path) -> tuple[Mount, Path]:
+    """A mount of three accounts, one of each access, until `current` is closed."""
+    photos, others = folder / "photos", {name: folder / name for name in ("inbox", "archive")}
+    write_gallery(photos)
+    for place in others.values():
+        place.mkdir()
+        Image.new("RGB", (200, 100), "maroon").save(place / "old.jpg")
+    config = writable_config(folder, photos, extra=OTHER_ACCOUNTS.format(**others))
+    program = Program(environment=os.environ | {"XDG_DATA_HOME": data(photos)})
+    mount = current.enter_context(mounted(folder, photos, config=config, program=program))
+    mount.expected += [*EXPECTED, "conflict"]
+    return mount, photos
+
+
+def data(photos: Path) -> str:
+    """Where the trash of the examples is."""
+    return str(photos.parent / "data")
 
 
 def write_gallery(photos: Path) -> None:
@@ -140,11 +198,12 @@ def write_gallery(photos: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= EXAMPLES_MIN
+    assert {example.chapter for example in EXAMPLES} >= set(WRITING)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"line {example.line}")
-def test_example(example: Example, gallery: tuple[Mount, Path]) -> None:
-    mount, photos = gallery
+def test_example(example: Example, gallery: tuple[Mount, Path], written: Writable) -> None:
+    mount, photos = written(example.chapter) if example.chapter in WRITING else gallery
     printed = run_example(example, mount, photos)
     for command, expected, actual in zip(example.commands, example.outputs, printed, strict=True):
         if not matches(expected, actual):

@@ -150,14 +150,16 @@ def test_config_init_then_check(tmp_path: Path) -> None:
     assert again.stderr.startswith(f"iiiffs: {file}: exists already and is left as it is")
     checked = iiiffs(tmp_path, "config", "check")
     assert checked.returncode == 0
-    assert checked.stdout.splitlines()[1] == f"account pictures: folder (path = {tmp_path}/Pictures), read-only"
+    assert checked.stdout.splitlines()[1] == f"account pictures: folder (path = {tmp_path}/Pictures), access = \"read\""
 
 
 def test_config_check_prints_notices(tmp_path: Path, config: Path) -> None:
-    config.write_text(config.read_text().replace('"read"', '"edit"'))
+    server = '[account.b]\nprovider = "immich"\nurl = "http://127.0.0.1:9"\naccess = "edit"\n'
+    config.write_text(config.read_text().replace('"read"', '"edit"') + server)
     done = iiiffs(tmp_path, "config", "check", "--config", config)
     assert done.returncode == 0
-    assert 'notice: account.a.access = "edit": this version mounts read-only\n' in done.stdout
+    assert done.stdout.count("notice: ") == 1
+    assert 'notice: account.b.access = "edit": this version only reads from immich\n' in done.stdout
 
 
 def test_config_check_prints_every_problem(tmp_path: Path, config: Path) -> None:
@@ -187,7 +189,7 @@ def test_config_check_shows_slugs(tmp_path: Path, config: Path) -> None:
     config.write_text(config.read_text() + 'slug = "shown"\n')
     checked = iiiffs(tmp_path, "config", "check", "--config", str(config))
     assert "account a: folder (path = " in checked.stdout
-    assert checked.stdout.count("read-only, shown as shown\n") == 1
+    assert checked.stdout.count('access = "read", shown as shown\n') == 1
 
 
 def test_state_without_a_daemon(tmp_path: Path, config: Path) -> None:

@@ -105,9 +105,10 @@ def test_no_network_needs_no_tls(tmp_path: Path, url: str) -> None:
     assert account.options["url"] == url
 
 
-def test_a_settle_time_has_no_effect_yet(tmp_path: Path) -> None:
-    config = read(tmp_path, IMMICH + 'settle = "5 s"\n')
-    assert notices(config) == ("account.home.settle: no effect, this version mounts read-only",)
+def test_a_server_is_only_read_yet(tmp_path: Path) -> None:
+    said = 'account.home.access = "edit": this version only reads from immich'
+    config = read(tmp_path, IMMICH.replace('access = "read"', 'access = "edit"'))
+    assert notices(config) == (said,)
 
 
 def test_everything_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,11 +169,7 @@ access = "edit"
     ]
     assert config.accounts[0].paths == {"path": Path("/home/ada/Pictures")}
     assert config.accounts[0].list_timeout_s == 120
-    assert notices(config) == (
-        'account.b.access = "add": this version mounts read-only',
-        'account.a.~.access = "edit": this version mounts read-only',
-        "[publish]: no effect, this version has no published mounts",
-    )
+    assert notices(config) == ("[publish]: no effect, this version has no published mounts",)
 
 
 BASE = 'an http or https URL without user, query and fragment, such as "https://photos.example.org/iiif"'

@@ -11,9 +11,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -65,6 +65,7 @@ from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.shelved import gallery_of
+from iiiffs.vfs.supervised import Supervised
 from iiiffs.vfs.waiting import WAITING_MAX
 from iiiffs.vfs.watcher import run_account
 from iiiffs.web.page import page
@@ -76,7 +77,6 @@ CLOSE_S = 3.0
 END_S = 2.0
 """How long services and flights may take to end, before providers are closed all the same."""
 GREET_S = 5.0
-RESTART_S = 30.0
 READMIT_S = 300.0
 HURRIED_READ_S = 5.0
 """How long a read may wait where the kernel sends 12 background requests at once: others wait behind it."""
@@ -149,18 +149,16 @@ async def _run(config: Config, options: MountOptions, stores: Stores, ready: Cal
         nursery.start_soon(_readmit, providers, stores.credentials)
         invalidator = Invalidator(operations.inodes)
         daemon.blocks.tell_wrong(lambda *what: nursery.start_soon(invalidator.drop_bytes, *what))
-        running: list[Running] = []
+        services = Supervised(nursery)
         for name, service in _services(daemon, invalidator):
-            running.append(Running())
-            nursery.start_soon(_supervised, name, service, running[-1])
+            services.start(name, service)
         try:
             await _serve(operations, options, daemon.galleries.values())
         finally:
+            with trio.CancelScope(deadline=trio.current_time() + END_S, shield=True):
+                await daemon.flights.stop()  # first: what is in flight would take a closed provider for trouble
+                await services.stop()
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_S, shield=True):
-                with trio.move_on_after(
-                    END_S
-                ):  # before providers are closed: what is in flight would stumble over that
-                    await _end(running, daemon.flights)
                 for provider in providers.values():
                     await provider.aclose()
         nursery.cancel_scope.cancel()
@@ -172,42 +170,6 @@ def _services(daemon: Daemon, invalidator: Invalidator) -> Iterator[tuple[Accoun
         yield gallery.name, partial(run_account, gallery, invalidator.tell)
         if daemon.outgoing is not None and (uploader := daemon.outgoing.uploaders.get(gallery.name)) is not None:
             yield gallery.name, uploader.run
-
-
-@dataclass(slots=True)
-class Running:
-    """A service. `ended`: nothing of it goes on."""
-
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    ended: trio.Event = field(default_factory=trio.Event)
-
-
-async def _supervised(account: AccountName, service: Callable[[], Awaitable[None]], running: Running) -> None:
-    """The service runs until it ends by itself or `running.scope` is cancelled.
-
-    A bug in it costs a traceback and a pause, never the mount.
-    """
-    try:
-        with running.scope:
-            while True:
-                try:
-                    await service()
-                except Exception:
-                    log.exception("%s: a service failed; it is begun again in %g s", account, RESTART_S)
-                    await trio.sleep(RESTART_S)
-                else:
-                    return
-    finally:
-        running.ended.set()
-
-
-async def _end(running: Sequence[Running], flights: Flights) -> None:
-    """No service and no flight goes on."""
-    for each in running:
-        each.scope.cancel()
-    await flights.stop()
-    for each in running:
-        await each.ended.wait()
 
 
 async def _serve(operations: Operations, options: MountOptions, galleries: Collection[Gallery]) -> None:
@@ -413,11 +375,13 @@ class Daemon:
             "render": {
                 "rendered": self.renditions.rendered,
                 "cut_ahead": self.ahead.cut,
+                "pixels_held": self.renditions.pixels_held,
                 "pictures_waiting": self.ahead.waiting,
                 **asdict(render),
             },
             "originals": asdict(self.filesystem.originals),
             "queue": {} if self.queue_control is None else self.queue_control.report.gauges(),
+            "writing": {} if self.outgoing is None else self.outgoing.gauges(),
             "blocks": asdict(self.blocks.gauges()),
             "cache": asdict(self._stores.cache.stats()),
             "memory": {"bodies_bytes": self.bodies.bytes_held, "objects": sys.getallocatedblocks()},

@@ -11,6 +11,8 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import cast
 
 import pyfuse3
@@ -30,14 +32,14 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from iiiffs.errors import Forbidden, IiiffsError, ReadOnly
+from iiiffs.errors import IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.model.gallery import AccountName, Asset
 from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
-from iiiffs.tree.nodes import AliasLink, Directory, File, Local, Original, Root
+from iiiffs.tree.nodes import AliasLink, Directory, File, Local, Node, Original, Root
 from iiiffs.vfs.changes import Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
@@ -68,6 +70,19 @@ class OpenDirectory:
         self.begun = False
 
 
+class OpenFile:
+    """One open of a file: the inode's number, what it was when `handle` was opened."""
+
+    __slots__ = ("former", "handle", "node", "number")
+
+    def __init__(self, number: int, node: File, handle: Handle) -> None:
+        self.number = number
+        self.node = node
+        self.handle = handle
+        self.former: list[Handle] = []
+        """Those that it read before; a read of theirs may still be on its way, so they are closed last."""
+
+
 class Operations(pyfuse3.Operations):
     """The mount's requests."""
 
@@ -83,7 +98,7 @@ class Operations(pyfuse3.Operations):
         self._filesystem = filesystem
         self._owner = owner
         self._ready = ready
-        self._files: dict[int, tuple[File, Handle]] = {}
+        self._files: dict[int, OpenFile] = {}
         self._directories: dict[int, OpenDirectory] = {}
         self._next_handle = 1
         self.inodes.remember(Root(), filesystem.root_attributes)
@@ -171,37 +186,59 @@ class Operations(pyfuse3.Operations):
             handle, local = await self._writing().open(node, flags)
             if local is not None:
                 self._bind(held.number, local)
-            return self._opened(local or node, handle)
+            return self._opened(held.number, local or node, handle)
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
-        return self._opened(node, await self._filesystem.open(node))
+        return self._opened(held.number, node, await self._filesystem.open(node))
 
-    def _opened(self, node: File, opened: Handle) -> FileInfo:
+    def _opened(self, inode: int, node: File, opened: Handle) -> FileInfo:
         handle = self._numbered()
-        self._files[handle] = node, opened
+        self._files[handle] = OpenFile(inode, node, opened)
         snapshot = opened.is_snapshot
         return FileInfo(fh=FileHandleT(handle), direct_io=snapshot, keep_cache=not snapshot)
 
     @fenced
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        node, opened = self._files[fh]
+        opened = self._files[fh]
         try:
-            return cast(bytes, await opened.read(off, size))  # pyfuse3 takes any buffer
+            held = None if self.is_read_only else self.inodes.get(opened.number)
+            if held is not None and held.node != opened.node and not self._is_untouched(held.node):
+                await self._open_anew(opened, cast(File, held.node))
+            return cast(bytes, await opened.handle.read(off, size))  # pyfuse3 takes any buffer
         except IiiffsError as error:
-            self._filesystem.reasons.failed(node, "open", error)
+            self._filesystem.reasons.failed(opened.node, "open", error)
             raise
+
+    async def _open_anew(self, opened: OpenFile, node: File) -> None:
+        """What was opened before its inode got other bytes, by a program that writes it, reads those from now on.
+
+        The kernel has one page cache for all opens of an inode: old bytes in it would be read by everybody, and would
+        be written back with what a program has mapped.
+        """
+        handle = await self._filesystem.open(node)
+        if opened.node == node:  # another read was quicker
+            await handle.aclose()
+        else:
+            opened.former.append(opened.handle)
+            opened.handle, opened.node = handle, node
+
+    def _is_untouched(self, node: Node) -> bool:
+        """True of a file that is open to be written, and still has the bytes that it had."""
+        writer = self._filesystem.writer
+        return isinstance(node, Local) and writer is not None and writer.changes.is_untouched(node)
 
     @fenced
     async def release(self, fh: FileHandleT) -> None:
         closed = self._files.pop(fh, None)
         if closed is None:
             return
-        node, handle = closed
         try:
-            await handle.aclose()
+            async with AsyncExitStack() as all_closed:  # whatever one of them says
+                for handle in (*closed.former, closed.handle):
+                    all_closed.push_async_callback(handle.aclose)
         finally:
-            writer = self._filesystem.writer
+            writer, node = self._filesystem.writer, closed.node
             if isinstance(node, Local) and writer is not None and not writer.changes.waits(node):
                 inode = self.inodes.find(node)
                 if inode is not None:  # it was opened for writing, and nothing was written
@@ -243,15 +280,16 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         parent = self._inode(parent_inode)
         found, handle = await self._writing().create(parent.node, os.fsdecode(name), flags)
-        return self._opened(cast(File, found.node), handle), self._remembered(found)
+        entry = self._remembered(found)
+        return self._opened(entry.st_ino, cast(File, found.node), handle), entry
 
     @fenced
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
-        node, opened = self._files[fh]
+        opened = self._files[fh]
         try:
-            return await self._writable(opened).write(off, buf)
+            return await self._writable(opened.handle).write(off, buf)
         except IiiffsError as error:
-            self._filesystem.reasons.failed(node, "write", error)
+            self._filesystem.reasons.failed(opened.node, "write", error)
             raise
 
     @fenced
@@ -270,12 +308,12 @@ class Operations(pyfuse3.Operations):
         """Names are on disk before the call that made them returns, or with the file's own flush."""
 
     async def _flush(self, fh: FileHandleT) -> None:
-        node, opened = self._files[fh]
-        if hasattr(opened, "flush"):
+        opened = self._files[fh]
+        if hasattr(opened.handle, "flush"):
             try:
-                await self._writable(opened).flush()
+                await self._writable(opened.handle).flush()
             except IiiffsError as error:
-                self._filesystem.reasons.failed(node, "flush", error)
+                self._filesystem.reasons.failed(opened.node, "flush", error)
                 raise
 
     @fenced
@@ -290,10 +328,17 @@ class Operations(pyfuse3.Operations):
         held = self._inode(inode)
         wanted = Wanted(attr.st_size if fields.update_size else None, attr.st_mtime_ns if fields.update_mtime else None)
         opened = None if fh is None else self._files.get(fh)
-        handle = opened[1] if opened is not None and isinstance(opened[1], LocalHandle) else None
-        local = await self._writing().set_attributes(held.node, wanted, handle)
-        if local is not None:
-            self._bind(held.number, local)
+        handle = opened.handle if opened is not None and isinstance(opened.handle, LocalHandle) else None
+        changed = await self._writing().set_attributes(held.node, wanted, handle)
+        held = self._inode(inode)
+        if isinstance(changed, Local):
+            self._bind(held.number, changed)
+        elif changed is not None and isinstance(held.node, Local):
+            self.inodes.rebase(held.number, changed.node, changed.mtime_ns)
+        elif changed is not None and held.node != changed.node:
+            self.inodes.bind(
+                held.number, changed.node, replace(held.attributes, mtime_ns=changed.mtime_ns), for_good=True
+            )
         held = self._inode(inode)
         told = await self._filesystem.attributes(held.node, held.attributes)
         self.inodes.retell(held.number, told)
@@ -310,7 +355,7 @@ class Operations(pyfuse3.Operations):
     ) -> EntryAttributes:
         parent, writing = self._inode(parent_inode), self._writing()
         if not stat.S_ISREG(mode):
-            raise Forbidden("a gallery holds files and directories only")
+            writing.changes.refuse_kind(parent.node, os.fsdecode(name), "devices, pipes and sockets")
         found, handle = await writing.create(parent.node, os.fsdecode(name), os.O_EXCL)
         await handle.aclose()
         return self._remembered(found)
@@ -358,7 +403,7 @@ class Operations(pyfuse3.Operations):
         node, writing = self._inode(inode).node, self._writing()
         wanted = os.fsdecode(name)
         if wanted not in SETTABLE:
-            raise FUSEError(errno.EPERM if wanted.startswith(PREFIX + "iiiffs.") else errno.EOPNOTSUPP)
+            raise FUSEError(errno.EOPNOTSUPP)
         await writing.set_property(node, SETTABLE[wanted], value)
 
     @fenced

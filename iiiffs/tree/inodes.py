@@ -13,6 +13,7 @@ Rule: pyfuse3 "Lookup counts".
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
@@ -118,7 +119,8 @@ class InodeTable:
         inode = self.get(number)
         if inode is None:
             raise ValueError("only an inode that the kernel holds can be another's")
-        self._bound.pop(inode.node, None)
+        if self._bound.get(inode.node) == number:  # else another inode has that node too
+            del self._bound[inode.node]
         if for_good:
             self._before.pop(number, None)
         else:
@@ -132,6 +134,12 @@ class InodeTable:
         before = self._before.get(number)
         if before is not None:
             self.bind(number, *before, for_good=True)
+
+    def rebase(self, number: int, node: Node, mtime_ns: int) -> None:
+        """An inode that is bound is `node` once it is unbound; of one that is not bound nothing changes."""
+        before = self._before.get(number)
+        if before is not None:
+            self._before[number] = node, replace(before[1], mtime_ns=mtime_ns)
 
     def forget(self, forgotten: Iterable[tuple[int, int]]) -> None:
         """Give back lookups: pairs of number and count. What reaches zero is gone; unknown numbers are ignored."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NoReturn
 
 from iiiffs.errors import (
     AlreadyThere,
@@ -48,6 +49,14 @@ class Wanted:
 
     size_bytes: int | None = None
     mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """An original whose time was changed: the version that it is now, and its time."""
+
+    node: Original
+    mtime_ns: int
 
 
 class Changes:
@@ -124,7 +133,8 @@ class Changes:
         album = gallery.overlay.album_id(asset.album)
         name = (await gallery.names(album)).name_of(asset.id) or asset.name
         source = await gallery.open(asset)
-        if gallery.overlay.item_of(asset.id) is not None:
+        writing = gallery.overlay.item_of(asset.id)
+        if writing is not None and writing.stage is not Stage.SENT:
             await source.aclose()
             raise VersionChanged(f"{name} is being written already")
         item = Item(
@@ -138,6 +148,10 @@ class Changes:
     def waits(self, node: Local) -> bool:
         """True while the file is one that waits, or that a program has open."""
         return self._files.known(node.item) is not None
+
+    def is_untouched(self, node: Local) -> bool:
+        """True if it is open for writing, and still has the bytes that it had."""
+        return self._files.is_untouched(node.item)
 
     def local_attributes(self, node: Local) -> Attributes:
         """Of a file that waits, or that a program has open. Errors: VersionChanged."""
@@ -185,12 +199,17 @@ class Changes:
     def symlink(self, parent: Node, name: str) -> Found:
         """Only a copy of a link of ours is taken, and not kept. Errors: Forbidden for any other."""
         if not isinstance(parent, SYNTHETIC_DIRECTORIES) and not is_synthetic(name):
-            raise Forbidden(f"{name}: a gallery holds no symlinks; copy the file")
+            self.refuse_kind(parent, name, "symlinks")
         made = self._discarded(parent, name)
         link = Found(made.node, attrs.link("", self._now_ns()))
         assert isinstance(made.node, Discarded), "it was made just now"
         self._remember(self._galleries[made.node.account], made.node.album, made.node.name, link)
         return link
+
+    def refuse_kind(self, parent: Node, name: str, kind: str) -> NoReturn:
+        """Nothing of that kind is made anywhere. Errors: ReadOnly where nothing else may be made either, Forbidden."""
+        spot(self._galleries, parent, name)
+        raise Forbidden(f"{name}: a gallery holds files and folders, and no {kind}")
 
     # ---- albums -----------------------------------------------------------------------------------------------
 
@@ -231,7 +250,8 @@ class Changes:
         ):
             raise Forbidden(f"{where.gallery.name}: no album can be made here")
         is_passing = is_scratch(where.name) and where.place is Place.ALBUMS
-        if is_passing or is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
+        is_another = where.place is not Place.FOLDER and legal_name(where.name) != where.name
+        if is_passing or is_synthetic(where.name) or is_junk(where.name) or is_another:
             raise Forbidden(f"{where.name!r} cannot be the name of an album")
 
     # ---- links ------------------------------------------------------------------------------------------------
@@ -297,19 +317,19 @@ class Changes:
 
     # ---- what a file is like ----------------------------------------------------------------------------------
 
-    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | None:
-        """Length and time; and the file that an original has become by that. Owner and mode are accepted and not kept,
-        where anything may be written at all."""
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | Touched | None:
+        """Length and time; and what an original has become by that. Owner and mode are accepted and not kept, where
+        anything may be written at all."""
         match node:
             case Local(account, id):
-                await self._set_local(self._galleries[account], id, wanted, handle)
+                return await self._set_local(self._galleries[account], id, wanted, handle)
             case Original():
                 return await self._set_original(node, wanted)
             case _:
                 self._may_discard(node)
         return None
 
-    async def _set_local(self, gallery: Gallery, id: str, wanted: Wanted, handle: LocalHandle | None) -> None:
+    async def _set_local(self, gallery: Gallery, id: str, wanted: Wanted, handle: LocalHandle | None) -> Touched | None:
         item = self._queue.get(id)
         if item is None and (handle is None or wanted.mtime_ns is not None):
             raise VersionChanged("this file has reached its provider since it was looked up")
@@ -322,21 +342,23 @@ class Changes:
             if item.stage is Stage.SENT:
                 raise VersionChanged("this file has reached its provider since it was looked up")
             if self._files.is_untouched(id):
-                await self._set_time_of_base(gallery, item, wanted.mtime_ns)
-            else:
-                self._files.set_time(item, wanted.mtime_ns)
+                return await self._set_time_of_base(gallery, item, wanted.mtime_ns)
+            await self._files.set_time(item, wanted.mtime_ns)
+        return None
 
-    async def _set_time_of_base(self, gallery: Gallery, item: Item, mtime_ns: int) -> None:
+    async def _set_time_of_base(self, gallery: Gallery, item: Item, mtime_ns: int) -> Touched | None:
         """A file that is open and unchanged: what is there gets the time."""
         base = item.base
         assert base is not None, "what is untouched shows something that is there"
         changed = await self._edit(gallery, base.asset, Edit(mtime_ns=mtime_ns))
-        if changed is not None:
-            base = changing.base_of(changed, base.album, base.name)
-            source = await gallery.open(changed)
-            await self._files.show(replace(item, base=base, mtime_ns=changed.mtime_ns), source)
+        if changed is None:
+            return None
+        base = changing.base_of(changed, base.album, base.name)
+        source = await gallery.open(changed)
+        await self._files.show(replace(item, base=base, mtime_ns=changed.mtime_ns), source)
+        return Touched(Original(gallery.account, changed.id, changed.version), changed.mtime_ns)
 
-    async def _set_original(self, node: Original, wanted: Wanted) -> Local | None:
+    async def _set_original(self, node: Original, wanted: Wanted) -> Local | Touched | None:
         gallery = self._galleries[node.account]
         if gallery.writing is None:
             raise ReadOnly(changing.refusal(gallery))
@@ -350,7 +372,9 @@ class Changes:
             asset = await gallery.asset(node.asset)
             if abs(asset.mtime_ns - wanted.mtime_ns) >= 10**9:
                 may_edit(gallery, "changing a file's time")
-                await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+                changed = await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+                if changed is not None:
+                    return Touched(Original(node.account, changed.id, changed.version), changed.mtime_ns)
         return None
 
     async def set_property(self, node: Node, name: str, value: bytes) -> None:
@@ -376,6 +400,7 @@ class Changes:
             where = writing_of(gallery.provider)
             assert where is not None, "asked before"
             changed = await at_once(gallery, partial(where.edit, asset, edit))
+            await changing.forget_sent(self._queue, gallery.name, changed.id, changed.album)
             gallery.expire(changed.album)
             return changed
         item = Item(

@@ -21,7 +21,7 @@ from iiiffs.errors import (
     ProviderUnreachable,
     ReadOnly,
 )
-from iiiffs.model.gallery import Album, AlbumId, Asset
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Writing
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage
@@ -32,6 +32,7 @@ from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.overlay import Overlay
+from iiiffs.vfs.queue import Queue
 
 Result = TypeVar("Result")
 
@@ -129,6 +130,17 @@ async def at_once(gallery: Gallery, work: Callable[[], Awaitable[Result]]) -> Re
     except (ProviderUnreachable, trio.TooSlowError) as error:
         text = str(error) or f"no answer within {AT_ONCE_S:g} s"
         raise ReadOnly(f"{gallery.name}: {text}; this is only done while it can be asked") from error
+
+
+async def forget_sent(queue: Queue, account: AccountName, asset: AssetId, album: AlbumId | None) -> None:
+    """What was sent of the asset a moment ago is not shown for it any more: something else has become of it since.
+
+    `album`: that it was sent into; None where that is not known.
+    """
+    items = queue.items(account) if album is None else queue.in_album(account, album)
+    sent = [item.id for item in items if item.stage is Stage.SENT and item.sent is not None and item.sent.id == asset]
+    if sent:
+        await queue.drop_all(sent)
 
 
 def base_of(asset: Asset, album: AlbumId, name: str) -> Base:

@@ -97,6 +97,11 @@ class LocalFiles:
         opened = self._open.get(id)
         return opened is not None and opened.writers > 0
 
+    def is_held_open(self, id: str) -> bool:
+        """True if a program may still change it, or only has it open and nothing of it is in the spool: not to be sent
+        before that is over."""
+        return self.is_written(id) or self.is_untouched(id)
+
     def is_untouched(self, id: str) -> bool:
         """True if it is open, and still shows what it was."""
         opened = self._open.get(id)
@@ -123,8 +128,7 @@ class LocalFiles:
 
     async def create(self, item: Item) -> LocalHandle:
         """A new, empty file, open for writing. Errors: StoreFull, StoreError."""
-        await self._in_thread(lambda: self._queue.spool.room(0))
-        descriptor = await self._in_thread(lambda: self._queue.spool.create(item.id))
+        descriptor = await self._in_thread(lambda: self._begun(item.id, 0))
         opened = LocalFile(item.id, descriptor, None, Live(0, item.mtime_ns))
         opened.is_new = opened.is_dirty = True
         opened.writers = 1
@@ -171,19 +175,30 @@ class LocalFiles:
         opened = self._open.get(item.id)
         if opened is not None:
             return opened
-        descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=True))
+        descriptor = await self._in_thread(lambda: self._payload(item, write=True))
         again = self._open.get(item.id)
         if again is not None:
             os.close(descriptor)
             return again
         opened = self._open[item.id] = LocalFile(item.id, descriptor, None, Live(item.size_bytes, item.mtime_ns))
+        opened.is_new = opened.is_dirty = item.generation == 0  # of an earlier run, which never flushed it
         return opened
+
+    def _payload(self, item: Item, *, write: bool) -> int:
+        """Blocking. Errors: VersionChanged if it is gone, since the provider got it meanwhile; StoreError."""
+        try:
+            return self._queue.spool.open(item.id, write=write)
+        except StoreError as error:
+            current = self._queue.get(item.id)  # in a thread; one look into a dictionary
+            if current is None or current.stage is Stage.SENT:
+                raise VersionChanged(f"{item.name} has reached its provider since it was looked up") from error
+            raise
 
     async def original(self, item: Item) -> Original:
         """The bytes that were flushed last, for readers and renderers. Errors: VersionChanged."""
         if not self.is_settled(item) or item.stage is Stage.SENT:
             raise VersionChanged(f"{item.name} is being written")
-        descriptor = await self._in_thread(lambda: self._queue.spool.open(item.id, write=False))
+        descriptor = await self._in_thread(lambda: self._payload(item, write=False))
         return SpooledOriginal(self, descriptor, item)
 
     # ---- changing ---------------------------------------------------------------------------------------------
@@ -223,12 +238,19 @@ class LocalFiles:
             with trio.CancelScope(shield=True):
                 await handle.aclose()
 
-    def set_time(self, item: Item, mtime_ns: int) -> None:
-        """The time of a file that was written, until its bytes change again; on disk with the next commit."""
+    async def set_time(self, item: Item, mtime_ns: int) -> None:
+        """The time of a file that was written, until its bytes change again; on disk with the next commit.
+
+        Errors: VersionChanged if the provider got it meanwhile.
+        """
+        await self._interrupt(item)  # it would arrive with the time that it had
+        current = self._queue.get(item.id)
+        if current is None or current.stage is Stage.SENT:
+            raise VersionChanged(f"{item.name} has reached its provider since it was looked up")
         opened = self._open.get(item.id)
         if opened is not None:
             opened.live = replace(opened.live, mtime_ns=mtime_ns)
-        self._queue.note(replace(item, mtime_ns=mtime_ns))
+        self._queue.note(replace(current, mtime_ns=mtime_ns))
 
     async def flush(self, opened: LocalFile) -> None:
         """Every byte that was written before this is on disk, and known to be this file's, when it returns.
@@ -290,13 +312,14 @@ class LocalFiles:
     async def _put_away(self, opened: LocalFile) -> None:
         if self._open.get(opened.id) is opened:
             del self._open[opened.id]
-        if opened.descriptor is None:
-            if self._queue.get(opened.id) is not None:
+        try:
+            if opened.descriptor is not None:
+                os.close(opened.descriptor)
+            elif self._queue.get(opened.id) is not None:
                 await self._queue.drop(opened.id)
-        else:
-            os.close(opened.descriptor)
-        if opened.source is not None:
-            await opened.source.aclose()
+        finally:
+            if opened.source is not None:
+                await opened.source.aclose()
 
     # ---- the spool --------------------------------------------------------------------------------------------
 
@@ -314,8 +337,7 @@ class LocalFiles:
             source = opened.source
             assert source is not None, "a file is in the spool, or shows something else"
             wanted_bytes = source.size_bytes if copies else 0
-            await self._in_thread(lambda: self._queue.spool.room(wanted_bytes))
-            descriptor = await self._in_thread(lambda: self._queue.spool.create(opened.id))
+            descriptor = await self._in_thread(lambda: self._begun(opened.id, wanted_bytes))
             try:
                 for offset in range(0, wanted_bytes, COPY_BYTES):
                     data = await source.read(offset, COPY_BYTES)
@@ -331,6 +353,11 @@ class LocalFiles:
             item = self._queue.get(opened.id)
             if item is not None:
                 self._queue.note(item)
+
+    def _begun(self, id: str, wanted_bytes: int) -> int:
+        """Blocking: a new payload, where there is room for that much."""
+        self._queue.spool.room(wanted_bytes)
+        return self._queue.spool.create(id)
 
     async def _in_thread(self, job: Callable[[], Result]) -> Result:
         """Blocking work on the spool. Not given up: what it began must be known to have ended."""

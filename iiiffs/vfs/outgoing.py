@@ -78,13 +78,11 @@ class Outgoing:
             writing = gallery.capabilities.writing
             if writing is None or not gallery.access.adds:
                 continue
-            gallery.overlay = Overlay(
-                gallery.name, queue, outgoing.files, given, flights, gallery, replaces_id=writing.replaces_id
-            )
+            gallery.overlay = Overlay(gallery.name, queue, outgoing.files, given, flights, gallery)
             outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
         changes = Changes(dict(galleries), queue, outgoing.files)
-        removals = Removals(dict(galleries), queue, outgoing._interrupt)
-        renames = Renames(dict(galleries), queue, removals, outgoing.files.is_written)
+        removals = Removals(dict(galleries), queue, outgoing._interrupt, outgoing.files.is_held_open)
+        renames = Renames(dict(galleries), queue, removals, outgoing.files.is_held_open)
         outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.space)
         return outgoing
 
@@ -92,6 +90,14 @@ class Outgoing:
         uploader = self.uploaders.get(item.account)
         if uploader is not None:
             await uploader.interrupt(item.id)
+
+    def gauges(self) -> dict[str, object]:
+        """What is held now, for status and metrics: nothing of it may be left when nobody does anything."""
+        return {
+            "open_files": self.files.open_files,
+            "flights": len(self._flights),
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+        }
 
     def space(self) -> Space | None:
         """The room of the one account that can be written to; None where there are several, or nobody says yet."""

@@ -6,7 +6,7 @@ Read your writes (DESIGN §4.3). An album for which nothing waits is shown exact
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -16,7 +16,7 @@ import trio
 
 from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
-from iiiffs.providers.base import Original
+from iiiffs.providers.base import Capabilities, Original
 from iiiffs.providers.media import kind_of
 from iiiffs.state.given import Given, GivenNames
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
@@ -41,6 +41,11 @@ LOOK_S = 2.0
 
 class Listings(Protocol):
     """What an account's provider tells of its albums. Rule of all: vfs.gallery.Gallery."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do."""
+        ...
 
     async def told(self, album: AlbumId) -> AlbumNames:
         """What the provider has; asked, where the last answer is not good any more."""
@@ -75,13 +80,12 @@ class Overlay:
         given: GivenNames,
         flights: Flights,
         listings: Listings,
-        *,
-        replaces_id: bool,
     ) -> None:
-        """`replaces_id`: rule: model.writing.Writing."""
+        capabilities = listings.capabilities
         self._account = account
         self._listings = listings
-        self._replaces_id = replaces_id
+        self._replaces_id = capabilities.writing is not None and capabilities.writing.replaces_id
+        self._real_names = capabilities.real_names
         self._queue = queue
         self._files = files
         self._given = given
@@ -179,12 +183,12 @@ class Overlay:
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
         """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
         arrived = self.arrived(album, asset)
-        others = [item for item in arrived if item.name != name and item.id in self._also]
+        kept = [item for item in arrived if item.name != name and item.id in self._also]
         was_also = any(item.name == name and item.id in self._also for item in arrived)
         await self._queue.drop_all([item.id for item in arrived])
-        for item in others:
+        for item in kept:
             await self._given.give(self._account, album, item.name, Given(asset, also=was_also))
-        if others or was_also:
+        if kept or was_also:
             return True
         given = self._given.of(self._account, album)
         one = given.get(name)
@@ -228,7 +232,7 @@ class Overlay:
 
     def _shown(self, item: Item, told: AlbumNames | None = None) -> Album | Asset | None:
         """What its name shows. `told`: what the provider says of the album, where that is known."""
-        if not shows_name(item):
+        if not shows_name(item) or self._is_taken_out(item):
             return None
         match item.verb:
             case Verb.MAKE_ALBUM:
@@ -242,6 +246,15 @@ class Overlay:
         name = told.name_of(item.sent.id)
         present = None if name is None else told.get(name)
         return present if isinstance(present, Asset) else item.sent
+
+    def _is_taken_out(self, item: Item) -> bool:
+        """New bytes of what left the album after they were written: they are sent, and shown where else it is."""
+        return item.base is not None and any(
+            other.verb is Verb.TAKE_OUT
+            and (other.album, other.order > item.order) == (item.album, True)
+            and other.stage is not Stage.FAILED
+            for other in self._queue.about(item.base.asset)
+        )
 
     # ---- what was sent ----------------------------------------------------------------------------------------
 
@@ -262,11 +275,15 @@ class Overlay:
             except IiiffsError as error:
                 log.debug("%s: %s cannot be listed: %s", self._account, album, error)
                 continue
+            listed: list[Item] = []
             for item in self._queue.in_album(self._account, album):
                 if item.stage is Stage.SENT and item.sent is not None:
                     name = None if told is None else told.name_of(item.sent.id)
                     if name is not None or told is None or self._is_missing(item):
-                        await self._listed(item, name)
+                        await self._keep_name(item, name)
+                        listed.append(item)
+            await self._queue.drop_all([item.id for item in listed if self._queue.get(item.id) is item])
+            wait_s = LOOK_S if listed else wait_s
 
     def _is_missing(self, item: Item) -> bool:
         """A listing that was asked for long after it was sent has it not."""
@@ -277,15 +294,12 @@ class Overlay:
             self._listings.expire(item.album)
         return False
 
-    async def _listed(self, item: Item, name: str | None) -> None:
-        """The provider's listing tells of it: by the name that it was given here, for as long as it is there."""
-        if self._queue.get(item.id) is not item:
-            return
+    async def _keep_name(self, item: Item, name: str | None) -> None:
+        """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
         assert item.sent is not None, "an upload that was sent has become an asset"
-        if name is not None and name != item.name:
+        if name is not None and name != item.name and not self._real_names:
             given = Given(item.sent.id, also=item.id in self._also)
             await self._given.give(self._account, item.album, item.name, given)
-        await self._queue.drop(item.id)
 
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
         """The assets that are not shown by their provider's name because of it."""
@@ -298,10 +312,8 @@ class Overlay:
         return ()
 
     def _added(self, item: Item) -> Asset | None:
-        local = self._queue.get(item.assets[0])
-        if local is not None and local.verb is Verb.UPLOAD:
-            return local.sent or self.asset_of(local)
-        return item.sent
+        waiting = self.item_of(item.assets[0])
+        return item.sent if waiting is None else waiting.sent or self.asset_of(waiting)
 
     def _changed(self, before: Item | None, after: Item | None) -> None:
         """An item is another; rule: Queue.watch."""
@@ -325,6 +337,10 @@ class Overlay:
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
             self._rehome(before)
         self._note_arrived(before, after)
+        if before is not None and before.verb is Verb.TAKE_OUT and after is None and self._arrived:
+            taken = [item.id for asset in before.assets for item in self.arrived(before.album, self.asset_id(asset))]
+            if taken:  # no listing will have them
+                self._flights.begin(("taken out", before.id), partial(self._queue.drop_all, taken))
 
     def _note_arrived(self, before: Item | None, after: Item | None) -> None:
         for item in (before, after):
@@ -445,7 +461,8 @@ class Overlay:
         waiting = self._waiting.get(album)
         for id in reversed(waiting.named.get(name, {})) if waiting is not None else ():
             item = self._queue.get(id)
-            if item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT:
+            is_file = item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT
+            if item is not None and is_file and not self._is_taken_out(item):
                 return item
         return None
 

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 import trio
 
+from iiiffs.errors import StoreFull
 from iiiffs.model.gallery import LOCAL, AccountName, AlbumId, AssetId
 from iiiffs.state.journal import Journal
 from iiiffs.state.spool import Spool
@@ -129,12 +130,27 @@ class Queue:
         await self.drop_all([id])
 
     async def drop_all(self, ids: Iterable[str]) -> None:
-        """As `drop`, in one commit."""
+        """As `drop`, in one commit. The ids of what was sent go on answering."""
         dropped = [item for id in ids if (item := self._items.get(id)) is not None]
         for item in dropped:
+            await self._record_successors(item)
+        dropped = [item for item in dropped if self._items.get(item.id) is not None]
+        for item in dropped:
             self._take(item)
-        await self._journal.commit([], [item.id for item in dropped])
+        try:
+            await self._journal.commit([], [item.id for item in dropped])
+        except StoreFull:  # what is dropped may be what fills the disk; a crash now leaves a row that says so
+            await self._remove_payloads(dropped)
+            await self._journal.commit()
         await self._remove_payloads(dropped)
+
+    async def _record_successors(self, item: Item) -> None:
+        """What waits for a file that was sent finds what it has become, also when its row goes before the sender is
+        through with it."""
+        if item.sent is not None:
+            for old in (item.id, *([] if item.base is None else [item.base.asset])):
+                if old != item.sent.id and self.successors.successor(item.account, old) is None:
+                    await self.successors.record(item.account, old, item.sent.id)
 
     async def _remove_payloads(self, dropped: Iterable[Item]) -> None:
         for item in dropped:

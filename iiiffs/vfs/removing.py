@@ -5,30 +5,41 @@ A file that was never sent is the program's own: its payload goes with it. Rule:
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from iiiffs.errors import Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly
-from iiiffs.model.gallery import Album, Asset
+from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly
+from iiiffs.model.gallery import Album, Asset, AssetId, Listing
 from iiiffs.model.writing import AlbumVerb, Edit, Property
-from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.providers.base import Provider
+from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.tree.nodes import Node
 from iiiffs.tree.places import Place
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, may_edit, spot
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, spot
 from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.queue import Queue
+
+READ_BYTES = 1 << 20
 
 
 class Removals:
     """unlink and rmdir, for one mount."""
 
     def __init__(
-        self, galleries: Galleries, queue: Queue, interrupt: Interrupt, now_ns: Callable[[], int] = time.time_ns
+        self,
+        galleries: Galleries,
+        queue: Queue,
+        interrupt: Interrupt,
+        is_open: Callable[[str], bool],
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`is_open`: whether a program has the item of that id open for writing."""
+        self._is_open = is_open
         self._galleries = galleries
         self._queue = queue
         self.interrupt = interrupt
@@ -55,20 +66,96 @@ class Removals:
         """A file that waits is not sent; what it was to replace is removed as if it had been asked for itself."""
         if waiting.base is not None:
             may_edit(where.gallery, "removing")
-        await self.interrupt(waiting)
-        current = self._queue.get(waiting.id)
-        if current is not None and current.stage is Stage.SENT and current.sent is not None:
+        current = await self.held(where, waiting)
+        if current is None:
+            return
+        if current.stage is Stage.SENT and current.sent is not None:
             may_edit(where.gallery, "removing")
             await self.remove(where, current.sent)
             return
-        if waiting.base is not None:
-            await self.remove(where, changing.asset_of_base(waiting.base))
-        await self.drop(waiting)
+        try:
+            if current.base is not None:
+                may_edit(where.gallery, "removing")
+                await self.remove(where, changing.asset_of_base(current.base))
+        except BaseException:
+            self.let_go(current, waiting)
+            raise
+        if current.base is not None and where.writing.membership and where.place is Place.ALBUM:
+            self.let_go(current, waiting)  # the photo is still in the library, and its new bytes are nobody's to drop
+        elif not await self.moved_to_another_name(current):
+            await self.drop(current)
+
+    async def held(self, where: Spot, item: Item) -> Item | None:
+        """The file as it is now, and nobody sends it until it is committed or let go; SENT if it was too late; None if
+        it is gone. What may have arrived of it, though no answer did, is what it replaces.
+
+        Errors: ReadOnly if that has to be asked, and cannot be.
+        """
+        held = await self.caught(item)
+        if held is None or held.stage is Stage.SENT:
+            return held
+        if not held.earlier or held.base is not None or where.writing.membership or is_local_id(held.album):
+            return held
+        try:
+            work = partial(where.gallery.provider.listing, held.album)
+            listing = await at_once(where.gallery, work)
+            base = await self._arrived(where, held, listing)
+        except AssetGone:
+            return held
+        except BaseException:
+            self.let_go(held, item)
+            raise
+        latest = self._queue.get(item.id)
+        if latest is None or base is None:
+            return latest
+        latest = replace(latest, base=base)
+        self._queue.hold(latest)
+        return latest
+
+    async def caught(self, item: Item) -> Item | None:
+        """As `held`, and nobody is asked what may have arrived."""
+        await self.interrupt(item)
+        current = self._queue.get(item.id)
+        if current is None or current.stage is Stage.SENT:
+            return current
+        held = replace(current, stage=Stage.OPEN)
+        self._queue.hold(held)
+        return held
+
+    async def _arrived(self, where: Spot, item: Item, listing: Listing) -> Base | None:
+        """What of the file came to its provider: of its name, and with bytes that were sent."""
+        for asset in listing.assets:
+            if asset.name == item.name:
+                sha1 = asset.checksum or await at_once(where.gallery, partial(_sum_of, where.gallery.provider, asset))
+                return changing.base_of(asset, item.album, item.name) if sha1 in item.earlier else None
+        return None
+
+    def let_go(self, held: Item, before: Item) -> None:
+        """What was held and is not changed after all is to be sent as `before`, unless a program has it open."""
+        latest = self._queue.get(held.id)
+        if latest is None or latest.stage is not Stage.OPEN:
+            return
+        if self._is_open(held.id) or before.stage in (Stage.OPEN, Stage.SENDING):
+            latest = changing.resting(latest, is_open=self._is_open(held.id))
+        else:
+            latest = replace(latest, stage=before.stage, reason=before.reason)
+        self._queue.note(latest)
+
+    async def moved_to_another_name(self, item: Item) -> bool:
+        """A file that was linked into another album before it was sent is only there now; False if it was not."""
+        links = [other for other in self._queue.about(AssetId(item.id)) if other.verb is Verb.ADD]
+        if item.base is not None or not links:
+            return False
+        link = links[0]
+        moved = replace(item, album=link.album, name=link.name, order=self._queue.next_order())
+        await self._queue.exchange(changing.resting(moved, is_open=self._is_open(item.id)), [link.id])
+        return True
 
     async def drop(self, item: Item) -> None:
-        """The item and all that waits for it are no more."""
-        depending = [other.id for other in self._queue.items(item.account) if item.id in other.assets]
+        """The item and all that waits for it are no more, nor is a conflict that it was in."""
+        depending = [other.id for other in self._queue.about(AssetId(item.id))]
         await self._queue.drop_all([item.id, *depending])
+        await self._queue.resolve_conflict(item.id)
 
     async def remove(self, where: Spot, asset: Asset) -> None:
         """What removing means there: out of the album, to the trash, or liked no more."""
@@ -76,6 +163,7 @@ class Removals:
             case Place.FOLDER | Place.TIMELINE:
                 await at_once(where.gallery, partial(where.provider.remove, asset))
                 where.gallery.expire(None if where.place is Place.TIMELINE else where.album)
+                await self._queue.drop_all([item.id for item in where.overlay.arrived(where.album, asset.id)])
             case Place.ALBUM:
                 if not await where.overlay.take_name(where.album, where.name, asset.id):
                     await self._take_out(where, asset)
@@ -85,11 +173,15 @@ class Removals:
                 raise Forbidden("the trash is emptied at the provider; mv brings a photo back into an album")
             case _:
                 raise Forbidden(f"{where.place.value}/: nothing is removed here; remove it from its album or folder")
+        if where.place is not Place.FAVORITES:
+            album = None if where.place is Place.TIMELINE else where.album
+            await forget_sent(self._queue, where.gallery.name, asset.id, album)
 
     async def _take_out(self, where: Spot, asset: Asset) -> None:
         """Journaled, and sent together with others; an adding that was not sent yet is taken back."""
-        for item in self._queue.in_album(where.gallery.name, where.album):
-            if item.verb is Verb.ADD and item.assets == (asset.id,) and item.stage in (Stage.SETTLING, Stage.READY):
+        for item in self._queue.about(asset.id):
+            is_here = item.album == where.album and item.verb is Verb.ADD
+            if is_here and item.assets == (asset.id,) and item.stage in (Stage.SETTLING, Stage.READY):
                 await self._queue.drop(item.id)
         self._queue.note(replace(self._item(where, Verb.TAKE_OUT), assets=(asset.id,), name=where.name))
 
@@ -113,6 +205,10 @@ class Removals:
 
     async def remove_album(self, where: Spot, album: Album) -> None:
         """An empty album is gone. Errors: NotEmpty, and what `at_once` raises."""
+        making = self._queue.get(album.id) if is_local_id(album.id) else None
+        if making is not None:
+            await self.interrupt(making)
+            album = replace(album, id=where.overlay.album_id(album.id))
         if self._queue.in_album(where.gallery.name, album.id):
             listing = await where.gallery.listing(album.id)
             if listing.assets or listing.albums:
@@ -148,3 +244,15 @@ class Removals:
         if gallery is None or gallery.writing is None:
             raise ReadOnly("nothing may be changed here")
         may_edit(gallery, "removing")
+
+
+async def _sum_of(provider: Provider, asset: Asset) -> bytes:
+    """SHA-1 of the asset's bytes. Errors: AssetGone, VersionChanged."""
+    original = await provider.open(asset)
+    try:
+        sha1 = hashlib.sha1(usedforsecurity=False)
+        for offset in range(0, original.size_bytes, READ_BYTES):
+            sha1.update(await original.read(offset, READ_BYTES))
+        return sha1.digest()
+    finally:
+        await original.aclose()

@@ -22,7 +22,7 @@ from iiiffs.errors import (
     Unsupported,
     VersionChanged,
 )
-from iiiffs.model.gallery import Album, Asset
+from iiiffs.model.gallery import Album, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree.junk import is_junk
@@ -31,7 +31,7 @@ from iiiffs.tree.nodes import Discarded, Node
 from iiiffs.tree.places import Place, is_synthetic
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, may_edit, may_hold, spot
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, may_hold, spot
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.removing import Removals
 
@@ -93,61 +93,83 @@ class Renames:
             await self._removals.unlink_waiting(source, item)
             return
         may_hold(target)
-        await self._removals.interrupt(item)
-        current = self._queue.get(item.id)
-        if current is None or current.stage is Stage.SENT:
+        held = await self._removals.held(source, item)
+        if held is None or held.stage is Stage.SENT:
             raise VersionChanged(f"{source.name} reached its provider while it was renamed; look again")
-        held = replace(current, stage=Stage.OPEN)
-        self._queue.hold(held)  # so that it is not sent before it has its new name
         try:
             await self._rename_held(source, target, held, there)
         except BaseException:
-            if self._queue.get(item.id) is held:
-                self._queue.note(current)
+            self._removals.let_go(held, item)
             raise
 
-    async def _rename_held(self, source: Spot, target: Spot, current: Item, there: Asset | None) -> None:
-        if current.base is not None and (there is None or there.id != current.base.asset):
-            await self._rename_replacing(source, target, current, there)
-            return
-        base, gone = current.base, await target.waiting()
-        if gone is not None and gone.id != current.id:
-            base = gone.base
-            await self._removals.interrupt(gone)
-            gone = self._queue.get(gone.id)
-            if gone is not None and gone.stage is Stage.SENT and gone.sent is not None:
-                there, gone = gone.sent, None
+    async def _rename_held(self, source: Spot, target: Spot, held: Item, there: Asset | None) -> None:
+        """What it takes the place of is not sent meanwhile either, and is gone in the moment in which it is renamed."""
+        gone = await target.waiting()
+        if gone is not None and gone.id == held.id:
+            gone = None
+        is_replacing = held.base is not None and (there is None or there.id != held.base.asset)
+        before = gone
+        if gone is not None:
+            gone = await (self._removals.held(target, gone) if is_replacing else self._removals.caught(gone))
+        if gone is not None and gone.stage is Stage.SENT:
+            there, gone = gone.sent, None
+        elif gone is not None and is_replacing:
+            there = None if gone.base is None else changing.asset_of_base(gone.base)
+        try:
+            if is_replacing:
+                await self._rename_replacing(source, target, held, there, gone)
+            else:
+                await self._take_place(target, held, there, gone)
+        except BaseException:
+            if gone is not None and before is not None:
+                self._removals.let_go(gone, before)
+            raise
+
+    async def _take_place(self, target: Spot, held: Item, there: Asset | None, gone: Item | None) -> None:
+        """Of a file that waits it takes over what that was to replace, and what may have arrived of it."""
+        base = held.base if gone is None else gone.base
         if gone is None and there is not None:
             may_edit(target.gallery, "replacing a file")
             base = changing.base_of(there, target.album, target.name)
-        renamed = changing.resting(
-            replace(current, album=target.album, name=target.name, base=base), is_open=self._is_open(current.id)
-        )
-        if base is not None and current.base is None:
-            await self._queue.successors.record(current.account, current.id, base.asset)
-        await self._queue.commit(renamed)
-        if gone is not None and gone.id != current.id:
-            await self._removals.drop(gone)
+        if base is not None and held.base is None:
+            await self._queue.successors.record(held.account, held.id, base.asset)
+        if gone is not None and await self._removals.moved_to_another_name(gone):
+            gone = None
+        latest = self._latest(held)
+        earlier = latest.earlier if gone is None else tuple(dict.fromkeys((*gone.earlier, *latest.earlier)))
+        await self._renamed(target, replace(latest, base=base, earlier=earlier), gone)
 
-    async def _rename_replacing(self, source: Spot, target: Spot, item: Item, there: Asset | None) -> None:
+    async def _rename_replacing(
+        self, source: Spot, target: Spot, held: Item, there: Asset | None, gone: Item | None
+    ) -> None:
         """A changed file that is not sent yet: what it replaces is renamed too, and it goes on replacing that."""
-        base = item.base
-        assert base is not None, "of a file that replaces something"
+        assert held.base is not None, "of a file that replaces something"
         may_edit(source.gallery, "renaming")
         if source.place is not Place.FOLDER or target.place is not Place.FOLDER:
             raise Forbidden(f"{source.name} is changed and not sent yet; rename it in a moment, when it is")
-        gone = await target.waiting()
-        if gone is not None:
-            await self._removals.interrupt(gone)
-            await self._removals.drop(gone)
-            there = None if gone.base is None else changing.asset_of_base(gone.base)
-        work = partial(target.provider.move, changing.asset_of_base(base), target.album, target.name, there)
+        work = partial(target.provider.move, changing.asset_of_base(held.base), target.album, target.name, there)
         moved = await at_once(source.gallery, work)
-        renamed = replace(
-            item, album=target.album, name=target.name, base=changing.base_of(moved, target.album, target.name)
-        )
-        await self._queue.commit(changing.resting(renamed, is_open=self._is_open(item.id)))
+        base = changing.base_of(moved, target.album, target.name)
+        await self._renamed(target, replace(self._latest(held), base=base), gone)
+        await forget_sent(self._queue, source.gallery.name, moved.id, source.album)
         self._expire(source, target)
+
+    def _latest(self, held: Item) -> Item:
+        """The file as it is now: programs that have it open may have flushed it. Errors: NoSuchName."""
+        latest = self._queue.get(held.id)
+        if latest is None:
+            raise NoSuchName(f"{held.name} was removed meanwhile")
+        return latest
+
+    async def _renamed(self, target: Spot, item: Item, gone: Item | None) -> None:
+        """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
+        renamed = replace(item, album=target.album, name=target.name)
+        dropped = [] if item.base is None else [one.id for one in target.overlay.arrived(target.album, item.base.asset)]
+        if gone is not None:
+            dropped += [gone.id, *(other.id for other in self._queue.about(AssetId(gone.id)))]
+        await self._queue.exchange(changing.resting(renamed, is_open=self._is_open(item.id)), dropped)
+        if gone is not None:
+            await self._queue.resolve_conflict(gone.id)
 
     # ---- what the provider has --------------------------------------------------------------------------------
 
@@ -159,11 +181,10 @@ class Renames:
                 if is_synthetic(target.name):
                     raise Forbidden(f"{target.name} is a name of iiiffs; choose another one")
                 may_hold(target)
-                if gone is not None:
-                    await self._removals.interrupt(gone)
-                    there = None if gone.base is None else changing.asset_of_base(gone.base)
-                    await self._removals.drop(gone)
-                await at_once(source.gallery, partial(target.provider.move, asset, target.album, target.name, there))
+                there = await self._move_over(target, asset, there, gone)
+                await forget_sent(self._queue, source.gallery.name, asset.id, source.album)
+                if there is not None:
+                    await forget_sent(self._queue, source.gallery.name, there.id, target.album)
                 if there is not None:  # its address goes on, and names what took its place
                     await self._queue.successors.record(source.gallery.name, there.id, asset.id)
                 self._expire(source, target)
@@ -173,6 +194,22 @@ class Renames:
                 raise Forbidden(f"{source.place.value}/ only shows what is in the library; use ln, not mv")
             case _:
                 raise Forbidden(f"nothing is moved into {target.place.value}/")
+
+    async def _move_over(self, target: Spot, asset: Asset, there: Asset | None, gone: Item | None) -> Asset | None:
+        """The asset is where `gone` waited, which is gone once that is done and not before; the asset that gave way."""
+        held = None if gone is None else await self._removals.held(target, gone)
+        if held is not None:
+            base = None if held.base is None else changing.asset_of_base(held.base)
+            there = held.sent if held.stage is Stage.SENT else base
+        try:
+            await at_once(target.gallery, partial(target.provider.move, asset, target.album, target.name, there))
+        except BaseException:
+            if held is not None and gone is not None:
+                self._removals.let_go(held, gone)
+            raise
+        if held is not None:
+            await self._removals.drop(held)
+        return there
 
     async def _move_between_albums(self, source: Spot, target: Spot, asset: Asset, there: Asset | None) -> None:
         if source.album == target.album:
@@ -208,11 +245,15 @@ class Renames:
                 raise NotEmpty(f"{target.name} is not empty")
             await self._removals.remove_album(target, there)
         if is_local_id(album.id):
+            making = self._queue.get(album.id)
+            if making is not None:
+                await self._removals.interrupt(making)
             item = self._queue.get(album.id)
-            if item is None:
-                raise NoSuchName(f"there is no {source.name}")
-            await self._queue.commit(replace(item, name=target.name, album=target.album))
-            return
+            if item is not None:
+                stage = Stage.READY if item.stage is Stage.FAILED else item.stage
+                await self._queue.commit(replace(item, name=target.name, album=target.album, stage=stage, reason=None))
+                return
+            album = replace(album, id=source.overlay.album_id(album.id))  # it was made just now
         may_edit(source.gallery, "renaming an album")
         if AlbumVerb.RENAME not in source.writing.album_verbs:
             raise Forbidden(f"{source.gallery.name}: albums cannot be renamed")

@@ -109,6 +109,11 @@ class Renditions:
         """Told of each rendition that somebody waits for and the cache has not."""
 
     @property
+    def pixels_held(self) -> int:
+        """Of the budget, by renders in progress."""
+        return self._budget.held
+
+    @property
     def fingerprint(self) -> str:
         """What, besides the original and the request, decides a rendition's bytes."""
         return self._renderer.fingerprint

@@ -168,7 +168,14 @@ class Sender:
         await self._order.record(item.id, item.sent.id)
         if item.base is not None and item.base.asset != item.sent.id:
             await self._order.record(item.base.asset, item.sent.id)
+            await self._queue.drop_all(self._outlived(item, item.base.asset))
         await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
+
+    def _outlived(self, item: Item, replaced: AssetId) -> list[str]:
+        """Earlier uploads whose asset is no more since `item` was sent: no listing will ever have it."""
+        others = self._queue.in_album(item.account, item.album)
+        sent = [other for other in others if other.stage is Stage.SENT and other.sent is not None]
+        return [other.id for other in sent if other.sent is not None and other.sent.id == replaced]
 
     async def _summed(self, item: Item) -> Summed:
         is_over = threading.Event()

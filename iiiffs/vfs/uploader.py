@@ -405,10 +405,19 @@ class Uploader:
         current = next(iter(self._current(flight)), None)
         if current is None:
             return
+        if flight.scope.cancel_called:
+            self._cut_off(flight)
+            return
+        decided = None
+        flight.scope = trio.CancelScope()
         try:
-            decided = await self.conflicts.decide(current)
+            with flight.scope:
+                decided = await self.conflicts.decide(current)
         except ProviderError as error:
             await self._went_wrong(flight, ProviderUnreachable(str(error)))
+            return
+        if decided is None:
+            self._cut_off(flight)
             return
         if self._queue.get(current.id) is not current:
             return  # somebody changed it meanwhile: it is sent as it is now

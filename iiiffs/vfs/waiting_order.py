@@ -85,13 +85,20 @@ class WaitingOrder:
         for other in self._sharing(assets):
             if other.id == item.id or other.id in beside:
                 continue
-            if (
+            if self._is_unrecorded(other) or (
                 _holds_back(other, item)
                 if other.order < item.order
                 else other.id in flying and _holds_back(item, other)
             ):
                 return other.id
         return None
+
+    def _is_unrecorded(self, upload: Item) -> bool:
+        """It was sent just now, and what was said of the asset that it replaced would still be told of that one."""
+        if upload.base is None or upload.sent is None:
+            return False
+        old = upload.base.asset
+        return old != upload.sent.id and self.current(old) == old
 
     def _maker(self, id: str, reason: str) -> str:
         if self._queue.get(id) is None:

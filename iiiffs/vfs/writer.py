@@ -10,7 +10,7 @@ from iiiffs.model.writing import Space
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import DiscardedDir, File, Local, Node
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changes import Changes, Wanted
+from iiiffs.vfs.changes import Changes, Touched, Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.handles import WritableHandle
 from iiiffs.vfs.local_files import LocalHandle
@@ -77,7 +77,7 @@ class Writer:
         async with self._reasoned(parent, f"rename {name}"):
             await self._renames.rename(parent, name, to_parent, to_name, flags)
 
-    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | None:
+    async def set_attributes(self, node: Node, wanted: Wanted, handle: LocalHandle | None) -> Local | Touched | None:
         """Rule: Changes.set_attributes."""
         async with self._reasoned(node, "setattr"):
             return await self.changes.set_attributes(node, wanted, handle)

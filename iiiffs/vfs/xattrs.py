@@ -52,6 +52,11 @@ SETTABLE: Mapping[str, str] = {
 }
 """What a program may set -> the property of vfs.changes.Changes.set_property."""
 
+URL = "user.iiiffs.url"
+DESCRIPTION, FAVORITE, RATING = SETTABLE
+UNTOLD = frozenset((URL, CHECKSUM, DESCRIPTION, FAVORITE, RATING))
+"""Answered when they are asked for by name, and in no list: whether a file has one may take a question."""
+
 NAMES: Mapping[type[Node], tuple[str, ...]] = {
     Root: (URI,),
     AccountDir: (URI,),
@@ -84,7 +89,7 @@ class ExtendedAttributes:
         ] = OrderedDict()
 
     def names(self, node: Node) -> tuple[str, ...]:
-        """Exactly the names that `value` answers now; nobody is asked."""
+        """The names that `value` answers now, but for those of UNTOLD; nobody is asked."""
         names = NAMES.get(type(node), ())
         if isinstance(node, Original) and self._live(node) is not None:
             names = (*names, LIVE)
@@ -97,10 +102,32 @@ class ExtendedAttributes:
 
         Errors: VersionChanged, AssetGone, ProviderUnreachable … for a `user.iiiffs.uri` that takes a question.
         """
+        if name in UNTOLD and isinstance(node, Original | Local):
+            return _encoded(await self._untold(node, name))
         if not name.startswith(PREFIX) or name not in self.names(node):
             return None
         text = self._error(node) if name == ERROR else await self._text(node, name)
-        return None if text is None else text.encode("utf-8", "replace")
+        return _encoded(text)
+
+    async def _untold(self, node: Original | Local, name: str) -> str | None:
+        """What is known of a file beyond what `NAMES` holds; None where nothing is."""
+        if isinstance(node, Local):
+            item = self._item(node)
+            return None if item is None or name != CHECKSUM or item.sha1 is None else item.sha1.hex()
+        asset = await self._asset(node)
+        if name == URL:
+            return await self._place(node.account, asset)
+        if name == CHECKSUM:
+            return None if asset.checksum is None else asset.checksum.hex()
+        said = (await self._galleries[node.account].facts(asset)).description
+        match name:
+            case "user.iiiffs.description":
+                return said.summary[0][1] if said.summary else None
+            case "user.iiiffs.rating":
+                return None if said.rating is None else str(said.rating)
+        library = self._galleries[node.account].library
+        entry = None if library is None else library.index.entry(asset.id)
+        return None if entry is None else str(int(entry.is_favorite))
 
     async def _text(self, node: Node, name: str) -> str | None:
         match node:
@@ -180,6 +207,11 @@ class ExtendedAttributes:
         gallery = self._galleries[account]
         if (await gallery.facts(asset)).extent is not None:
             return self._uris.service(account, asset.id)
+        return await self._place(account, asset)
+
+    async def _place(self, account: AccountName, asset: Asset) -> str:
+        """Where the file itself is served."""
+        gallery = self._galleries[account]
         path = await gallery.path(await gallery.album(asset.album))
         name: str | None = asset.name
         if not gallery.capabilities.real_names:
@@ -234,3 +266,7 @@ class ExtendedAttributes:
             return None
         item = self._item(node) if isinstance(node, Local) else None
         return self._reasons.of(node) or (None if item is None else item.reason)
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "replace")

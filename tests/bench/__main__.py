@@ -1,5 +1,5 @@
 """`make bench`, or only some: python -m tests.bench [warm] [cold] [peers] [lookups] [servers] [listing] [library]
-[blocks] [shelves]"""
+[blocks] [shelves] [writes]"""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 os.environ["IIIFFS_BENCH"] = "1"
 
-from tests.bench import blocks, cold, library, listing, lookups, peers, servers, shelves, warm
+from tests.bench import blocks, cold, library, listing, lookups, peers, servers, shelves, warm, writes
 from tests.bench.figures import RUNS, machine
 
 BENCHES: dict[str, Callable[[], None]] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "library": library.run,
     "blocks": blocks.run,
     "shelves": shelves.run,
+    "writes": writes.run,
 }
 
 if __name__ == "__main__":

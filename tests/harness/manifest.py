@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 
 class Deed(StrEnum):
@@ -31,7 +33,7 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of `path`, which is relative to where writers write. `text`, `size_bytes`: of the bytes that it brings.
+    """One change of `path`, which is relative to where writers write. `text`, `size_bytes`: of the bytes it brings.
     `offset`: where to; only of PATCH."""
 
     deed: Deed
@@ -97,7 +99,7 @@ class Manifest:
 
     def failed(self, change: Change | None, error: str) -> None:
         """A call failed, and no kill explains it."""
-        self._write([{"failed": None if change is None else asdict(change), "error": error}])
+        self._write([{"failed": None if change is None else asdict(change), "error": error, "at_ns": time.time_ns()}])
 
     def _write(self, lines: Sequence[Mapping[str, object]]) -> None:
         data = "".join(json.dumps(line) + "\n" for line in lines).encode()
@@ -110,11 +112,13 @@ class Manifest:
 @dataclass
 class Promised:
     """What is known of one path. `done`: the changes that made what was promised last, from the one that needs no other
-    before it; none if nothing was promised. `begun`: what was begun since, and is not known to have ended."""
+    before it; none if nothing was promised. `begun`: what was begun since, and is not known to have ended. `past`: sums
+    of all that was promised so far."""
 
     done: tuple[Change, ...] = ()
     begun: Change | None = None
     is_folder: bool = False
+    past: list[str] = field(default_factory=list)
 
     @property
     def is_sure(self) -> bool:
@@ -146,16 +150,17 @@ class Promises:
     paths: dict[str, Promised] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    def take(self, line: Mapping[str, object]) -> None:
+    def take(self, line: Mapping[str, Any]) -> None:
         """One more line. AssertionError if bytes are made again that are not those that were written."""
         match line:
-            case {"begun": {"deed": deed, "path": path, **rest}}:
-                change = Change(Deed(deed), path, **rest)
-                known = self.paths.setdefault(path, Promised(is_folder=change.deed is Deed.FOLDER))
+            case {"begun": begun}:
+                change = Change(**{**begun, "deed": Deed(begun["deed"])})
+                known = self.paths.setdefault(change.path, Promised(is_folder=change.deed is Deed.FOLDER))
                 known.begun = change
             case {"done": str(path), "sum": digest}:
                 known = self.paths[path]
                 known.finish()
+                known.past.append(str(digest))
                 assert sum_of(known.whole or b"") == digest, f"{path}: the manifest is not what was written"
             case {"error": str(error)}:
                 self.errors.append(f"{line['failed']}: {error}")

@@ -115,10 +115,12 @@ def write_config(
 
 @dataclass(frozen=True)
 class Program:
-    """How a daemon is run: the module for `python -m`, and what its environment has beside ours."""
+    """How a daemon is run: the module for `python -m`, what its environment has beside ours, and what comes before it
+    on the command line and becomes it."""
 
     module: str = "iiiffs"
     environment: Mapping[str, str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -161,7 +163,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """`iiiffs mount ROOT ARGUMENTS`, running; both its outputs go to `output`."""
     program = program or Program()
-    command = [sys.executable, *INTERPRETER, "-m", program.module, "mount", str(root), *arguments]
+    command = [*program.wrapper, sys.executable, *INTERPRETER, "-m", program.module, "mount", str(root), *arguments]
     process = subprocess.Popen(
         command,
         stdout=output,

@@ -1,8 +1,9 @@
 """A whole mount without a kernel that may be written to, over a pretended server: made, driven by paths, and killed.
 
 `Life` is one run of the daemon, in a trio run of a thread of its own whose clock stands still until a test lets time
-pass. Between two calls nothing happens, so that what Hypothesis found once it finds again. `killed` is kill -9: the next
-life begins with what lay on the disk at that moment, and nothing that was only in memory, or written while stopping.
+pass. Between two calls nothing happens, so that what Hypothesis found once it finds again. `killed` is kill -9: the
+next life begins with what lay on the disk at that moment, and with nothing that was only in memory, or was written
+while it stopped.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Deadlines, Gallery
+from iiiffs.vfs.gallery import Deadlines
 from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
@@ -63,7 +64,7 @@ T = TypeVar("T")
 
 ACCOUNT = AccountName("pictures")
 SETTLE_S = 3.0
-QUIET_S = 0.003
+QUIET_S = 0.0005
 """Real seconds in which nothing runs: then everything waits for the clock, or for a thread that is slow."""
 STEP_S = 0.25
 PATIENCE_STEPS = 4000
@@ -180,7 +181,7 @@ class Life:
                 renditions = Renditions(cache.renditions, renderer, flights, bodies, threads, 10**8)
                 renditions.previews = Previews(partial(self.state.previews, fingerprint="renderer"), flights)
                 services = Services(galleries, documents, renditions, began_ns=10**9)
-                pages = Pages({kind: b"page" for kind in PageKind}, 10**9)
+                pages = Pages(dict.fromkeys(PageKind, b"page"), 10**9)
                 control = ControlFiles({"status.json": lambda: b"{}"}, 10**9)
                 self.filesystem = Filesystem(galleries, documents, pages, services, control, flights)
                 reasons = self.filesystem.reasons
@@ -204,9 +205,9 @@ class Life:
 
     def _item_changed(self, before: Item | None, after: Item | None) -> None:
         """As the daemon tells it to who numbers inodes."""
-        if after is not None and after.sent is not None and after.verb is Verb.UPLOAD:
-            if before is None or before.sent is None:
-                self.operations.sent(ACCOUNT, after.id, after.sent)
+        was_sent = before is not None and before.sent is not None
+        if after is not None and after.sent is not None and after.verb is Verb.UPLOAD and not was_sent:
+            self.operations.sent(ACCOUNT, after.id, after.sent)
 
     async def _answered(self, question: Callable[[], Awaitable[T]]) -> T:
         answers: list[T] = []
@@ -283,7 +284,7 @@ async def retried(work: Callable[[], Awaitable[T]]) -> T:
 async def looked_up(life: Life, path: str) -> pyfuse3.EntryAttributes | None:
     """The entry; None if there is none. Errors: OSError, ENOENT and ENOTDIR of what is above it among them."""
     parent, name = await parent_of(life, path)
-    found = await called(life.operations.lookup(InodeT(parent), os.fsencode(name), CONTEXT))  # type: ignore[arg-type]
+    found = await called(life.operations.lookup(InodeT(parent), os.fsencode(name), CONTEXT))
     return found if found.st_ino else None
 
 
@@ -292,7 +293,7 @@ async def parent_of(life: Life, path: str) -> tuple[int, str]:
     *above, name = path.split("/")
     number = int(ROOT_NUMBER)
     for component in [ACCOUNT, *above]:
-        entry = await called(life.operations.lookup(InodeT(number), os.fsencode(component), CONTEXT))  # type: ignore[arg-type]
+        entry = await called(life.operations.lookup(InodeT(number), os.fsencode(component), CONTEXT))
         if not entry.st_ino:
             raise OSError(errno.ENOENT, path)
         if not stat.S_ISDIR(entry.st_mode):
@@ -317,10 +318,10 @@ async def opened(life: Life, path: str, flags: int) -> tuple[int, int]:
         if entry is None and flags & os.O_CREAT:
             parent, name = await parent_of(life, path)
             making = life.operations.create(
-                InodeT(parent), os.fsencode(name), pyfuse3.ModeT(0o644), pyfuse3.FlagT(flags), CONTEXT  # type: ignore[arg-type]
+                InodeT(parent), os.fsencode(name), pyfuse3.ModeT(0o644), pyfuse3.FlagT(flags), CONTEXT
             )  # fmt: skip
-            info, entry = await called(making)
-            return int(info.fh), int(entry.st_ino)
+            info, made = await called(making)
+            return int(info.fh), int(made.st_ino)
         if entry is None:
             raise OSError(errno.ENOENT, path)
         if flags & os.O_CREAT and flags & os.O_EXCL:
@@ -408,7 +409,7 @@ async def renamed(life: Life, old: str, new: str, flags: int = 0) -> None:
         new_parent, new_name = await parent_of(life, new)
         await called(
             life.operations.rename(
-                InodeT(old_parent), os.fsencode(old_name), InodeT(new_parent), os.fsencode(new_name),  # type: ignore[arg-type]
+                InodeT(old_parent), os.fsencode(old_name), InodeT(new_parent), os.fsencode(new_name),
                 pyfuse3.FlagT(flags), CONTEXT,
             )
         )  # fmt: skip
@@ -449,7 +450,7 @@ async def linked(life: Life, old: str, new: str) -> None:
     async def work() -> None:
         source = await existing(life, old)
         parent, name = await parent_of(life, new)
-        await called(life.operations.link(source.st_ino, InodeT(parent), os.fsencode(name), CONTEXT))  # type: ignore[arg-type]
+        await called(life.operations.link(source.st_ino, InodeT(parent), os.fsencode(name), CONTEXT))
 
     await retried(work)
 
@@ -459,11 +460,6 @@ async def marked(life: Life, path: str, name: str, value: bytes) -> None:
 
     async def work() -> None:
         entry = await existing(life, path)
-        await called(life.operations.setxattr(entry.st_ino, os.fsencode(name), value, CONTEXT))  # type: ignore[arg-type]
+        await called(life.operations.setxattr(entry.st_ino, os.fsencode(name), value, CONTEXT))
 
     await retried(work)
-
-
-def gallery_in(life: Life) -> Gallery:
-    """The account."""
-    return life.gallery

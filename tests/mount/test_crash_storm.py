@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from tests.harness.mount import Program
 from tests.harness.scripted import PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
 from tests.harness.writable import writable_config
 
-ROUNDS = 10
+ROUNDS, BUDGET_S = 10, 25.0
+"""A machine that is busy gets through fewer rounds; the end takes some seconds more."""
 SOAK_ROUNDS = 200
+UNSAFE_ROUNDS = 6
 SETTLE = "100ms"
 
 
@@ -59,8 +63,8 @@ def troubles(seed: int) -> list[Fault]:
     return [*told, Fault(FaultKind.LOST, "make_album", times=None, chance=0.2, seed=seed)]
 
 
-def weather(storm: CrashStorm, rounds: int) -> None:
-    storm.run(rounds)
+def weather(storm: CrashStorm, rounds: int, budget_s: float = math.inf) -> None:
+    storm.run(rounds, budget_s)
     calm(storm)
 
 
@@ -73,20 +77,29 @@ def calm(storm: CrashStorm) -> None:
 
 
 def test_a_folder(on_folder: CrashStorm) -> None:
-    weather(on_folder, ROUNDS)
+    weather(on_folder, ROUNDS, BUDGET_S)
 
 
 @pytest.mark.parametrize("store", list(Flavour), indirect=True)
 def test_a_server(on_server: CrashStorm, store: Store) -> None:
-    weather_at(on_server, store, ROUNDS)
+    weather_at(on_server, store, ROUNDS, BUDGET_S)
 
 
-def weather_at(storm: CrashStorm, store: Store, rounds: int) -> None:
+def weather_at(storm: CrashStorm, store: Store, rounds: int, budget_s: float = math.inf) -> None:
     """As `weather`; the troubles are over once the rounds are."""
     store.script.add(*troubles(storm.seed))
-    storm.run(rounds)
+    storm.run(rounds, budget_s)
     store.script.clear()
     calm(storm)
+
+
+def test_a_daemon_that_answers_before_the_disk_has_it_is_found_out(on_folder: CrashStorm) -> None:
+    """What a promise is worth is seen: the same storm over a daemon whose close does not wait for the journal."""
+    environment = {**on_folder.program.environment, "UNSAFE": "reply"}
+    storm = replace(on_folder, program=Program("tests.harness.unsafe_daemon", environment))
+    storm.run(UNSAFE_ROUNDS)
+    with pytest.raises(AssertionError, match=r"promised, and not there|No such file or directory"):
+        storm.judge(storm.drain())
 
 
 @pytest.mark.soak

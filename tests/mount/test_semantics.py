@@ -34,7 +34,7 @@ WRITING = ("Writing", "Files that wait")
 """Chapters, in their order."""
 EXPECTED = ["broken.jpg", "empty.jpg", "half.jpg"]
 """What warnings may be about."""
-OTHER_ACCOUNTS = '''
+OTHER_ACCOUNTS = """
 [account.inbox]
 provider = "folder"
 path = "{inbox}"
@@ -44,7 +44,7 @@ settle = "300ms"
 provider = "folder"
 path = "{archive}"
 access="read"
-'''
+"""
 DEADLINE_S = 30.0
 ANY = "…"
 MARK = "\x1e"
@@ -101,12 +101,17 @@ def _line_pattern(line: str) -> str:
 
 def run_example(example: Example, mount: Mount, photos: Path) -> list[str]:
     """What each command of the example printed, on stdout and stderr."""
-    places = {"MOUNT": str(mount.root), "PHOTOS": str(photos), "CONFIG": str(mount.config), "XDG_DATA_HOME": data(photos)}
+    places = {
+        "MOUNT": str(mount.root),
+        "PHOTOS": str(photos),
+        "CONFIG": str(mount.config),
+        "XDG_DATA_HOME": data(photos),
+    }
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", example.script],
         cwd=mount.root,
-        env=os.environ | places | {"LC_ALL": "C", "PATH": path},
+        env=os.environ | places | {"LC_ALL": "C", "PATH": path, "XDG_DATA_HOME": data(photos)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -136,7 +141,7 @@ Writable = Callable[[str], tuple[Mount, Path]]
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Writable]:
-    """Of a chapter of WRITING: the mount, and the folder of its account `pictures`; the one before is unmounted then."""
+    """Of a chapter of WRITING: its mount, and the folder of the account `pictures`; one mount at a time."""
     with ExitStack() as current:
         open_now: dict[str, tuple[Mount, Path]] = {}
 

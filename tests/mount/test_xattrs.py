@@ -44,6 +44,17 @@ def test_an_original_says_what_it_is(sample: Mount) -> None:
     assert attributes(sample.files / "iiif" / "a.jpg") == {"iiiffs.id": asset, "iiiffs.uri": told["iiiffs.uri"]}
 
 
+def test_more_is_answered_than_is_listed(sample: Mount) -> None:
+    photo = sample.files / "a.jpg"
+    assert os.getxattr(photo, "user.iiiffs.url").decode() == "http://127.0.0.1:8080/pictures/files/a.jpg"
+    assert os.getxattr(photo, "user.iiiffs.favorite") in (b"0", b"1")
+    for name in ("checksum.sha1", "rating", "description"):  # a folder tells no sums, and nobody wrote anything in it
+        with pytest.raises(OSError) as refused:
+            os.getxattr(photo, f"user.iiiffs.{name}")
+        assert refused.value.errno == errno.ENODATA
+    assert not {"iiiffs.url", "iiiffs.favorite"} & attributes(photo).keys()
+
+
 def test_documents_have_the_addresses_that_they_carry(sample: Mount) -> None:
     documents = [path for path in map(Path, (entry.path for entry in walk(sample.root))) if path.suffix == ".json"]
     presented = [path for path in documents if path.name in ("manifest.json", "collection.json")]

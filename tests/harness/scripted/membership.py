@@ -63,13 +63,17 @@ class Membership(Verbs):
             return made
 
     def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Asset:
-        """Rule: HasWriting.replace."""
+        """Rule: HasWriting.replace. What `payload.earlier` left behind is replaced too, as by `upload`."""
         with self.index.transaction():
             now = self._present(asset, payload, blob)
             if now.sha1 != blob.sha1:
                 new = self.keep(None, now.name, payload, blob)
                 self._succeed(now, new)
                 now = self._again(new)
+            for before in self._earlier(payload):
+                if before.number != now.number:
+                    self._succeed(before, now)
+                    now = self._again(now)
             albums = [album_id(number) for number in self.index.albums_of(now)]
             return self.answers.asset_of(now, asset.album if asset.album in albums else self.answers.home(now))
 

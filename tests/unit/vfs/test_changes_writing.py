@@ -13,7 +13,7 @@ import trio
 from pyfuse3 import FileHandleT
 
 from iiiffs.sync.items import Item, Stage, Verb
-from tests.harness.scripted import ALL, Fault, FaultKind, Flavour, Store
+from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
 from tests.harness.writing_tree import (
     SETTLE_S,
@@ -76,7 +76,7 @@ def wrote(path: str, data: bytes) -> Callable[[Life], Awaitable[None]]:
 
 
 def items(life: Life) -> list[Item]:
-    return life.ask(lambda life: _items(life))
+    return life.ask(_items)
 
 
 async def _items(life: Life) -> list[Item]:
@@ -93,6 +93,13 @@ def is_there(life: Life, path: str) -> bool:
 
 def body(life: Life, path: str) -> bytes:
     return life.ask(lambda life: read_all(life, path))
+
+
+def there(life: Life, store: Store, name: str, data: bytes) -> None:
+    """It is at the server, and known to be."""
+    store.put(name, data)
+    life.passes(PATIENCE_S)
+    assert name in names(life, "files")
 
 
 def bodies(store: Store) -> dict[str, bytes]:
@@ -171,8 +178,7 @@ def test_what_was_sent_is_done_with_though_nobody_lists_it(folders: tuple[Life, 
 
 def test_a_rename_that_is_refused_offline_leaves_what_it_was_to_replace(folders: tuple[Life, Store]) -> None:
     life, store = folders
-    store.put("there.jpg", NAVY)
-    life.ask(lambda life: listed(life, "files"))
+    there(life, store, "there.jpg", NAVY)
     store.script.add(Fault(FaultKind.UNREACHABLE, "upload", times=None))
     store.script.add(Fault(FaultKind.UNREACHABLE, "move", times=1))
     life.ask(wrote("files/mine.jpg", RED))
@@ -187,7 +193,7 @@ def test_a_rename_that_is_refused_offline_leaves_what_it_was_to_replace(folders:
 
 def test_a_removal_that_is_refused_offline_leaves_the_changes(folders: tuple[Life, Store]) -> None:
     life, store = folders
-    store.put("x.jpg", NAVY)
+    there(life, store, "x.jpg", NAVY)
     life.ask(wrote("files/x.jpg", RED))
     store.script.add(Fault(FaultKind.UNREACHABLE, "remove", times=1))
     with pytest.raises(OSError):
@@ -199,7 +205,7 @@ def test_a_removal_that_is_refused_offline_leaves_the_changes(folders: tuple[Lif
 
 def test_what_is_removed_slowly_is_not_sent_meanwhile(folders: tuple[Life, Store]) -> None:
     life, store = folders
-    store.put("x.jpg", NAVY)
+    there(life, store, "x.jpg", NAVY)
     life.ask(wrote("files/x.jpg", RED))
     store.script.add(Fault(FaultKind.LATENCY, "remove", seconds=SETTLE_S + 3.0))
     life.ask(lambda life: unlinked(life, "files/x.jpg"))
@@ -226,6 +232,22 @@ def test_a_file_that_has_another_name_stays_when_one_is_removed(albums: tuple[Li
     assert store.members(store.titled("A").id) == []
 
 
+def test_a_photo_that_was_changed_and_leaves_an_album_is_changed_all_the_same(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    asset = store.put("x.jpg", NAVY, store.titled("A").id)
+    store.add(store.titled("B").id, asset.id)
+    life.passes(PATIENCE_S)
+    life.ask(wrote("albums/A/x.jpg", RED))
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    assert not is_there(life, "albums/A/x.jpg")
+    assert names(life, "albums/A") == set()
+    assert body(life, "albums/B/x.jpg") == RED
+    life.passes(SENT_S + PATIENCE_S)
+    assert names(life, "albums/A") == set()
+    assert body(life, "albums/B/x.jpg") == RED
+    assert bodies(store) == {"x.jpg": RED}
+
+
 def test_a_copy_of_bytes_that_are_there_takes_no_name_away(albums: tuple[Life, Store]) -> None:
     life, store = albums
     store.put("a.jpg", NAVY, store.titled("A").id)
@@ -242,7 +264,7 @@ def test_a_copy_of_bytes_that_are_there_takes_no_name_away(albums: tuple[Life, S
 @pytest.mark.parametrize("turns", range(12))
 def test_a_rename_takes_nothing_back_of_a_flush(turns: int, folders: tuple[Life, Store]) -> None:
     life, store = folders
-    store.put("x.jpg", NAVY)
+    there(life, store, "x.jpg", NAVY)
 
     async def both(life: Life) -> None:
         await put(life, "files/new.tmp", RED)
@@ -339,9 +361,80 @@ def test_a_provisional_album_is_removed_and_another_is_renamed(is_sent: bool, al
 def test_everything_can_be_asked_offline(folders: tuple[Life, Store]) -> None:
     life, store = folders
     life.ask(lambda life: listed(life, "files"))
-    store.script.add(Fault(FaultKind.UNREACHABLE, ALL, times=None))
+    for method in ("upload", "listing", "move", "remove"):
+        store.script.add(Fault(FaultKind.UNREACHABLE, method, times=None))
     life.ask(wrote("files/x.jpg", NAVY))
     life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
     assert names(life, "files") == {"y.jpg"}
     life.ask(lambda life: unlinked(life, "files/y.jpg"))
     assert names(life, "files") == set()
+
+
+# ---- what is shown --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.warns("the script says rejected")
+def test_a_file_that_is_refused_keeps_its_name_and_its_bytes(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    store.script.add(Fault(FaultKind.REJECTED, "upload", times=None))
+    life.ask(wrote("files/x.jpg", NAVY))
+    life.passes(PATIENCE_S)
+    assert [item.stage for item in items(life)] == [Stage.FAILED]
+    assert body(life, "files/x.jpg") == NAVY
+    life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
+    store.script.clear()
+    life.passes(SENT_S)
+    assert bodies(store) == {"y.jpg": NAVY}
+
+
+def test_both_versions_are_shown_as_soon_as_they_are_in_conflict(folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    there(life, store, "x.jpg", NAVY)
+    life.ask(wrote("files/x.jpg", RED))
+    store.edit_bytes(store.assets()[0].id, GREEN)
+    life.passes(SETTLE_S + 0.5)
+    ours = next(name for name in names(life, "files") if "conflict" in name)
+    assert names(life, "files") == {"x.jpg", ours}
+    assert body(life, "files/x.jpg") == GREEN
+    assert body(life, f"files/{ours}") == RED
+    life.ask(lambda life: unlinked(life, f"files/{ours}"))
+    life.passes(PATIENCE_S)
+    assert names(life, "files") == {"x.jpg"}
+
+
+def test_a_file_that_is_saved_twice_is_the_last_one_in_all_albums(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    asset = store.put("x.jpg", NAVY, store.titled("A").id)
+    store.add(store.titled("B").id, asset.id)
+    life.passes(PATIENCE_S)
+    for data in (RED, GREEN):
+        life.ask(wrote("albums/A/x.jpg.tmp", data))
+        life.ask(lambda life: renamed(life, "albums/A/x.jpg.tmp", "albums/A/x.jpg"))
+        assert body(life, "albums/A/x.jpg") == data
+        assert body(life, "albums/B/x.jpg") == data
+    life.passes(SENT_S + PATIENCE_S)
+    assert bodies(store) == {"x.jpg": GREEN}
+    assert body(life, "albums/A/x.jpg") == body(life, "albums/B/x.jpg") == GREEN
+
+
+def test_an_album_whose_maker_is_slow_loses_no_file_that_is_made_meanwhile(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.script.add(Fault(FaultKind.UNREACHABLE, "make_album"))
+    store.script.add(Fault(FaultKind.LATENCY, "make_album", skip=1, times=None, seconds=5.0))
+    life.ask(lambda life: directory_made(life, "albums/C"))
+
+    async def make(life: Life) -> None:
+        queue, files = life.outgoing.queue, life.outgoing.files
+        (making,) = queue.items()
+        item = Item(queue.new_id(), queue.next_order(), making.account, Verb.UPLOAD, Stage.OPEN, making.id, "x.jpg", 1)  # type: ignore[arg-type]
+        while queue.get(making.id) is not None:
+            await trio.sleep(0.1)
+        handle = await files.create(item)  # whoever looked where it was to be did so before the album was made
+        await handle.write(0, NAVY)
+        await handle.flush()
+        await handle.aclose()
+
+    life.ask(make)
+    assert names(life, "albums/C") == {"x.jpg"}
+    life.passes(SENT_S)
+    assert [asset.name for asset in store.members(store.titled("C").id)] == ["x.jpg"]

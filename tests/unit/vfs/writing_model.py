@@ -17,11 +17,12 @@ from tests.harness.scripted import Flavour, Store, StoredAlbum, StoredAsset
 
 @dataclass(eq=False)
 class Folder:
-    """An album or folder. `id`: the server's; None as long as it has not made it."""
+    """An album or folder. `id`: the server's; None as long as it has none. `item`: of the queue, which makes it."""
 
     title: str
     parent: Folder | None
     id: str | None
+    item: str | None = None
 
     def is_in(self, other: Folder) -> bool:
         """True for itself and what is above it."""
@@ -34,10 +35,11 @@ class File:
 
     `promised`: its bytes when a flush answered last, None if none did. `base`: id of what it replaces. `is_touched`: it
     is in the spool; else it shows what the server has. `is_disturbed`: somebody else changed what it is to replace, or
-    took its name. `has_failed`: it is not sent until a person decides.
+    took its name. `has_failed`: it is not sent until a person decides. `item`: its id in the queue.
     """
 
     content: bytes
+    item: str = ""
     base: str | None = None
     promised: bytes | None = None
     writers: int = 0
@@ -68,8 +70,8 @@ class Model:
     store: Store
     folders: list[Folder]
     pending: dict[Place, File] = field(default_factory=dict)
-    added: set[tuple[Folder, str]] = field(default_factory=set)
-    taken_out: set[tuple[Folder, str]] = field(default_factory=set)
+    added: set[tuple[Folder, str | File]] = field(default_factory=set)
+    taken_out: set[tuple[Folder, str | File]] = field(default_factory=set)
 
     @property
     def has_sets(self) -> bool:
@@ -92,24 +94,36 @@ class Model:
         """The folders in it, by title."""
         return {one.title: one for one in self.folders if one.parent is folder}
 
-    def members(self, folder: Folder) -> dict[str, StoredAsset]:
-        """What of the server's is shown in it by its own name, or would be if nothing waited for it."""
+    def members(self, folder: Folder) -> list[StoredAsset]:
+        """What of the server's is in it, or will be once it was told."""
         if folder.id is None or (self.has_sets and folder is self.top):
             stored: list[StoredAsset] = []
         else:
             stored = [one for one in self.store.members(folder.id) if (folder, one.id) not in self.taken_out]
-        stored += [self.store.asset(id) for where, id in sorted(self.added, key=lambda one: one[1]) if where is folder]
-        return {one.name: one for one in stored}
+        known = {one.id for one in stored}
+        more = {id for where, id in self.added if where is folder and isinstance(id, str)} - known
+        return stored + [self.store.asset(id) for id in sorted(more)]
+
+    def is_mixed(self, folder: Folder) -> bool:
+        """Two files want one name, as only others can bring about where names are fixed."""
+        names = [one.name for one in self.members(folder)]
+        return len(names) != len(set(names))
 
     def shown(self, folder: Folder) -> dict[str, File | StoredAsset]:
         """The files of a folder, by name."""
         bases = {file.base: file for file in self.pending.values() if file.base is not None}
         here = {file.base for (where, _), file in self.pending.items() if where is folder}
         found: dict[str, File | StoredAsset] = {}
-        for name, asset in self.members(folder).items():
+        for asset in self.members(folder):
             if asset.id not in here:
-                found[name] = bases.get(asset.id, asset)
-        return found | {name: file for (where, name), file in self.pending.items() if where is folder}
+                found[asset.name] = bases.get(asset.id, asset)
+        found |= {name: file for (where, name), file in self.pending.items() if where is folder}
+        places = {file: place for place, file in self.pending.items()}
+        return found | {
+            places[file][1]: file
+            for where, file in self.added
+            if where is folder and isinstance(file, File) and file in places
+        }
 
     def bytes_of(self, entry: File | StoredAsset) -> bytes:
         """What it reads as."""
@@ -118,12 +132,16 @@ class Model:
     def files(self) -> list[tuple[Place, File | StoredAsset]]:
         """All that are shown, with their places, in one order."""
         return [
-            ((folder, name), entry) for folder in self.folders for name, entry in sorted(self.shown(folder).items())
+            ((folder, name), entry)
+            for folder in self.folders
+            if not self.is_mixed(folder)
+            for name, entry in sorted(self.shown(folder).items())
         ]
 
     def holders(self) -> list[Folder]:
         """Where files may be made."""
-        return [folder for folder in self.folders if not (self.has_sets and folder is self.top)]
+        found = [folder for folder in self.folders if not (self.has_sets and folder is self.top)]
+        return [folder for folder in found if not self.is_mixed(folder)]
 
     def is_empty(self, folder: Folder) -> bool:
         """Nothing is shown in it."""
@@ -154,16 +172,15 @@ class Model:
         return not self.has_sets or is_scratch(name) or media_type_of(name).startswith(("image/", "video/"))
 
     def stored_album(self, folder: Folder) -> StoredAlbum | None:
-        """What the server calls it, found by its title where it is not known yet."""
-        if folder.id is not None:
-            return next((one for one in self.store.albums() if one.id == folder.id), None)
-        parent = None if folder.parent is None or self.has_sets else self.stored_album(folder.parent)
-        above = None if parent is None else parent.number
-        found = [one for one in self.store.albums() if one.title == folder.title and one.parent == above]
+        """What the server made of it, or had of that title before; None if there is none."""
+        made = [one for one in self.store.albums() if one.token == folder.item]
+        if made:
+            return made[0]
         known = {one.id for one in self.folders}
-        found = [one for one in found if one.id not in known]
-        assert len(found) < 2, f"{folder.title} was made twice"
-        return found[0] if found else None
+        parent = None if folder.parent is None or folder.parent.id is None else folder.parent.id
+        above = None if self.has_sets or parent is None else self.store.album(parent).number
+        found = [one for one in self.store.albums() if one.title == folder.title and one.parent == above]
+        return next((one for one in found if one.id not in known), None)
 
     def contents(self) -> Counter[bytes]:
         """Bytes -> how often the server has them, in the trash and as what is kept of versions too."""

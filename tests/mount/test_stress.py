@@ -1,0 +1,265 @@
+"""All that programs do, by several at once, on one mount; then nobody does anything, and nothing of it is left over.
+
+Rule: issue 6, "Shown by" 6. What each program did last is what the provider has, once; handles, tasks, pixels, inodes,
+descriptors, the queue and the spool are where they were before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.harness.crash_storm import FolderTruth, StoreTruth, Truth, listed
+from tests.harness.mount import Mount, Program, mounted
+from tests.harness.scripted import PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
+from tests.harness.stress_client import HOME, OLD
+from tests.harness.writable import writable_config
+from tests.mount.observing import drop_kernel_caches, eventually
+from tests.mount.pictures import picture
+from tests.mount.test_crash_storm import seed
+from tests.mount.test_memory import resident_bytes
+
+CLIENTS = 3
+WARM_S = 3.0
+STRESS_S = 9.0
+SOAK_S = 590.0
+SETTLE = "200ms"
+SENT_S = 60.0
+IDLE_S = 30.0
+AWAY = ("changes are not noticed", "showing what is known")
+OUTSIDE = "Outside"
+OUTSIDE_S = 0.1
+RSS_GROWTH_BYTES_MAX = 64 << 20
+FEW_INODES = 6
+DESCRIPTORS_MORE_MAX = 4
+"""What comes and goes by itself: a read of /proc, a folder that is looked at."""
+
+
+@dataclass(frozen=True)
+class Stress:
+    """A mount under stress. `place`: below the mount. `options`: of the clients."""
+
+    mount: Mount
+    truth: Truth
+    place: str
+    options: tuple[str, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """Where clients write."""
+        return self.mount.root / self.place
+
+    def run(self, round_: str, seconds: float, chance: random.Random) -> list[dict[str, object]]:
+        """The reports of all clients, which have ended."""
+        reports = [self.mount.folder / f"report-{round_}-{number}" for number in range(CLIENTS)]
+        clients = []
+        for number, report in enumerate(reports):
+            command = [sys.executable, "-m", "tests.harness.stress_client", str(self.root), f"{round_}{number}"]
+            command += [str(chance.randrange(1 << 32)), str(seconds), str(report), *self.options]
+            clients.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+        try:
+            assert [client.wait(seconds + 60) for client in clients] == [0] * CLIENTS
+        finally:
+            for client in clients:
+                client.kill()
+                client.wait()
+        return [json.loads(report.read_text()) for report in reports]
+
+    def judge(self, reports: list[dict[str, object]]) -> None:
+        """AssertionError if anything was wrong, or is not at the provider, or twice."""
+        wrong = [text for report in reports for text in _list(report["wrong"])]
+        told = {path: sums for report in reports for path, sums in _files(report).items()}
+        there = {path: found for path, found in self.truth.files().items() if "/photo-" in path}
+        for path, sums in told.items():
+            found = [hashlib.sha256(data).hexdigest() for data in there.get(path, [])]
+            if len(found) > 1 or (found[0] if found else None) not in sums:
+                wrong.append(f"{path}: {found} at the provider, {sums} written")
+        in_albums = {path for path in there if not path.startswith("in no album")}
+        wrong += [f"{path}: at the provider, and removed or never written" for path in in_albums - told.keys()]
+        assert not wrong, "\n".join(wrong)
+        self.truth.check()
+
+    def all_sent(self) -> None:
+        """Nothing waits, and the spool is empty."""
+        eventually(lambda: listed(self.mount), lambda left: left == [], deadline_s=SENT_S)
+        spool = self.mount.folder / "state" / "spool"
+        eventually(lambda: list(spool.iterdir()), lambda left: left == [], deadline_s=IDLE_S)
+
+    def idle(self) -> dict[str, float]:
+        """What is held when nobody does anything, once it is as little as it gets."""
+        return eventually(self._held, lambda held: held["busy"] == 0 and held["inodes"] <= FEW_INODES, IDLE_S)
+
+    def _held(self) -> dict[str, float]:
+        drop_kernel_caches()
+        gauge, status = self.mount.gauge, self.mount.status()
+        accounts = status["accounts"]
+        assert isinstance(accounts, list)
+        busy = {
+            "handles": gauge("kernel", "handles"),
+            "open_files": gauge("writing", "open_files"),
+            "flights": gauge("writing", "flights"),
+            "pixels_held": gauge("render", "pixels_held"),
+            "pictures_waiting": gauge("render", "pictures_waiting"),
+            "waiting": sum(account["waiting"] for account in accounts),
+        }
+        return {
+            **busy,
+            "busy": sum(busy.values()),
+            "inodes": gauge("kernel", "inodes"),
+            "tasks": gauge("writing", "tasks"),
+            "descriptors": len(list(Path(f"/proc/{self.mount.process.pid}/fd").iterdir())),
+            "bugs": gauge("kernel", "bugs"),
+        }
+
+
+def _list(value: object) -> list[str]:
+    assert isinstance(value, list)
+    return value
+
+
+def _files(report: Mapping[str, object]) -> dict[str, list[str | None]]:
+    files = report["files"]
+    assert isinstance(files, dict)
+    return files
+
+
+def stress(
+    under: Stress, seconds: float, begin: Callable[[], object] = lambda: None, end: Callable[[], object] = lambda: None
+) -> None:
+    """Warmed up, then stressed: as it was before. `begin`, `end`: of troubles, while it is stressed."""
+    number = seed()
+    print(f"stress: seed {number}")
+    chance = random.Random(number)
+    warm = under.run("w", WARM_S, chance)
+    under.all_sent()
+    before, resident = under.idle(), resident_bytes(under.mount)
+    begin()
+    reports = under.run("s", seconds, chance)
+    end()
+    _tell(reports)
+    under.all_sent()
+    after, resident_after = under.idle(), resident_bytes(under.mount)
+    print(f"stress: held {before}, then {after}; RSS {resident >> 20} MiB, then {resident_after >> 20} MiB")
+    under.judge(warm + reports)
+    assert after["bugs"] == 0
+    assert after["tasks"] <= before["tasks"]
+    assert after["descriptors"] <= before["descriptors"] + DESCRIPTORS_MORE_MAX
+    assert resident_after - resident < RSS_GROWTH_BYTES_MAX
+
+
+def _tell(reports: list[dict[str, object]]) -> None:
+    for kind in ("deeds", "refused"):
+        counted: Counter[str] = Counter()
+        for report in reports:
+            told = report[kind]
+            assert isinstance(told, dict)
+            counted.update(told)
+        print(f"stress: {kind}: {dict(counted)}")
+
+
+# ---- a folder -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def edited_outside(folder: Path) -> Iterator[None]:
+    """Inside, somebody else changes files of `folder`, all the time."""
+    over = threading.Event()
+
+    def edit() -> None:
+        number = 0
+        while not over.wait(OUTSIDE_S):
+            number += 1
+            picture(folder / f"out-{number % 7}.jpg", number)
+            (folder / f"out-{(number + 3) % 7}.jpg").unlink(missing_ok=True)
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    try:
+        yield
+    finally:
+        over.set()
+        editor.join()
+
+
+@pytest.fixture
+def on_folder(tmp_path: Path) -> Iterator[Stress]:
+    photos = tmp_path / "photos"
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        picture(photos / OLD / name, ord(name[0]), (900, 700))
+    for name in (HOME, OUTSIDE):
+        (photos / name).mkdir()
+    program = Program(environment={"XDG_DATA_HOME": str(tmp_path / "data")})
+    config = writable_config(tmp_path, photos, settle=SETTLE)
+    with mounted(tmp_path, photos, config=config, program=program) as mount:
+        yield Stress(mount, FolderTruth(photos), "pictures/files")
+
+
+def stress_a_folder(under: Stress, seconds: float) -> None:
+    photos = under.mount.folder / "photos"
+    with edited_outside(photos / OUTSIDE):
+        stress(under, seconds)
+    for path in (photos / OUTSIDE).iterdir():
+        eventually(lambda path=path: (under.root / OUTSIDE / path.name).read_bytes() == path.read_bytes())  # type: ignore[misc]
+
+
+def test_a_folder(on_folder: Stress) -> None:
+    stress_a_folder(on_folder, STRESS_S)
+
+
+@pytest.mark.soak
+def test_a_folder_for_long(on_folder: Stress) -> None:
+    stress_a_folder(on_folder, SOAK_S)
+
+
+# ---- a server -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    with Store(tmp_path / "server", request.param) as store:
+        store.make_album(HOME)
+        album = store.make_album(OLD)
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            path = picture(tmp_path / name, ord(name[0]), (900, 700))
+            store.put(name, path.read_bytes(), album.id, mtime_ns=1_718_000_000 * 10**9)
+        yield store
+
+
+@pytest.fixture
+def on_server(tmp_path: Path, store: Store) -> Iterator[Stress]:
+    is_flat = store.flavour is Flavour.IMMICH
+    config = scripted_config(tmp_path, store, extra=f'settle = "{SETTLE}"')
+    with mounted(tmp_path, store.path, config=config, program=PROGRAM) as mount:
+        place = "pictures/albums" if is_flat else "pictures/files"
+        yield Stress(mount, StoreTruth(store), place, ("--troubled", *(["--albums"] if is_flat else [])))
+
+
+def stress_a_server(under: Stress, store: Store, seconds: float) -> None:
+    """It is slow at times, loses answers, and is away for some questions."""
+    faults = [Fault(FaultKind.LATENCY, times=None, chance=0.2, seed=1, seconds=0.03)]
+    faults += [Fault(FaultKind.LOST, method, times=None, chance=0.1, seed=2) for method in ("upload", "replace")]
+    faults += [Fault(FaultKind.UNREACHABLE, times=None, chance=0.02, seed=3)]
+    under.mount.expected += AWAY
+    stress(under, seconds, lambda: store.script.add(*faults), store.script.clear)
+
+
+@pytest.mark.parametrize("store", list(Flavour), indirect=True)
+def test_a_server(on_server: Stress, store: Store) -> None:
+    stress_a_server(on_server, store, STRESS_S)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("store", list(Flavour), indirect=True)
+def test_a_server_for_long(on_server: Stress, store: Store) -> None:
+    stress_a_server(on_server, store, SOAK_S)

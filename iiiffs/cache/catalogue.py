@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from iiiffs.cache.environment import CacheEnvironment
-from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, decode_named, encode_listing
+from iiiffs.cache.listing_rows import (
+    ListingHeading,
+    decode_heading,
+    decode_listing,
+    decode_named,
+    encode_listing,
+    is_of_nothing,
+)
 from iiiffs.cache.renditions import RenditionStats, RenditionStore
 from iiiffs.cache.rows import RowTable
 from iiiffs.cache.writer import PENDING_BYTES_MAX, CacheWriter
@@ -191,6 +198,11 @@ class Catalogue:
         """As `listing`, without the assets: quick, however many there are."""
         row = self._listing_row(_listing_key(account, album))
         return None if row is None else decode_heading(row)
+
+    def is_listed_empty(self, account: AccountName, album: AlbumId) -> bool:
+        """True if the album's listing is known, and nothing is in it."""
+        row = self._listing_row(_listing_key(account, album))
+        return row is not None and is_of_nothing(row)
 
     def listings(self, account: AccountName) -> Iterator[Listing]:
         """All of the account, one decoded at a time; the caller may wait between two of them.

@@ -78,6 +78,7 @@ class ListingHeading:
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_ListingRow)
 _names_decoder = msgspec.msgpack.Decoder(_NamesRow)
+NOTHING = msgspec.msgpack.encode([])
 _heading_decoder = msgspec.msgpack.Decoder(_HeadingRow)
 
 
@@ -141,6 +142,12 @@ def decode_heading(row: bytes) -> ListingHeading:
     """As `decode_listing`, fifty times as fast for a listing of 10,000 assets."""
     known = _heading_decoder.decode(row)
     return ListingHeading(_album(known.album), tuple(_album(inner) for inner in known.albums), known.etag)
+
+
+def is_of_nothing(row: bytes) -> bool:
+    """True if the listing holds neither assets nor albums. Quick, however many there are."""
+    known = _heading_decoder.decode(row)
+    return bytes(known.assets) == NOTHING and not known.albums
 
 
 def _album_row(album: Album) -> _AlbumRow:

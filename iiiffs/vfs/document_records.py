@@ -16,7 +16,7 @@ import msgspec
 
 from iiiffs.cache.catalogue import Catalogue, DocumentRecord
 from iiiffs.errors import StoreCorrupt
-from iiiffs.model.gallery import AccountName
+from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.state.times import DocumentTimes
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.vfs.bodies import Bodies, RecentBodies
@@ -59,6 +59,10 @@ class DocumentRecords:
         self._flights = flights
         self._packed = RecentBodies[PackedBody](PACKED_BYTES_MAX)
         self._lost: set[bytes] = set()
+
+    def lists_nothing(self, account: AccountName, album: AlbumId) -> bool:
+        """True if it is known what is in the album of that [account.NAME], and that is nothing."""
+        return self._catalogue.is_listed_empty(account, album)
 
     def find(self, name: Name, inputs: bytes) -> Made | None:
         """The document of `name` if it was built from these very inputs and its bytes can still be had."""

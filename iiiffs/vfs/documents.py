@@ -32,6 +32,7 @@ from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, Album, AlbumId, AssetId, Listing
 from iiiffs.tree.nodes import Document, DocumentKind
 from iiiffs.tree.visibility import Visibility
+from iiiffs.vfs.bare_albums import BareAlbums
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.contents import DIRECT, OVERRIDES, Contents, ContentsReader
 from iiiffs.vfs.document_records import DocumentRecords, Made, Name, Written, encoded, gathered, of_body, written
@@ -85,6 +86,7 @@ class Documents:
         self.rules = rules
         self._records = records
         self._flights = flights
+        self._bare = BareAlbums(records.lists_nothing, flights)
         self._contents = ContentsReader(rules.uris, rules.visibility)
         self._held: WeakValueDictionary[tuple[AccountName, AlbumId, int], Contents] = WeakValueDictionary()
         """As long as a document is being built from them."""
@@ -292,8 +294,9 @@ class Documents:
             heading = self._heading(gallery, listing, path)
             parts = await computed(partial(self._parts, contents))
             items += presentation.part_references(self.rules.uris, heading, parts)
+        bare = await self._bare.among(gallery, listing.albums)
         for album in listing.albums:
-            if not self.rules.visibility.shows_album(gallery.account, album.id):
+            if album.id in bare or not self.rules.visibility.shows_album(gallery.account, album.id):
                 continue
             try:
                 if gallery.library is None:
@@ -362,10 +365,11 @@ class Documents:
         below: list[str] = []
         if gallery.library is not None:
             below = [await gallery.library.etag(album.id) for album in listing.albums]
-        key, state = (gallery.account, uri), (listing.etag, listing.album, listing.albums, path, *below)
+        bare = sorted(await self._bare.among(gallery, listing.albums))
+        key, state = (gallery.account, uri), (listing.etag, listing.album, listing.albums, path, *below, "bare", *bare)
         known = self._inputs_of.get(key)
         if known is None or known[0] != state:
-            digest = partial(self._digested_collection, listing, uri, path, below)
+            digest = partial(self._digested_collection, listing, uri, path, [*below, *bare])
             is_short = len(listing.assets) <= DIGESTED_AT_ONCE
             known = state, digest() if is_short else await computed(digest)
             self._remember_inputs(key, known)

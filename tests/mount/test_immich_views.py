@@ -19,7 +19,7 @@ from tests.fakes.immich import ImmichServer, immich
 from tests.fakes.immich.records import Album, Asset, Place
 from tests.harness.mount import Mount
 from tests.harness.servers import free_port, printed
-from tests.mount.immich_mount import BYTES, ORIGINALS, home_of, mounted_home, tree_of, write_config
+from tests.mount.immich_mount import BYTES, ORIGINALS, home_of, mounted_home, seen, tree_of, write_config
 from tests.mount.observing import drop_kernel_caches, errno_of, names
 from tests.mount.served import crawl, get
 from tests.mount.test_web import VALIDATOR, paint_validator_picture
@@ -245,6 +245,46 @@ def test_manifests_and_collections_are_valid(world: World) -> None:
     body = film["items"][0]["items"][0]["body"]
     assert (film["width"], film["height"], film["duration"] > 0, body["type"]) == (320, 200, True, "Video")
     assert "A boat" in json.dumps(canvases[world.assets["day"].id])
+
+
+def members(shelf: Path) -> set[str]:
+    """The labels of what the collection of a shelf refers to."""
+    drop_kernel_caches()
+    found = json.loads((shelf / "collection.json").read_bytes())
+    return {item["label"]["none"][0] for item in found["items"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_collections_leave_out_what_is_known_to_hold_nothing(tmp_path: Path, version: str) -> None:
+    """Of people and tags nobody says how many assets they have: it is known once somebody looked, and after a restart;
+    and looked at again after a change."""
+    with immich(version) as server:
+        photo = server.add_asset("IMG_1.jpg", taken="2024-05-05T00:00:00Z")
+        server.add_person("Anna", [photo])
+        nobody = server.add_person("Nobody")
+        server.add_tag("Sea", [photo])
+        server.add_tag("Land")
+        server.add_album("Trip", [photo])
+        server.add_album("Empty")
+        with mounted_home(tmp_path, server) as mount:
+            home = home_of(mount)
+            assert members(home / "albums") == {"Trip"}
+            assert members(home / "people") == {"Anna", "Nobody"}
+            assert members(home / "tags") == {"Sea", "Land"}
+            for bare in (home / "people" / "Nobody", home / "tags" / "Land"):
+                assert names(bare) == ["index.html"]
+                assert errno_of((bare / "manifest.json").stat) == errno.ENOENT
+                assert "collection.json" in names(bare.parent)
+            assert members(home / "people") == {"Anna"}
+            assert members(home / "tags") == {"Sea"}
+        with mounted_home(tmp_path, server) as mount:
+            home = home_of(mount)
+            assert members(home / "people") == {"Anna"}
+            assert members(home / "tags") == {"Sea"}
+            server.add_face(photo, nobody.id, (10, 10, 50, 60), (640, 480))
+            server.edit(photo, description="two of them")
+            seen(lambda: members(home / "people") == {"Anna", "Nobody"})
+            assert "manifest.json" in names(home / "people" / "Nobody")
 
 
 def test_all_that_documents_name_is_served(world: World) -> None:

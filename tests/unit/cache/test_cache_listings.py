@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.cache.environment import DATA_NAME
-from iiiffs.cache.listing_rows import ListingHeading, decode_heading, decode_listing, decode_named, encode_listing
+from iiiffs.cache.listing_rows import (
+    ListingHeading,
+    decode_heading,
+    decode_listing,
+    decode_named,
+    encode_listing,
+    is_of_nothing,
+)
 from iiiffs.cache.store import Cache, open_cache
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 
@@ -60,6 +67,19 @@ def test_a_listing_is_its_row(whole: Listing, names: dict[str, str]) -> None:
     assert decode_listing(row) == whole
     assert decode_named(row) == (whole, names)
     assert decode_heading(row) == ListingHeading(whole.album, whole.albums, whole.etag)
+    assert is_of_nothing(row) == (not whole.assets and not whole.albums)
+
+
+def test_what_is_listed_empty(cache: Cache) -> None:
+    full = listing("full")
+    bare = replace(listing("bare"), assets=(), albums=())
+    for one in (full, bare):
+        cache.catalogue.put_listing(HOME, one)
+    for _ in range(2):
+        found = [id for id in ("full", "bare", "unknown") if cache.catalogue.is_listed_empty(HOME, AlbumId(id))]
+        assert found == ["bare"]
+        cache = reopened(cache)
+    cache.close()
 
 
 def test_assets_share_what_is_equal() -> None:

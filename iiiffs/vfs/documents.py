@@ -241,12 +241,15 @@ class Documents:
 
     async def account_collection(self, gallery: Gallery, wait_s: float | None = None) -> Made:
         """The collection of one account: what `files/` holds, or its shelves. Errors: as `manifest`."""
-        listing = await gallery.top()
-        uris = self.rules.uris
-        uri = uris.account_collection(gallery.account)
-        return await self._collection(
-            gallery, listing, Heading(uri, "", gallery.account, uris.root_collection()), wait_s
-        )
+        uris, listing = self.rules.uris, await gallery.top()
+        heading = Heading(uris.account_collection(gallery.account), "", gallery.account, uris.root_collection())
+        return await self._collection(gallery, listing, heading, wait_s)
+
+    async def last_account_collection(self, gallery: Gallery) -> Made | None:
+        """As `account_collection` was when the account was asked last, if it was built from that. Nobody is asked."""
+        listing, uri = await gallery.top(is_asked=False), self.rules.uris.account_collection(gallery.account)
+        inputs = await self._collection_inputs(gallery, listing, uri, await gallery.path(listing.album))
+        return self._records.find((gallery.account, DocumentKind.COLLECTION, ""), inputs)
 
     def root_collection(self, accounts: Sequence[AccountName]) -> Made:
         """The collection of all accounts."""

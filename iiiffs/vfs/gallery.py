@@ -178,8 +178,8 @@ class Gallery:
             return {}
         return {"whole": library.is_whole, "files": len(library.index), "folders": library.albums_read}
 
-    async def top(self) -> Listing:
-        """What the account's collection holds."""
+    async def top(self, *, is_asked: bool = True) -> Listing:
+        """What the account's collection holds; with `is_asked` false, what is known of it, where that may be old."""
         return await self.listing((await self.root()).id)
 
     def changed(self, changes: Changeset) -> set[AlbumId]:

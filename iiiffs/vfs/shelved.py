@@ -131,9 +131,13 @@ class ShelvedGallery(Gallery):
         """Rule: Gallery.gauges."""
         return {"files": len(self.known), "albums": len(self._listed())}
 
-    async def top(self) -> Listing:
+    async def top(self, *, is_asked: bool = True) -> Listing:
         """Rule: Gallery.top."""
-        return await self.shelves.account(self.account)
+        return await self.shelves.account(self.account, None if is_asked else self._last_listing)
+
+    async def _last_listing(self, album: AlbumId) -> Listing | None:
+        kept = self._kept.get(album) or await self._stored(album)
+        return None if kept is None else kept.names.listing
 
     def changed(self, changes: Changeset) -> set[AlbumId]:
         """Rule: Gallery.changed. What changed in an album is told of the album, so LIBRARY is of views and of single

@@ -69,13 +69,14 @@ class Shelves:
         """The account has a search/."""
         return ShelfKind.SEARCH in self._provider.capabilities.shelves
 
-    async def account(self, title: str) -> Listing:
+    async def account(self, title: str, known: Callable[[AlbumId], Awaitable[Listing | None]] | None = None) -> Listing:
         """The account as an album of the shelves that hold anything, but for the trash: nobody collects that. What
-        the account may not see is left out. Errors: ProviderUnreachable, DeadlinePassed."""
+        the account may not see is left out, and with `known`, which asks nobody, what that does not know.
+        Errors: ProviderUnreachable, DeadlinePassed."""
         shelves = []
         for shelf in self.tops.values():
             try:
-                held = await self._listed(shelf) if shelf != TRASH else None
+                held = await (known or self._listed)(shelf) if shelf != TRASH else None
             except AccessDenied:
                 continue
             if held is not None and (held.albums or held.assets):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from iiiffs.errors import AssetGone, NotOffered
 from iiiffs.iiif.parameters import ApiVersion
@@ -24,6 +25,7 @@ from iiiffs.tree.nodes import (
 )
 from iiiffs.tree.query import parse_query, query_album_id
 from iiiffs.vfs.albums import Galleries, found_document, soon
+from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
 from iiiffs.vfs.entries import Absent, Found, Snapshot, fixed_snapshot
 from iiiffs.vfs.flights import Flights
@@ -94,6 +96,8 @@ class AccountDirs:
         self._documents = documents
         self._pages = pages
         self._flights = flights
+        self._asked: set[AccountName] = set()
+        """Whose collection was made from what they said since the start."""
 
     async def lookup(self, directory: AccountDir, name: str) -> Found | Absent:
         """What the provider's capabilities bring."""
@@ -116,7 +120,7 @@ class AccountDirs:
         return Absent(attrs.REFUSED_S)
 
     async def entries(self, directory: AccountDir) -> Snapshot:
-        """All of it; the collection once it is built."""
+        """All of it; the collection once it is built, and at a start as it was last time."""
         gallery = self._galleries[directory.account]
         found = [(INDEX, self._pages.found(PageKind.COLLECTION)), (ALIASES, self._api(directory))]
         if gallery.capabilities.folders:
@@ -127,9 +131,23 @@ class AccountDirs:
         if gallery.searches:
             search = Found(SearchDir(directory.account), attrs.fixed_directory(self._documents.rules.began_ns))
             found.append((SEARCH, search))
-        made = await soon(self._documents.account_collection(gallery, wait_s=gallery.deadlines.patience_s))
+        made = await self._collection(gallery)
         found += [(COLLECTION, found_document(made))] if made else []
         return fixed_snapshot(found)
+
+    async def _collection(self, gallery: Gallery) -> Made | None:
+        """All shelves are asked for it: so what was known when the mount ended is listed while the first answers are
+        on their way, which come behind."""
+        if not gallery.capabilities.folders and gallery.account not in self._asked:
+            last = await self._documents.last_account_collection(gallery)
+            self._flights.begin(("account", gallery.account), partial(self._ask, gallery))
+            if last is not None:
+                return last
+        return await soon(self._documents.account_collection(gallery, wait_s=gallery.deadlines.patience_s))
+
+    async def _ask(self, gallery: Gallery) -> None:
+        await self._documents.account_collection(gallery)
+        self._asked.add(gallery.account)
 
     async def attributes(self, directory: AccountDir, last: Attributes) -> Attributes:
         """They do not change."""

@@ -342,6 +342,27 @@ def test_a_hung_server_holds_up_nothing_that_is_known(tmp_path: Path, line: Line
         assert (folder / photos[STUCK].name).read_bytes() == photos[STUCK].original.read()
 
 
+def test_a_start_lists_the_collection_as_it_was_while_the_first_answers_are_on_their_way(
+    tmp_path: Path, line: Line
+) -> None:
+    line.photos(3)
+    with mounted_line(tmp_path, line) as mount:
+        first = eventually(lambda: names(home_of(mount)), lambda listed: "collection.json" in listed, SOON_S)
+        body = (home_of(mount) / "collection.json").read_bytes()
+    line.proxy.fault(faults.latency(2.0), r"/api/(albums|search|timeline|people|tags)", times=None)
+    with mounted_line(tmp_path, line) as mount:
+        began = time.monotonic()
+        assert names(home_of(mount)) == first
+        took_s = time.monotonic() - began
+        print(f"first listing of a start: {took_s * 1000:.0f} ms")
+        assert took_s < PROMPT_S
+        assert (home_of(mount) / "collection.json").read_bytes() == body
+        line.proxy.faults.clear()
+        line.server.add_tag("Sea", [next(iter(line.server.assets.values()))])
+        line.server.add_asset("new.jpg")
+        eventually(lambda: b"Tags" in (home_of(mount) / "collection.json").read_bytes(), deadline_s=SOON_S)
+
+
 def waiting_at(mount: Mount) -> int:
     """Requests that wait for the account's server."""
     number = status_of(mount)["waiting"]

@@ -322,6 +322,7 @@ def test_the_collection_of_the_account_leaves_out_what_is_empty_or_not_allowed(t
             again = await gallery.top()
             assert [album.id for album in again.albums] == ["albums", "timeline", "favorites", "tags"]
             assert again.etag != top.etag
+            assert await gallery.top(is_asked=False) == again
 
     trio.run(scenario)
 

@@ -291,6 +291,7 @@ class Catalogue:
             try:
                 with self._environment.reading() as transaction:
                     for wanted_key, key in committed:
+                        self._environment.used()
                         row = self._facts.row(transaction, key)
                         if row is not None:
                             found.append((wanted_key, row))

@@ -184,8 +184,7 @@ class CacheEnvironment:
         try:
             with self._opened().begin(write=writes) as transaction:
                 yield transaction
-            if self._mapped is not None:
-                self._mapped.used()
+            self.used()
         except lmdb.Error as error:
             raise self._ours(error) from error
         finally:
@@ -193,6 +192,11 @@ class CacheEnvironment:
                 self._inside -= 1
                 if self._exchanging or not self._inside:
                     self._gate.notify_all()
+
+    def used(self) -> None:
+        """To be called within long transactions, now and then: what they read of the file is not all held at once."""
+        if self._mapped is not None:
+            self._mapped.used()
 
     def used_bytes(self) -> int:
         """What all databases use of the file: branch, leaf and overflow pages, without the free ones."""

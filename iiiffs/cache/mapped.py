@@ -17,6 +17,9 @@ MAPPED_BYTES_MAX = 8 * 1024 * 1024
 """What may be resident of it, about: more was read since the last time, and the map lets go of all."""
 BETWEEN_S = 0.01
 """Between two looks at how much it is: each costs some 10 µs, and three chances to lose the interpreter."""
+USES_MAX = 64
+"""Nor may more happen between two looks: where rows lie apart, each maps 16 pages (the kernel's fault-around), so 64 of
+them map 4 MiB within half a millisecond."""
 
 _PAGE_BYTES = mmap.PAGESIZE
 _MAPS, _STATM = Path("/proc/self/maps"), Path("/proc/self/statm")
@@ -30,6 +33,7 @@ class MappedFile:
     def __init__(self, file: Path) -> None:
         self._ranges = _ranges_of(file)
         self._due_s = 0.0
+        self._uses = 0
         self._kept_bytes = _file_bytes()
 
     def used(self) -> None:
@@ -38,9 +42,10 @@ class MappedFile:
         To be called while nobody can unmap it. What was read from it and copied stays; who reads from it, reads on.
         """
         now_s = time.monotonic()
-        if now_s < self._due_s:
+        self._uses += 1
+        if now_s < self._due_s and self._uses < USES_MAX:
             return
-        self._due_s = now_s + BETWEEN_S
+        self._due_s, self._uses = now_s + BETWEEN_S, 0
         if _file_bytes() - self._kept_bytes > MAPPED_BYTES_MAX:
             for start, length in self._ranges:
                 _libc.madvise(start, length, mmap.MADV_DONTNEED)  # advice: where it is refused, nothing is worse

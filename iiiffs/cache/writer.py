@@ -369,11 +369,13 @@ class CacheWriter:
         for name in batch.wipes:
             self._tables[name].wipe(transaction)
         for (name, key), change in batch.changes.items():
+            self._environment.used()
             if change.value is None:
                 self._tables[name].erase(transaction, key)
             else:
                 self._tables[name].write(transaction, key, change.value)
         for (name, key), stamp in batch.touches.items():
+            self._environment.used()
             self._tables[name].touch(transaction, key, stamp)
         return sum(table.settle(transaction) for table in self._tables.values())
 

@@ -10,9 +10,12 @@ import pytest
 from iiiffs.cache import mapped
 from iiiffs.cache.environment import DATA_NAME
 from iiiffs.cache.store import open_cache
+from iiiffs.model.gallery import AccountName, AssetId, Facts, Version
 
 QUOTA = 64 << 20
 PAGE = bytes(range(256)) * 256
+HOME = AccountName("home")
+FACTS = Facts("image/jpeg", None, error="cut off")
 KEYS = [number.to_bytes(4, "big") for number in range(400)]
 
 
@@ -28,9 +31,13 @@ def resident_bytes(file: Path) -> int:
     return found
 
 
-def test_its_pages_are_given_back_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "BETWEEN_S", 0.0)
-    monkeypatch.setattr(mapped, "MAPPED_BYTES_MAX", 4 << 20)
+@pytest.mark.parametrize("between_s", [0.0, 3600.0])
+def test_its_pages_are_given_back_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between_s: float
+) -> None:
+    """After a while, or after so many readings."""
+    monkeypatch.setattr(mapped, "BETWEEN_S", between_s)
+    monkeypatch.setattr(mapped, "MAPPED_BYTES_MAX", 2 << 20)
     cache = open_cache(tmp_path, QUOTA)
     for key in KEYS:
         cache.renditions.put_nowait(key, b"", "", key + PAGE)
@@ -53,3 +60,26 @@ def test_only_the_file_s_own_maps_are_given_back(tmp_path: Path) -> None:
     with other.open("rb") as held, mmap.mmap(held.fileno(), 0, prot=mmap.PROT_READ):
         assert mapped._ranges_of(tmp_path / DATA_NAME) == []
         assert [length for _, length in mapped._ranges_of(other)] == [mmap.PAGESIZE]
+
+
+def test_long_transactions_hold_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither while rows are read nor while they are written: one look at the memory every USES_MAX rows."""
+    monkeypatch.setattr(mapped, "BETWEEN_S", 3600.0)
+    monkeypatch.setattr(mapped, "MAPPED_BYTES_MAX", 0)
+    looks: list[int] = []
+    true_bytes = mapped._file_bytes
+    cache = open_cache(tmp_path, QUOTA)
+    rows = {(AssetId(f"a{number}"), Version("1")): FACTS for number in range(10 * mapped.USES_MAX)}
+
+    def counted() -> int:
+        looks.append(1)
+        return true_bytes()
+
+    monkeypatch.setattr(mapped, "_file_bytes", counted)
+    cache.catalogue.put_facts(HOME, rows)
+    cache.writer.commit_now()
+    written = len(looks)
+    assert len(cache.catalogue.reading_facts(HOME, rows)()) == len(rows)
+    cache.close()
+    assert written >= 10
+    assert len(looks) - written >= 10

@@ -376,7 +376,9 @@ def test_a_key_without_permissions_shows_what_it_may(tmp_path: Path, line: Line)
     with mounted_home(tmp_path, line.server, *EXPECTED, key=key.secret) as mount:
         home = home_of(mount)
         assert photo.name in names(home / "albums" / "Trip")
-        assert errno_of((home / "albums" / "Trip" / photo.name).read_bytes) == errno.EACCES
+        read = (home / "albums" / "Trip" / photo.name).read_bytes
+        # EIO: on a starved machine a refusal may come later than a read waits here, which is a fifth of what it does.
+        assert eventually(lambda: errno_of(read), lambda number: number != errno.EIO, 5 * READ_S) == errno.EACCES
         assert errno_of(lambda: names(home / "people")) == errno.EACCES
         said = os.getxattr(home / "people", "user.iiiffs.error").decode()
         assert "person.read" in said

@@ -170,6 +170,8 @@ def _services(daemon: Daemon, invalidator: Invalidator) -> Iterator[tuple[Accoun
         yield gallery.name, partial(run_account, gallery, invalidator.tell)
         if daemon.outgoing is not None and (uploader := daemon.outgoing.uploaders.get(gallery.name)) is not None:
             yield gallery.name, uploader.run
+    if daemon.outgoing is not None:
+        yield AccountName(""), daemon.outgoing.run
 
 
 async def _serve(operations: Operations, options: MountOptions, galleries: Collection[Gallery]) -> None:

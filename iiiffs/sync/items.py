@@ -72,6 +72,7 @@ class Item:
     `base`: what is replaced; None for what is new. `assets`: of add and take out; of edit the one. Ids may be local.
     `tries`, `reason`: sendings that did not work, and why the last one did not.
     `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was taken meanwhile.
+    `token`: by which the provider knows what was sent, where that is another's id: of the file whose place it took.
     `sent`: the asset that it became.
     """
 
@@ -95,6 +96,7 @@ class Item:
     reason: str | None = None
     conflict_with: str | None = None
     sent: Asset | None = None
+    token: str | None = None
 
     @property
     def has_payload(self) -> bool:

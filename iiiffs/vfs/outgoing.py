@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 from functools import partial
+from typing import NoReturn
 
 import trio
 
@@ -17,9 +18,10 @@ from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.model.writing import Space
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.state.store import State
-from iiiffs.sync.items import Item, Stage
+from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import recovered
 from iiiffs.vfs.changes import Changes
+from iiiffs.vfs.changing import resting
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.local_files import LocalFiles
@@ -34,6 +36,8 @@ from iiiffs.vfs.writer import Writer
 
 log = logging.getLogger(__name__)
 
+LOST_S = 60.0
+"""No verb holds a file back for as long."""
 SPACE_S = 30.0
 """So long what a provider says of its room is believed."""
 
@@ -90,6 +94,23 @@ class Outgoing:
         uploader = self.uploaders.get(item.account)
         if uploader is not None:
             await uploader.interrupt(item.id)
+
+    async def run(self) -> NoReturn:
+        """Nothing stays OPEN that nobody has open: what a verb or a program left so by whatever accident is sent."""
+        suspected: set[str] = set()
+        while True:
+            await trio.sleep(LOST_S)
+            lost = {item.id for item in self.queue.items() if self._is_lost(item)}
+            for id in lost & suspected:
+                item = self.queue.get(id)
+                if item is not None:
+                    log.info("%s: %s is sent, though nobody has closed it", item.account, item.name)
+                    self.queue.note(resting(item, is_open=False))
+            suspected = lost
+
+    def _is_lost(self, item: Item) -> bool:
+        is_open = item.verb is Verb.UPLOAD and item.stage is Stage.OPEN
+        return is_open and not self.files.is_held_open(item.id)
 
     def gauges(self) -> dict[str, object]:
         """What is held now, for status and metrics: nothing of it may be left when nobody does anything."""

@@ -164,10 +164,12 @@ class Overlay:
 
     def over_entry(self, album: AlbumId, name: str, entry: Album | Asset) -> Album | Asset | None:
         """What is shown of what the provider tells of under `name`: another version that waits, or nothing."""
+        if not self._shows(album, name, entry):
+            return None
         replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None
         if replaced is not None and replaced.album != album:
             return replaced.sent if replaced.stage is Stage.SENT else self.asset_of(replaced)
-        return entry if self._shows(album, name, entry) else None
+        return entry
 
     def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
         waiting = self._waiting.get(album)

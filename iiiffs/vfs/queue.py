@@ -147,10 +147,12 @@ class Queue:
     async def _record_successors(self, item: Item) -> None:
         """What waits for a file that was sent finds what it has become, also when its row goes before the sender is
         through with it."""
-        if item.sent is not None:
-            for old in (item.id, *([] if item.base is None else [item.base.asset])):
-                if old != item.sent.id and self.successors.successor(item.account, old) is None:
-                    await self.successors.record(item.account, old, item.sent.id)
+        if item.sent is None:
+            return
+        now = self.successors.successor(item.account, item.sent.id) or item.sent.id
+        for old in (item.id, *([] if item.base is None else [item.base.asset])):
+            if old != now and self.successors.successor(item.account, old) is None:
+                await self.successors.record(item.account, old, now)
 
     async def _remove_payloads(self, dropped: Iterable[Item]) -> None:
         for item in dropped:

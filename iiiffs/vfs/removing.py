@@ -15,6 +15,7 @@ from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEm
 from iiiffs.model.gallery import Album, Asset, AssetId, Listing
 from iiiffs.model.writing import AlbumVerb, Edit, Property
 from iiiffs.providers.base import Provider
+from iiiffs.providers.views import LIBRARY
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.tree.nodes import Node
 from iiiffs.tree.places import Place
@@ -81,9 +82,17 @@ class Removals:
             self.let_go(current, waiting)
             raise
         if current.base is not None and where.writing.membership and where.place is Place.ALBUM:
-            self.let_go(current, waiting)  # the photo is still in the library, and its new bytes are nobody's to drop
+            self._leave_in_library(current, waiting)
         elif not await self.moved_to_another_name(current):
             await self.drop(current)
+
+    def _leave_in_library(self, held: Item, before: Item) -> None:
+        """The photo goes on being in the library, and its new bytes are nobody's to drop: they are sent, and shown
+        where it still is."""
+        self.let_go(held, before)
+        latest = self._queue.get(held.id)
+        if latest is not None:
+            self._queue.note(replace(latest, album=LIBRARY))
 
     async def held(self, where: Spot, item: Item) -> Item | None:
         """The file as it is now, and nobody sends it until it is committed or let go; SENT if it was too late; None if

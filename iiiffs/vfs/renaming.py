@@ -137,7 +137,9 @@ class Renames:
             gone = None
         latest = self._latest(held)
         earlier = latest.earlier if gone is None else tuple(dict.fromkeys((*gone.earlier, *latest.earlier)))
-        await self._renamed(target, replace(latest, base=base, earlier=earlier), gone)
+        took = gone is not None and gone.earlier and not latest.earlier
+        token = (gone.token or gone.id) if took and gone is not None else latest.token
+        await self._renamed(target, replace(latest, base=base, earlier=earlier, token=token), gone)
 
     async def _rename_replacing(
         self, source: Spot, target: Spot, held: Item, there: Asset | None, gone: Item | None

@@ -208,7 +208,7 @@ class Sender:
 
     async def _sent(self, item: Item, album: AlbumId, summed: Summed) -> Asset:
         payload = Payload(
-            token=item.id,
+            token=item.token or item.id,
             path=self._queue.spool.path(item.id),
             size_bytes=summed.size_bytes,
             sha1=summed.sha1,

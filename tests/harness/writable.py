@@ -58,12 +58,12 @@ class Writable:
     def stored(self, folder: str = "") -> dict[str, bytes]:
         """Path -> bytes of every file at the provider, below `folder`."""
         base = self.photos / folder
-        return {
-            str(path.relative_to(base)): path.read_bytes() for path in sorted(base.rglob("*")) if path.is_file()
-        }
+        return {str(path.relative_to(base)): path.read_bytes() for path in sorted(base.rglob("*")) if path.is_file()}
 
 
-def writable_config(folder: Path, photos: Path, *, access: str = "edit", settle: str = "300ms", extra: str = "") -> Path:
+def writable_config(
+    folder: Path, photos: Path, *, access: str = "edit", settle: str = "300ms", extra: str = ""
+) -> Path:
     """As `write_config`, of an account that may be written to; what is closed is sent soon."""
     config = write_config(folder, photos, extra=f'settle = "{settle}"\n{extra}')
     config.write_text(config.read_text().replace('access = "read"', f'access = "{access}"'))

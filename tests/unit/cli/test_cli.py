@@ -150,7 +150,7 @@ def test_config_init_then_check(tmp_path: Path) -> None:
     assert again.stderr.startswith(f"iiiffs: {file}: exists already and is left as it is")
     checked = iiiffs(tmp_path, "config", "check")
     assert checked.returncode == 0
-    assert checked.stdout.splitlines()[1] == f"account pictures: folder (path = {tmp_path}/Pictures), access = \"read\""
+    assert checked.stdout.splitlines()[1] == f'account pictures: folder (path = {tmp_path}/Pictures), access = "read"'
 
 
 def test_config_check_prints_notices(tmp_path: Path, config: Path) -> None:

@@ -95,7 +95,7 @@ class Tree:
         finally:
             await handle.aclose()
         assert len(body) == size_bytes
-        return body
+        return bytes(body)
 
 
 def names_of(name: str) -> AccountNames:

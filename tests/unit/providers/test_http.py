@@ -454,7 +454,7 @@ async def test_pieces_are_taken_in_order_and_again_after_trouble(service: Servic
     lengths = (100, 300, 1)
     service.fault(faults.truncated(250))
     async with opened(service) as http:
-        pieces = Pieces(lengths, lambda number, data: taken.append((number, data)))
+        pieces = Pieces(lengths, lambda number, data: taken.append((number, bytes(data))))
         assert await http.pour(FILE, 7, pieces, len(BYTES)) == ETAG
     whole = [(0, BYTES[7:107]), (1, BYTES[107:407]), (2, BYTES[407:408])]
     assert taken[-3:] == whole
@@ -469,7 +469,7 @@ async def test_downloads_through_a_proxy_are_what_they_are_without(
     monkeypatch.delenv("no_proxy", raising=False)
     taken: dict[int, bytes] = {}
     async with Opened(ELSEWHERE, QUICK) as http:
-        await http.pour(FILE, 5, Pieces((10, 20), taken.__setitem__), len(BYTES))
+        await http.pour(FILE, 5, Pieces((10, 20), lambda number, data: taken.update({number: bytes(data)})), len(BYTES))
     assert taken == {0: BYTES[5:15], 1: BYTES[15:35]}
     assert is_proxied("http", "gallery.test")
     monkeypatch.setenv("no_proxy", "gallery.test")

@@ -39,7 +39,7 @@ async def read(files: ControlFiles, name: str) -> bytes:
     finally:
         await handle.aclose()
     assert len(body) == size_bytes
-    return body
+    return bytes(body)
 
 
 def test_what_is_listed_and_what_it_says(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ class ChangingFolder(RuleBasedStateMachine):
 
             async def read(_: Tree, held: Held = held, size: int = size) -> bytes | None:
                 try:
-                    return await held.handle.read(0, size // 2) + await held.handle.read(size // 2, size)
+                    return bytes(await held.handle.read(0, size // 2)) + bytes(await held.handle.read(size // 2, size))
                 except VersionChanged:
                     return None
 

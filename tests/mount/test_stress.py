@@ -213,6 +213,7 @@ def stress_a_folder(under: Stress, seconds: float) -> None:
         eventually(lambda path=path: (under.root / OUTSIDE / path.name).read_bytes() == path.read_bytes())  # type: ignore[misc]
 
 
+@pytest.mark.soak
 def test_a_folder(on_folder: Stress) -> None:
     stress_a_folder(on_folder, STRESS_S)
 
@@ -254,6 +255,7 @@ def stress_a_server(under: Stress, store: Store, seconds: float) -> None:
     stress(under, seconds, lambda: store.script.add(*faults), store.script.clear)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("store", list(Flavour), indirect=True)
 def test_a_server(on_server: Stress, store: Store) -> None:
     stress_a_server(on_server, store, STRESS_S)

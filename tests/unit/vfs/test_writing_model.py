@@ -263,6 +263,7 @@ class WritingSets(Writing):
             self.said(self.model.added, target[0], what)
 
 
+@pytest.mark.soak
 @WARNS
 class TestFolders(Writing.TestCase):  # type: ignore[misc,valid-type]
     """Real names, new bytes in place."""
@@ -270,6 +271,7 @@ class TestFolders(Writing.TestCase):  # type: ignore[misc,valid-type]
     settings = SETTINGS
 
 
+@pytest.mark.soak
 @WARNS
 class TestSets(WritingSets.TestCase):  # type: ignore[misc,valid-type]
     """Fixed names, one asset of equal bytes, new bytes are a new asset."""

@@ -15,7 +15,6 @@ import trio
 from iiiffs.errors import (
     AlreadyThere,
     Forbidden,
-    IsDirectory,
     NameTooLong,
     NoSuchName,
     ProviderUnreachable,
@@ -161,10 +160,3 @@ def resting(item: Item, *, is_open: bool) -> Item:
         return item
     stays = is_scratch(item.name) or item.size_bytes == 0
     return replace(item, stage=Stage.SCRATCH if stays else Stage.SETTLING, reason=None, tries=0)
-
-
-def as_file(entry: Album | Asset, name: str) -> Asset:
-    """The entry, which must be a file. Errors: IsDirectory."""
-    if isinstance(entry, Album):
-        raise IsDirectory(f"{name} is a directory")
-    return entry

@@ -20,7 +20,7 @@ import trio
 from iiiffs.errors import StoreError, StoreFull, VersionChanged
 from iiiffs.model.gallery import Version
 from iiiffs.providers.base import Original
-from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.sync.items import Item, Stage
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.queue import Queue
 
@@ -469,8 +469,3 @@ class SpooledOriginal:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
-
-
-def is_upload(item: Item) -> bool:
-    """True if it is a file, and not a change of albums or properties."""
-    return item.verb is Verb.UPLOAD

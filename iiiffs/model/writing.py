@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from iiiffs.model.gallery import Asset
+
 
 class Access(StrEnum):
     """What a person lets the mount do with an account (DESIGN §4). Each allows what the one before does."""
@@ -84,6 +86,18 @@ class Payload:
     sha1: bytes
     mtime_ns: int
     earlier: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """An asset whose bytes were replaced, as it is now.
+
+    `not_carried`: what people had said of it before and what the new one has not got, in plain words, such as "faces"
+        or "3 shared links"; where a second call finds all done, it tells the same.
+    """
+
+    asset: Asset
+    not_carried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

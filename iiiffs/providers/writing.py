@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import Provider
 
 
@@ -28,11 +28,12 @@ class HasWriting(Protocol):
         """
         ...
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """The asset has these bytes; the asset as it is then, with another id where `Writing.replaces_id`.
 
         What it was lies in the trash, or in what the provider keeps of versions. What people had said of it (albums,
-        favorite, description, rating) is carried over. If its bytes are these already, nothing is done.
+        favorite, description, rating, tags …) is carried over, and `Replaced.not_carried` names what could not be. If
+        its bytes are these already, nothing is done.
         Errors: VersionChanged if its version is neither `asset.version` nor one with these or `payload.earlier` bytes;
         AssetGone; OverQuota.
         """

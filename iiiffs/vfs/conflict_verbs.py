@@ -163,7 +163,7 @@ class ConflictVerbs:
             finally:
                 os.close(descriptor)
             payload = Payload(id, spool.path(id), original.size_bytes, sha1, copy.mtime_ns)
-            return await writing.replace(theirs, payload)
+            return (await writing.replace(theirs, payload)).asset
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(spool.remove, id)

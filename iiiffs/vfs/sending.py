@@ -217,7 +217,7 @@ class Sender:
         )
         if item.base is None:
             return await self._writing.upload(album, item.name, payload)
-        return await self._writing.replace(self._replaced(item.base), payload)
+        return (await self._writing.replace(self._replaced(item.base), payload)).asset
 
     def _replaced(self, base: Base) -> Asset:
         return Asset(

@@ -125,7 +125,7 @@ async def test_a_broken_replacement_ends_once(
     with pytest.raises(ProviderUnreachable):
         await provider.replace(asset, payload)
     assert (store.members(album.id)[0].sha1 == payload.sha1) == (kind is FaultKind.LOST)
-    new = await provider.replace(asset, payload)
+    new = (await provider.replace(asset, payload)).asset
     assert [one.id for one in store.assets()] == [new.id]
     assert store.bytes_of(new.id) == DATA
     if store.flavour is Flavour.IMMICH:
@@ -156,7 +156,7 @@ async def test_what_arrives_twice_is_there_once(
     store.script.add(Fault(FaultKind.TWICE, times=None))
     parent = AlbumId("albums") if store.flavour is Flavour.IMMICH else (await provider.root()).id
     sent = await provider.upload(album.id, "a.jpg", payload)
-    new = await provider.replace(sent, payload_of(tmp_path, b"new"))
+    new = (await provider.replace(sent, payload_of(tmp_path, b"new"))).asset
     made = await provider.make_album(parent, "Made", "token-1")
     await provider.rename_album(made.id, parent, "Renamed")
     assert sorted(one.title for one in store.albums() if one.title != "files") == ["Holidays", "Renamed"]

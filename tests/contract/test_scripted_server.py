@@ -53,8 +53,12 @@ async def test_a_replacement_carries_over_what_was_said(
     old = store.put("a.jpg", FIRST, album.id)
     store.add(store.make_album("Other").id, old.id)
     store.edit(old.id, Edit("A day", True, 4))
+    store.set_uncarried(old.id, "faces", "3 shared links")
     (asset,) = (await provider.listing(album.id)).assets
-    new = await provider.replace(asset, payload_of(tmp_path, SECOND))
+    replaced = await provider.replace(asset, payload_of(tmp_path, SECOND))
+    assert replaced.not_carried == ("faces", "3 shared links")
+    assert await provider.replace(asset, payload_of(tmp_path, SECOND)) == replaced
+    new = replaced.asset
     found = store.asset(new.id)
     assert (found.name, found.description, found.favorite, found.rating) == ("a.jpg", "A day", True, 4)
     assert [one.title for one in store.albums_of(new.id)] == ["Holidays", "Other"]
@@ -85,7 +89,7 @@ async def test_a_replacement_that_was_changed_again_before_its_answer_came(
     store.put("a.jpg", FIRST, album.id)
     (asset,) = (await provider.listing(album.id)).assets
     await provider.replace(asset, payload_of(tmp_path, SECOND))
-    last = await provider.replace(asset, payload_of(tmp_path, b"third", earlier=(sha1(SECOND),)))
+    last = (await provider.replace(asset, payload_of(tmp_path, b"third", earlier=(sha1(SECOND),)))).asset
     assert [(one.id, store.bytes_of(one.id)) for one in store.members(album.id)] == [(last.id, b"third")]
     assert sorted(store.bytes_of(one.id) for one in store.trashed()) == [FIRST, SECOND]
 

@@ -295,7 +295,7 @@ class WritingContract:
     async def test_replaced_bytes_are_another_version_and_the_old_ones_in_the_trash(self, provider: Provider) -> None:
         half, offers = self.writing(provider)
         old = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
-        new = await half.replace(old, self.payload(NEWER, "local-2"))
+        new = (await half.replace(old, self.payload(NEWER, "local-2"))).asset
         assert (new.id != old.id) == offers.replaces_id
         assert (new.id, new.version) != (old.id, old.version)
         assert await self.assets(provider) == [new]
@@ -313,14 +313,16 @@ class WritingContract:
         payload = self.payload(NEWER, "local-2")
         new = await half.replace(old, payload)
         assert await half.replace(old, payload) == new
-        assert await self.assets(provider) == [new]
+        assert await self.assets(provider) == [new.asset]
         assert self.trashed() == [OURS]
 
     @in_trio
     async def test_equal_bytes_replace_nothing(self, provider: Provider) -> None:
         half, _ = self.writing(provider)
         old = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
-        same = await half.replace(old, self.payload(OURS, "local-2"))
+        replaced = await half.replace(old, self.payload(OURS, "local-2"))
+        same = replaced.asset
+        assert replaced.not_carried == ()
         assert (same.id, same.version) == (old.id, old.version)
         assert self.trashed() == []
 
@@ -343,7 +345,7 @@ class WritingContract:
             pytest.skip("the old one is gone")
         old = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
         await half.replace(old, self.payload(THEIRS, "local-2"))
-        new = await half.replace(old, self.payload(NEWER, "local-2", earlier=[THEIRS]))
+        new = (await half.replace(old, self.payload(NEWER, "local-2", earlier=[THEIRS]))).asset
         assert await self.assets(provider) == [new]
         assert await content_of(provider, new) == NEWER
         assert sorted(self.trashed()) == sorted([OURS, THEIRS])
@@ -366,7 +368,7 @@ class WritingContract:
         other = await self.make(provider, "Other")
         old = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
         await half.add(other.id, [old.id])
-        new = await half.replace(old, self.payload(NEWER, "local-2"))
+        new = (await half.replace(old, self.payload(NEWER, "local-2"))).asset
         for album in (self.album_id(provider), other.id):
             assert [asset.id for asset in await self.assets(provider, album)] == [new.id]
 
@@ -683,7 +685,7 @@ class WritingContract:
         etags = [(await provider.listing(here)).etag]
         first = await half.upload(here, "a.jpg", self.payload(OURS, "local-1"))
         etags.append((await provider.listing(here)).etag)
-        second = await half.replace(first, self.payload(NEWER, "local-2"))
+        second = (await half.replace(first, self.payload(NEWER, "local-2"))).asset
         etags.append((await provider.listing(here)).etag)
         await half.remove(second)
         etags.append((await provider.listing(here)).etag)

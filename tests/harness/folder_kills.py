@@ -96,7 +96,7 @@ async def upload(gallery: Gallery, _: Any) -> object:
 
 
 async def replace(gallery: Gallery, base: Any) -> object:
-    return await gallery.provider.replace(base[0], gallery.payload(NEW, "local-1"))
+    return (await gallery.provider.replace(base[0], gallery.payload(NEW, "local-1"))).asset
 
 
 async def remove(gallery: Gallery, base: Any) -> object:
@@ -215,7 +215,7 @@ def storm(folder: Path, first: int) -> None:
                 asset = await gallery.provider.upload(top, "a.jpg", payload)
             else:
                 (base, _) = await recalled(gallery, "replace")
-                asset = await gallery.provider.replace(base, payload)
+                asset = (await gallery.provider.replace(base, payload)).asset
             await gallery.provider.upload(
                 top, f"u{number}.jpg", gallery.payload(generation(number), f"local-u{number}")
             )

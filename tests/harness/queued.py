@@ -14,7 +14,7 @@ import trio
 
 from iiiffs.errors import AssetGone, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Version
-from iiiffs.model.writing import Access, AlbumVerb, Payload, Writing
+from iiiffs.model.writing import Access, AlbumVerb, Payload, Replaced, Writing
 from iiiffs.providers.base import Capabilities
 from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Stage, Verb
@@ -122,7 +122,7 @@ class MemoryAccount:
 
     # ---- as a provider that can be written to
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         await trio.lowlevel.checkpoint()
         self._ask()
         current, body = self.assets[asset.id]
@@ -134,7 +134,7 @@ class MemoryAccount:
         if self.replaces_id:
             del self.assets[asset.id]
         id = f"{asset.id}-new" if self.replaces_id else asset.id
-        return self.take(id, current.name, new_body, "2")
+        return Replaced(self.take(id, current.name, new_body, "2"))
 
     async def remove(self, asset: Asset) -> None:
         await trio.lowlevel.checkpoint()

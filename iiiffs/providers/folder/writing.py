@@ -19,7 +19,7 @@ import trio
 
 from iiiffs.errors import AlreadyThere, AssetGone, ProviderUnreachable, Rejected, VersionChanged
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Version
-from iiiffs.model.writing import AlbumVerb, Edit, Payload, Property, Space, Writing
+from iiiffs.model.writing import AlbumVerb, Edit, Payload, Property, Replaced, Space, Writing
 from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import changes
 from iiiffs.providers.folder.changes import Match, seen, version
@@ -95,7 +95,7 @@ class FolderWriting:
                 continue  # somebody was quicker: what is there now decides
         raise AlreadyThere(f"there is another file {name!a}")
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """Rule: HasWriting.replace. The id is its name's, so it stays; the mode and the attributes stay too."""
         row = await self._busy(lambda _: self._records.locate(asset.id, is_folder=False).row)
         album = AlbumId(row.folder)
@@ -105,10 +105,10 @@ class FolderWriting:
         if match is Match.ABSENT or (old is None and entry is not None):
             raise AssetGone(f"asset {asset.id!a} is not there any more")
         if match is Match.SAME:
-            return asset_of((await self._change(lambda: self._noted(album, row.name))).row)
+            return Replaced(asset_of((await self._change(lambda: self._noted(album, row.name))).row))
         if match is Match.OTHER and old != asset.version:
             raise VersionChanged(f"asset {asset.id!a} has been replaced by a newer version")
-        return await self._deliver(album, row.name, payload, old)
+        return Replaced(await self._deliver(album, row.name, payload, old))
 
     async def make_album(self, parent: AlbumId, title: str, token: str) -> Album:
         """Rule: HasWriting.make_album. The token is kept as an attribute of the folder, where its disk has those; on

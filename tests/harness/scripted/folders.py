@@ -6,7 +6,7 @@ import os
 
 from iiiffs.errors import AlreadyThere, AssetGone, Rejected, VersionChanged
 from iiiffs.model.gallery import AlbumId, Asset
-from iiiffs.model.writing import AlbumVerb, Payload, Property, Writing
+from iiiffs.model.writing import AlbumVerb, Payload, Property, Replaced, Writing
 from tests.harness.scripted.records import Blob, StoredAlbum, StoredAsset, number_of
 from tests.harness.scripted.verbs import Verbs, mtime_of
 
@@ -45,7 +45,7 @@ class Folders(Verbs):
         """Rule: Verbs.keep. All is one step here."""
         return
 
-    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Asset:
+    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Replaced:
         """Rule: HasWriting.replace."""
         with self.index.transaction():
             stored = self._present(asset)
@@ -55,7 +55,7 @@ class Folders(Verbs):
                 self.needs_room(blob)
                 stored = self.index.new_version(stored, blob, mtime_of(payload), is_kept=True)
                 self.touched(stored)
-            return self.answers.asset_of(stored, self.answers.home(stored))
+            return Replaced(self.answers.asset_of(stored, self.answers.home(stored)))
 
     def move(self, asset: Asset, album: AlbumId, name: str, over: Asset | None) -> Asset:
         """Rule: HasWriting.move."""

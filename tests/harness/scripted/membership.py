@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from iiiffs.errors import AssetGone, Rejected, VersionChanged
 from iiiffs.model.gallery import AlbumId, Asset, AssetId
-from iiiffs.model.writing import AlbumVerb, Payload, Property, Writing
+from iiiffs.model.writing import AlbumVerb, Payload, Property, Replaced, Writing
 from iiiffs.providers.media import MEDIA_TYPES
 from iiiffs.providers.views import ALBUMS, LIBRARY
 from tests.harness.scripted.records import Blob, StoredAlbum, StoredAsset, album_id, asset_id
@@ -62,7 +62,7 @@ class Membership(Verbs):
             self.touched(made)
             return made
 
-    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Asset:
+    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Replaced:
         """Rule: HasWriting.replace. What `payload.earlier` left behind is replaced too, as by `upload`."""
         with self.index.transaction():
             now = self._present(asset, payload, blob)
@@ -75,7 +75,9 @@ class Membership(Verbs):
                     self._succeed(before, now)
                     now = self._again(now)
             albums = [album_id(number) for number in self.index.albums_of(now)]
-            return self.answers.asset_of(now, asset.album if asset.album in albums else self.answers.home(now))
+            home = asset.album if asset.album in albums else self.answers.home(now)
+            lost = () if now.id == asset.id else self.index.uncarried(asset.id)
+            return Replaced(self.answers.asset_of(now, home), lost)
 
     def _present(self, asset: Asset, payload: Payload, blob: Blob) -> StoredAsset:
         """What `asset` is now, where it may be replaced: also what an earlier try has made of it."""

@@ -232,6 +232,14 @@ class Index:
         with self._lock:
             return int(self._connection.execute("SELECT coalesce(sum(size_bytes), 0) FROM assets").fetchone()[0])
 
+    def uncarried(self, asset: AssetId) -> tuple[str, ...]:
+        """What of the asset none that replaces it can be given."""
+        return tuple(json.loads(self.meta(f"uncarried {asset}") or "[]"))
+
+    def set_uncarried(self, asset: AssetId, words: Sequence[str]) -> None:
+        """Rule: uncarried."""
+        self.set_meta(f"uncarried {asset}", json.dumps(list(words)))
+
     # ---- changes ----------------------------------------------------------------------------------------------
 
     def insert_album(self, title: str, parent: int | None, token: str | None) -> StoredAlbum:

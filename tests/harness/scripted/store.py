@@ -157,7 +157,7 @@ class Store(AbstractContextManager["Store"]):
             asset = self._verbs.answers.asset_of(self.asset(id), LIBRARY)
             blob = self._blobs.put(data)
             payload = Payload("", Path(), len(data), blob.sha1, time.time_ns())
-            return self.asset(self._verbs.replace(asset, payload, blob).id)
+            return self.asset(self._verbs.replace(asset, payload, blob).asset.id)
 
     def trash(self, id: str) -> None:
         """It lies in the trash."""
@@ -176,6 +176,10 @@ class Store(AbstractContextManager["Store"]):
     def edit(self, id: str, edit: Edit) -> None:
         """Its properties are others."""
         self._verbs.edit(self.asset(id).id, edit)
+
+    def set_uncarried(self, id: str, *words: str) -> None:
+        """What of the asset cannot be carried over to one that replaces it, such as "faces"."""
+        self._index.set_uncarried(self.asset(id).id, words)
 
     def rename(self, id: str, name: str) -> None:
         """It has another name, whatever the flavour lets its users do."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from iiiffs.errors import AssetGone, NotEmpty, OverQuota, Rejected, VersionChanged
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
 from tests.harness.scripted.answers import Answers
 from tests.harness.scripted.records import Blob, Flavour, Index, StoredAlbum, StoredAsset, album_id
@@ -26,7 +26,7 @@ class Verbs:
         """Rule: HasWriting.upload."""
         raise NotImplementedError
 
-    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Asset:
+    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Replaced:
         """Rule: HasWriting.replace."""
         raise NotImplementedError
 

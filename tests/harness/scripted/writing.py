@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import trio
 
 from iiiffs.errors import ProviderUnreachable, Rejected, StoreError
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import ProviderContext
 from tests.harness.scripted.folders import Folders
 from tests.harness.scripted.membership import Membership
@@ -20,6 +20,7 @@ from tests.harness.scripted.records import Arriving, Blob, Flavour
 from tests.harness.scripted.script import FaultKind
 from tests.harness.scripted.verbs import Verbs
 
+T = TypeVar("T")
 PIECE_BYTES = 1 << 20
 PIECES_PER_S = 20
 """Of a slow upload, so that a kill finds it in the middle."""
@@ -40,7 +41,7 @@ class WritableProvider(ScriptedProvider):
         first = partial(self._verbs.keep, album, name, payload)
         return await self._send("upload", f"{payload.token} {album} {_shown(name)}", payload, verb, first)
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """Rule: HasWriting.replace."""
         verb = partial(self._verbs.replace, asset, payload)
         first = partial(self._verbs.keep, None, asset.name, payload)
@@ -51,10 +52,10 @@ class WritableProvider(ScriptedProvider):
         method: str,
         told: str,
         payload: Payload,
-        verb: Callable[[Blob], Asset],
+        verb: Callable[[Blob], T],
         first: Callable[[Blob], object],
-    ) -> Asset:
-        async def work(ordeal: Ordeal) -> Asset:
+    ) -> T:
+        async def work(ordeal: Ordeal) -> T:
             blob = await self._arrive(payload, ordeal)
             if blob.sha1 != payload.sha1:
                 await self._ordeals.run(lambda: self._store_and_discard(first, blob))

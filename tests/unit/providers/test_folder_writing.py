@@ -430,7 +430,7 @@ def test_a_disk_without_exchange_and_noreplace_does_the_same_in_steps(
     monkeypatch.setattr(renaming, "_renameat2", refuse)
     provider, top = gallery.provider, gallery.top
     asset = gallery.upload("a.jpg", b"ours", "local-1")
-    replaced = gallery.run(provider.replace, asset, gallery.payload(b"newer", "local-2"))
+    replaced = gallery.run(provider.replace, asset, gallery.payload(b"newer", "local-2")).asset
     other = gallery.upload("b.jpg", b"other", "local-3")
     with pytest.raises(AlreadyThere):
         gallery.run(provider.upload, top, "b.jpg", gallery.payload(b"again", "local-4"))
@@ -643,7 +643,7 @@ def test_a_file_that_was_renamed_onto_a_name_keeps_its_id_when_it_is_replaced(ga
     asset = gallery.upload("a.jpg", b"ours")
     (gallery.root / "a.jpg").rename(gallery.root / "b.jpg")
     renamed = gallery.asset("b.jpg")
-    replaced = gallery.run(gallery.provider.replace, renamed, gallery.payload(b"newer", "local-2"))
+    replaced = gallery.run(gallery.provider.replace, renamed, gallery.payload(b"newer", "local-2")).asset
     assert replaced.id == renamed.id == asset.id
     gallery.run(gallery.provider.remove, replaced)
     again = gallery.upload("b.jpg", b"ours", "local-3")

@@ -10,7 +10,7 @@ import trio
 
 from iiiffs.errors import BadSyntax, Forbidden, NoSuchName, ProviderUnreachable, ReadOnly, VersionChanged
 from iiiffs.model.gallery import Asset, AssetId
-from iiiffs.model.writing import Access, Payload
+from iiiffs.model.writing import Access, Payload, Replaced
 from iiiffs.sync.items import Conflict, Stage
 from tests.harness.queued import HOME, NOW_NS, TRIP, MemoryAccount, Queued, queued
 
@@ -137,10 +137,10 @@ def test_mine_that_was_sent_takes_the_place_of_theirs(tmp_path: Path, listed: bo
 
 def test_mine_where_equal_bytes_are_one_asset_keeps_that_one(tmp_path: Path) -> None:
     class OneAssetOfEqualBytes(MemoryAccount):
-        async def replace(self, asset: Asset, payload: Payload) -> Asset:
+        async def replace(self, asset: Asset, payload: Payload) -> Replaced:
             theirs, body = self.assets.pop(asset.id)
             self.trash.append((theirs.name, body))
-            return self.assets[AssetId("m")][0]
+            return Replaced(self.assets[AssetId("m")][0])
 
     async def test(parts: Queued) -> None:
         await sent(parts, listed=True)
@@ -162,9 +162,9 @@ def test_mine_can_be_asked_again_after_it_broke_off(tmp_path: Path) -> None:
                 raise ProviderUnreachable("the line broke")
             await super().remove(asset)
 
-        async def replace(self, asset: Asset, payload: Payload) -> Asset:
+        async def replace(self, asset: Asset, payload: Payload) -> Replaced:
             if self.assets[asset.id][1] == payload.path.read_bytes():
-                return self.assets[asset.id][0]
+                return Replaced(self.assets[asset.id][0])
             return await super().replace(asset, payload)
 
     async def test(parts: Queued) -> None:
@@ -182,7 +182,7 @@ def test_mine_can_be_asked_again_after_it_broke_off(tmp_path: Path) -> None:
 
 def test_mine_of_a_version_that_changed_again_changes_nothing(tmp_path: Path) -> None:
     class Changes(MemoryAccount):
-        async def replace(self, asset: Asset, payload: Payload) -> Asset:
+        async def replace(self, asset: Asset, payload: Payload) -> Replaced:
             raise VersionChanged("x.jpg has changed")
 
     async def test(parts: Queued) -> None:

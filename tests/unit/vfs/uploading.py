@@ -20,7 +20,7 @@ import trio.testing
 
 from iiiffs.errors import AlreadyThere, AssetGone, ProviderUnreachable, Rejected, StoreFull, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing, Version
-from iiiffs.model.writing import AlbumVerb, Edit, Payload, Writing
+from iiiffs.model.writing import AlbumVerb, Edit, Payload, Replaced, Writing
 from iiiffs.providers.base import Capabilities, Provider
 from iiiffs.state.spool import Spool
 from iiiffs.sync.items import Base, Conflict, Item, Stage, Verb
@@ -227,7 +227,7 @@ class TestProvider:
 
         return cast(Asset, await self._call("upload", name, answer))
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         data = payload.path.read_bytes()
 
         async def answer() -> Asset:
@@ -249,7 +249,7 @@ class TestProvider:
             one.is_trashed = True
             return new.asset
 
-        return cast(Asset, await self._call("replace", asset.id, answer))
+        return Replaced(cast(Asset, await self._call("replace", asset.id, answer)))
 
     async def make_album(self, parent: AlbumId, title: str, token: str) -> Album:
         async def answer() -> Album:

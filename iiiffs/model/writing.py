@@ -54,7 +54,8 @@ class Writing:
     `fixed_names`: an asset's name cannot be changed.
     `replaces_id`: new bytes are a new asset with another id; the old one goes to the trash.
     `album_verbs`: of all albums but the topmost folder. `nested`: albums may be made in albums.
-    `properties`: that can be changed. `suffixes`: lower case, with the dot, of the files that it takes; None: any file.
+    `properties`: that can be changed. `tags`: they can be made, set and taken away. `suffixes`: lower case, with the
+        dot, of the files that it takes; None: any file.
     """
 
     membership: bool
@@ -64,6 +65,7 @@ class Writing:
     nested: bool
     properties: Set[Property] = frozenset()
     suffixes: Set[str] | None = None
+    tags: bool = False
 
     def takes(self, name: str) -> bool:
         """True if a file of that name may be sent."""

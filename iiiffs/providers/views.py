@@ -64,6 +64,9 @@ class Found:
     query: Query
 
 
+Mark = Favorites | OfTag
+"""What is said of an asset by showing it there."""
+
 View = Everything | Month | Favorites | Trash | OfPerson | OfTag | Found
 
 

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import Provider
+from iiiffs.providers.views import Mark, Named
 
 
 class HasWriting(Protocol):
@@ -79,6 +80,21 @@ class HasWriting(Protocol):
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Those are not in the album; the ones that still are, and why. Only with `membership`. Nothing is trashed.
         Nothing is in an album that is gone."""
+        ...
+
+    async def tag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Those have the tag, or are favorites; the ones that could not be given it, and why. OfTag only with
+        `Writing.tags`, Favorites only where FAVORITE is one of `Writing.properties`. Errors: AssetGone if the tag is
+        gone."""
+        ...
+
+    async def untag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """`page(mark)` does not show those any more; the ones that it still shows, and why: one that has a tag below
+        this one. Only as `tag`. Nothing has a tag that is gone."""
+        ...
+
+    async def make_tag(self, name: str) -> Named:
+        """A tag of that name; the one that is there already, if one is. Only with `Writing.tags`."""
         ...
 
     async def restore(self, asset: AssetId) -> Asset:

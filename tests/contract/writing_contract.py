@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -16,7 +17,7 @@ from iiiffs.errors import AlreadyThere, AssetGone, NotEmpty, Rejected, VersionCh
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb, Edit, Payload, Property, Writing
 from iiiffs.providers.base import Provider
-from iiiffs.providers.views import TRASH
+from iiiffs.providers.views import TRASH, Favorites, HasViews, Mark, OfTag
 from iiiffs.providers.writing import HasWriting, writing_of
 from tests.contract.provider_contract import in_trio
 
@@ -635,6 +636,84 @@ class WritingContract:
         assert self.trashed() == []
         with pytest.raises(AssetGone):
             await half.restore(AssetId("no-such-asset"))
+
+    # tags and favorites
+
+    async def marked(self, provider: Provider, mark: Mark) -> list[AssetId]:
+        """Those that the view of the mark shows."""
+        return [asset.id for asset in (await cast(HasViews, provider).page(mark)).assets]
+
+    @in_trio
+    async def test_a_tag_is_set_and_taken_away_as_often_as_one_asks(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        asset = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
+        if not offers.tags:
+            with pytest.raises(Rejected):
+                await half.make_tag("Sea")
+            with pytest.raises(Rejected):
+                await half.tag(OfTag("any"), [asset.id])
+            with pytest.raises(Rejected):
+                await half.untag(OfTag("any"), [asset.id])
+            return
+        made = await half.make_tag("Sea")
+        assert await half.make_tag("Sea") == made
+        assert made in await cast(HasViews, provider).tags()
+        mark = OfTag(made.id)
+        unknown = AssetId("00000000-0000-4000-8000-000000000000")
+        for _ in range(2):
+            assert await half.tag(mark, [asset.id]) == {}
+            assert await self.marked(provider, mark) == [asset.id]
+        assert set(await half.tag(mark, [unknown, asset.id])) == {unknown}
+        for _ in range(2):
+            assert await half.untag(mark, [asset.id]) == {}
+            assert await self.marked(provider, mark) == []
+        assert await half.untag(OfTag("00000000-0000-4000-8000-000000000000"), [asset.id]) == {}
+        with pytest.raises(AssetGone):
+            await half.tag(OfTag("00000000-0000-4000-8000-000000000000"), [asset.id])
+        assert await self.the_one(provider) == asset
+
+    @in_trio
+    async def test_what_has_a_tag_below_one_goes_on_being_shown_by_it(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        if not offers.tags:
+            pytest.skip("keeps no tags")
+        asset = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
+        above, below = [OfTag((await half.make_tag(name)).id) for name in ("Trips", "Trips/2023")]
+        assert await half.tag(above, [asset.id]) == {}
+        assert await half.tag(below, [asset.id]) == {}
+        assert set(await half.untag(above, [asset.id])) == {asset.id}
+        assert await self.marked(provider, above) == [asset.id]
+        assert await half.untag(below, [asset.id]) == {}
+        assert await self.marked(provider, above) == []
+
+    @in_trio
+    async def test_favorites_are_marked_and_unmarked_as_often_as_one_asks(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        asset = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
+        if Property.FAVORITE not in offers.properties:
+            with pytest.raises(Rejected):
+                await half.tag(Favorites(), [asset.id])
+            with pytest.raises(Rejected):
+                await half.untag(Favorites(), [asset.id])
+            return
+        unknown = AssetId("00000000-0000-4000-8000-000000000000")
+        for _ in range(2):
+            assert set(await half.tag(Favorites(), [unknown, asset.id])) == {unknown}
+            assert await self.marked(provider, Favorites()) == [asset.id]
+        for _ in range(2):
+            assert await half.untag(Favorites(), [asset.id]) == {}
+            assert await self.marked(provider, Favorites()) == []
+
+    @in_trio
+    async def test_a_replacement_has_the_tags_of_what_it_replaces(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        if not offers.tags:
+            pytest.skip("keeps no tags")
+        old = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
+        mark = OfTag((await half.make_tag("Sea")).id)
+        await half.tag(mark, [old.id])
+        new = (await half.replace(old, self.payload(NEWER, "local-2"))).asset
+        assert await self.marked(provider, mark) == [new.id]
 
     # properties and room
 

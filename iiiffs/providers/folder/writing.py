@@ -30,6 +30,7 @@ from iiiffs.providers.folder.litter import litter_in, sweep
 from iiiffs.providers.folder.records import Located, Records
 from iiiffs.providers.folder.refusals import changing
 from iiiffs.providers.folder.renaming import has_entry
+from iiiffs.providers.views import Mark, Named
 from iiiffs.sync.identity import LINK, Observed, Row, evolve
 from iiiffs.tree.junk import is_junk
 
@@ -44,6 +45,7 @@ WRITING = Writing(
     properties=frozenset({Property.DATE}),
 )
 NAME_BYTES_MAX = 255
+IN_FILES = "files of a folder keep a date and no other property: write them into the files themselves"
 CHANGE_S = 10.0
 """For one change. Rule: DESIGN §4.6."""
 
@@ -217,6 +219,18 @@ class FolderWriting:
         """Rule: HasWriting.take_out. Always Rejected: albums are folders."""
         raise Rejected("albums of a folder are folders: move files out of them, or remove them")
 
+    async def tag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.tag. Always Rejected: what a folder shows of them is written in the files."""
+        raise Rejected(IN_FILES)
+
+    async def untag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.untag. Always Rejected: as `tag`."""
+        raise Rejected(IN_FILES)
+
+    async def make_tag(self, name: str) -> Named:
+        """Rule: HasWriting.make_tag. Always Rejected: as `tag`."""
+        raise Rejected(IN_FILES)
+
     async def restore(self, asset: AssetId) -> Asset:
         """Rule: HasWriting.restore. Always Rejected: the trash is the desktop's."""
         raise Rejected("what was removed lies in the desktop's trash: restore it from there")
@@ -224,7 +238,7 @@ class FolderWriting:
     async def edit(self, asset: AssetId, edit: Edit) -> Asset:
         """Rule: HasWriting.edit. The date is the file's mtime."""
         if edit.properties - WRITING.properties:
-            raise Rejected("files of a folder keep a date and no other property: write them into the files themselves")
+            raise Rejected(IN_FILES)
 
         def job() -> Changed:
             here = self._records.locate(asset, is_folder=False)

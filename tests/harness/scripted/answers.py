@@ -12,7 +12,7 @@ from iiiffs.errors import AssetGone, NotOffered
 from iiiffs.model.description import Description
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.media import media_type_of
-from iiiffs.providers.views import LIBRARY, TRASH, Everything, Favorites, Month, Page, Trash, View
+from iiiffs.providers.views import LIBRARY, TRASH, Everything, Favorites, Month, Named, OfTag, Page, Trash, View
 from tests.harness.scripted.records import SECOND_NS, Flavour, Index, StoredAlbum, StoredAsset, album_id, dumped
 
 
@@ -128,13 +128,31 @@ class Answers:
         """Rule: HasViews.months."""
         return Counter(month_of(stored) for stored in self._found(Everything()))
 
+    def tags(self) -> list[Named]:
+        """Rule: HasViews.tags."""
+        with self.index.transaction() as connection:
+            rows = connection.execute("SELECT number, name FROM tags ORDER BY number").fetchall()
+        return [Named(f"tag-{number}", name) for number, name in rows]
+
+    def tagged(self, tag: str) -> set[int]:
+        """Numbers of the assets that have that tag or one below it."""
+        name = next((one.name for one in self.tags() if one.id == tag), None)
+        if name is None:
+            return set()
+        with self.index.transaction() as connection:
+            question = "SELECT asset FROM tagged JOIN tags ON number = tag WHERE name = ? OR name GLOB ?"
+            return {row[0] for row in connection.execute(question, (name, f"{name}/*"))}
+
     def _found(self, view: View) -> Sequence[StoredAsset]:
         """Latest first."""
-        if not isinstance(view, Everything | Month | Favorites | Trash):
+        if not isinstance(view, Everything | Month | Favorites | OfTag | Trash):
             raise NotOffered("the scripted provider finds nothing")
         found = self.index.assets("is_trashed = ?", isinstance(view, Trash))
         if isinstance(view, Month):
             found = [stored for stored in found if month_of(stored) == view.month]
+        if isinstance(view, OfTag):
+            tagged = self.tagged(view.id)
+            found = [stored for stored in found if stored.number in tagged]
         if isinstance(view, Favorites):
             found = [stored for stored in found if stored.favorite]
         return sorted(found, key=lambda stored: (-stored.mtime_ns, stored.number))

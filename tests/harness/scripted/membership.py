@@ -26,6 +26,7 @@ WRITING = Writing(
     nested=False,
     properties=frozenset(Property),
     suffixes=SUFFIXES,
+    tags=True,
 )
 
 
@@ -103,6 +104,9 @@ class Membership(Verbs):
             description=old.description or new.description,
             rating=old.rating or new.rating,
         )
+        with self.index.transaction() as connection:
+            copied = "INSERT OR IGNORE INTO tagged SELECT tag, ? FROM tagged WHERE asset = ?"
+            connection.execute(copied, (new.number, old.number))
         self.touched(new)
         self.trash(old)
         self.index.update_asset(old.number, replaced_by=new.number)

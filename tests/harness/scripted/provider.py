@@ -27,7 +27,7 @@ from tests.harness.scripted.script import FaultKind, Script
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-SHELVES = ("albums", "timeline", "favorites", "trash")
+SHELVES = ("albums", "timeline", "favorites", "tags", "trash")
 POLL_S = 0.2
 FRESH_S = 1.0
 PAGE_SIZE = 1000
@@ -189,7 +189,7 @@ class ScriptedProvider:
     # ---- views ------------------------------------------------------------------------------------------------
 
     async def page(self, view: View, cursor: str | None = None) -> Page:
-        """Rule: HasViews.page. Errors: NotOffered for people, tags and searches."""
+        """Rule: HasViews.page. Errors: NotOffered for people and searches."""
         if cursor is not None and not cursor.isdecimal():
             raise NotOffered(f"{cursor!a} is no cursor")
         return await self._ask("page", repr(view), partial(self._answers.page, view, cursor))
@@ -208,7 +208,7 @@ class ScriptedProvider:
 
     async def tags(self) -> Sequence[Named]:
         """Rule: HasViews.tags."""
-        return await self._ask("tags", "", lambda: ())
+        return await self._ask("tags", "", self._answers.tags)
 
     # ---- its life ---------------------------------------------------------------------------------------------
 

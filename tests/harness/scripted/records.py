@@ -39,6 +39,8 @@ CREATE INDEX IF NOT EXISTS assets_folder ON assets (folder, name);
 CREATE TABLE IF NOT EXISTS members (
     added INTEGER PRIMARY KEY AUTOINCREMENT, album INTEGER, asset INTEGER, UNIQUE (album, asset));
 CREATE INDEX IF NOT EXISTS members_asset ON members (asset);
+CREATE TABLE IF NOT EXISTS tags (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS tagged (tag INTEGER, asset INTEGER, UNIQUE (tag, asset));
 CREATE TABLE IF NOT EXISTS versions (
     asset INTEGER, revision INTEGER, sha1 BLOB, mtime_ns INTEGER, is_kept INTEGER);
 CREATE TABLE IF NOT EXISTS changes (revision INTEGER PRIMARY KEY AUTOINCREMENT, album TEXT);

@@ -34,7 +34,7 @@ class FaultKind(StrEnum):
     TWICE: what was asked arrives twice, one after the other; the second answer comes.
     after all was done: LOST (the connection breaks before the answer), LOST_SILENTLY (no answer comes until the fault
         is taken away; then the connection breaks).
-    ITEMS: add, take_out: those of `items`, or all, fail each.
+    ITEMS: add, take_out, tag, untag: those of `items`, or all, fail each.
     """
 
     LATENCY = "latency"

@@ -11,12 +11,13 @@ from types import TracebackType
 
 from iiiffs.model.gallery import AlbumId
 from iiiffs.model.writing import Edit, Payload
-from iiiffs.providers.views import LIBRARY
+from iiiffs.providers.views import LIBRARY, OfTag
 from tests.harness.scripted.answers import Answers
 from tests.harness.scripted.membership import Membership
 from tests.harness.scripted.provider import PAGE_SIZE
 from tests.harness.scripted.records import Blobs, Flavour, Index, StoredAlbum, StoredAsset
 from tests.harness.scripted.script import Script
+from tests.harness.scripted.tagging import Tagging
 from tests.harness.scripted.writing import verbs_of
 
 
@@ -32,6 +33,7 @@ class Store(AbstractContextManager["Store"]):
         self._index = Index(path, flavour)
         self._blobs = Blobs(path)
         self._verbs = verbs_of(self._index.flavour)(Answers(self._index, tells_sums=True, page_size=PAGE_SIZE))
+        self._tagging = Tagging(self._verbs.answers)
         self.script = Script(script or script_of(path))
 
     @property
@@ -176,6 +178,18 @@ class Store(AbstractContextManager["Store"]):
     def edit(self, id: str, edit: Edit) -> None:
         """Its properties are others."""
         self._verbs.edit(self.asset(id).id, edit)
+
+    def tags_of(self, id: str) -> list[str]:
+        """Names of the tags that the asset itself has, in their order."""
+        with self._index.transaction() as connection:
+            question = "SELECT name FROM tagged JOIN tags ON number = tag WHERE asset = ? ORDER BY name"
+            return [row[0] for row in connection.execute(question, (self.asset(id).number,))]
+
+    def tag(self, name: str, *ids: str) -> str:
+        """Those have the tag, which is made where there is none; its id."""
+        tag = self._tagging.make(name).id
+        assert not self._tagging.tag(OfTag(tag), [self.asset(id).id for id in ids])
+        return tag
 
     def set_uncarried(self, id: str, *words: str) -> None:
         """What of the asset cannot be carried over to one that replaces it, such as "faces"."""

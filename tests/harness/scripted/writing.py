@@ -10,14 +10,16 @@ import trio
 
 from iiiffs.errors import ProviderUnreachable, Rejected, StoreError
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import Edit, Payload, Replaced, Space
+from iiiffs.model.writing import Edit, Payload, Property, Replaced, Space
 from iiiffs.providers.base import ProviderContext
+from iiiffs.providers.views import Favorites, Mark, Named
 from tests.harness.scripted.folders import Folders
 from tests.harness.scripted.membership import Membership
 from tests.harness.scripted.ordeals import Ordeal
 from tests.harness.scripted.provider import ScriptedProvider, Settings, about
 from tests.harness.scripted.records import Arriving, Blob, Flavour
 from tests.harness.scripted.script import FaultKind
+from tests.harness.scripted.tagging import Tagging
 from tests.harness.scripted.verbs import Verbs
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class WritableProvider(ScriptedProvider):
     def __init__(self, context: ProviderContext, settings: Settings) -> None:
         super().__init__(context, settings)
         self._verbs: Verbs = verbs_of(self._index.flavour)(self._answers)
+        self._tagging = Tagging(self._answers)
 
     # ---- bytes ------------------------------------------------------------------------------------------------
 
@@ -116,21 +119,45 @@ class WritableProvider(ScriptedProvider):
 
     async def add(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Rule: HasWriting.add."""
-        return await self._change_members("add", album, assets)
+        return await self._of_many("add", album, assets, partial(self._sets().add, album))
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Rule: HasWriting.take_out."""
-        return await self._change_members("take_out", album, assets)
+        return await self._of_many("take_out", album, assets, partial(self._sets().take_out, album))
 
-    async def _change_members(self, method: str, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+    async def tag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.tag."""
+        self._may_mark(mark)
+        return await self._of_many("tag", repr(mark), assets, partial(self._tagging.tag, mark))
+
+    async def untag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.untag."""
+        self._may_mark(mark)
+        return await self._of_many("untag", repr(mark), assets, partial(self._tagging.untag, mark))
+
+    async def make_tag(self, name: str) -> Named:
+        """Rule: HasWriting.make_tag."""
+        self._may_mark(None)
+        return await self._ask("make_tag", _shown(name), partial(self._tagging.make, name))
+
+    def _may_mark(self, mark: Mark | None) -> None:
+        """Errors: Rejected where there are none. None: any tag."""
+        writing = self.capabilities.writing
+        assert writing is not None
+        if not (Property.FAVORITE in writing.properties if isinstance(mark, Favorites) else writing.tags):
+            raise Rejected("it keeps no tags")
+
+    async def _of_many(
+        self, method: str, told: str, assets: Sequence[AssetId], verb: Callable[..., Mapping[AssetId, str]]
+    ) -> Mapping[AssetId, str]:
+        """`verb` of the assets, and of those that are to be refused."""
+
         async def work(ordeal: Ordeal) -> Mapping[AssetId, str]:
-            verbs = self._sets()
-            verb = verbs.add if method == "add" else verbs.take_out
             failing = ordeal.fault(FaultKind.ITEMS)
             refused = [] if failing is None else [id for id in assets if not failing.items or id in failing.items]
-            return await self._ordeals.run(lambda: verb(album, assets, refused))
+            return await self._ordeals.run(lambda: verb(assets, refused))
 
-        return await self._ordeals.through(method, " ".join([album, *assets]), work)
+        return await self._ordeals.through(method, " ".join([told, *assets]), work)
 
     # ---- assets -----------------------------------------------------------------------------------------------
 

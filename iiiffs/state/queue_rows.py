@@ -75,6 +75,8 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     reason: bytes | None
     conflict_with: bytes | None
     sent: _AssetRow | None
+    token: str | None = None
+    also: bool = False
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -118,6 +120,8 @@ def encode_item(key: bytes, item: Item) -> bytes:
         reason=_written_or_none(item.reason),
         conflict_with=_written_or_none(item.conflict_with),
         sent=None if sent is None else _asset_row(sent),
+        token=item.token,
+        also=item.also,
     )
     return _sealed(key, row)
 
@@ -186,6 +190,8 @@ def _item(row: _ItemRow) -> Item:
         reason=_read_or_none(row.reason),
         conflict_with=_read_or_none(row.conflict_with),
         sent=None if row.sent is None else _asset(row.sent),
+        token=row.token,
+        also=row.also,
     )
 
 

@@ -73,7 +73,7 @@ class Item:
     `tries`, `reason`: sendings that did not work, and why the last one did not.
     `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was taken meanwhile.
     `token`: by which the provider knows what was sent, where that is another's id: of the file whose place it took.
-    `sent`: the asset that it became.
+    `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Item:
     conflict_with: str | None = None
     sent: Asset | None = None
     token: str | None = None
+    also: bool = False
 
     @property
     def has_payload(self) -> bool:

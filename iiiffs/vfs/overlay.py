@@ -93,8 +93,6 @@ class Overlay:
         self._laid: dict[AlbumId, Laid] = {}
         self._waiting: dict[AlbumId, WaitingNames] = {}
         self._sent_s: dict[str, float] = {}
-        self._also: set[str] = set()
-        """Uploads whose bytes were in their album already, under another name."""
         self._arrived: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
         self._discarded: dict[tuple[AlbumId, str], tuple[float, Found]] = {}
@@ -104,6 +102,7 @@ class Overlay:
         """Asset -> the item that has new bytes for it."""
         for item in queue.items(account):
             self._changed(None, item)
+        queue.complete(self._with_also)
         queue.watch(self._changed)
 
     # ---- ids --------------------------------------------------------------------------------------------------
@@ -185,8 +184,8 @@ class Overlay:
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
         """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
         arrived = self.arrived(album, asset)
-        kept = [item for item in arrived if item.name != name and item.id in self._also]
-        was_also = any(item.name == name and item.id in self._also for item in arrived)
+        kept = [item for item in arrived if item.name != name and item.also]
+        was_also = any(item.name == name and item.also for item in arrived)
         await self._queue.drop_all([item.id for item in arrived])
         for item in kept:
             await self._given.give(self._account, album, item.name, Given(asset, also=was_also))
@@ -300,7 +299,7 @@ class Overlay:
         """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
         assert item.sent is not None, "an upload that was sent has become an asset"
         if name is not None and name != item.name and not self._real_names:
-            given = Given(item.sent.id, also=item.id in self._also)
+            given = Given(item.sent.id, also=item.also)
             await self._given.give(self._account, item.album, item.name, given)
 
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
@@ -308,7 +307,7 @@ class Overlay:
         match item.verb:
             case Verb.UPLOAD:
                 base = () if item.base is None else (item.base.asset,)
-                return base if item.sent is None or item.id in self._also else (*base, item.sent.id)
+                return base if item.sent is None or item.also else (*base, item.sent.id)
             case Verb.TAKE_OUT if item.stage is not Stage.FAILED:
                 return item.assets
         return ()
@@ -324,7 +323,6 @@ class Overlay:
         if before is not None:
             self._waiting.setdefault(before.album, WaitingNames()).lift(before, self._hides(before))
         if after is not None:
-            self._note_also(before, after)
             self._waiting.setdefault(after.album, WaitingNames()).lay(after, self._hides(after))
         for item in (before, after):
             waiting = None if item is None else self._waiting.get(item.album)
@@ -357,7 +355,6 @@ class Overlay:
             self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
         if before is not None and after is None:
             self._sent_s.pop(before.id, None)
-            self._also.discard(before.id)
 
     def arrived(self, album: AlbumId, asset: AssetId) -> list[Item]:
         """The uploads that became the asset in that album, and whose names are shown until its listing has it: whoever
@@ -365,14 +362,15 @@ class Overlay:
         found = (self._queue.get(id) for id in self._arrived.get(asset, ()))
         return [item for item in found if item is not None and item.album == album]
 
-    def _note_also(self, before: Item | None, after: Item) -> None:
-        """A file whose bytes the album had already is one more name of that asset, and takes none from it."""
-        if before is None or before.sent is not None or after.sent is None:
-            return
+    def _with_also(self, before: Item | None, after: Item) -> Item:
+        """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with
+        the answer, for nothing tells it later: listings have both. Rule: Queue.complete."""
+        if after.account != self._account or before is None or before.sent is not None or after.sent is None:
+            return after
         told, _ = self._listings.told_last(after.album)
         is_base = after.base is not None and after.base.asset == after.sent.id
-        if told is not None and told.name_of(after.sent.id) is not None and not is_base:
-            self._also.add(after.id)
+        name = None if told is None else told.name_of(after.sent.id)
+        return after if name in (None, after.name) or is_base else replace(after, also=True)
 
     def _rehome(self, made: Item) -> None:
         """What waits in a provisional album waits in what that has become."""

@@ -27,6 +27,9 @@ ID_BYTES = 10
 Listener = Callable[[Item | None, Item | None], None]
 """(before, after): called at each change of an item, in memory, without waiting. None: there was or is none."""
 
+Completion = Callable[[Item | None, Item], Item]
+"""(before, after) -> after, with what else is known of it at that moment."""
+
 
 class Queue:
     """The items and conflicts of one mount."""
@@ -50,6 +53,7 @@ class Queue:
         self._by_asset: defaultdict[AssetId, dict[str, None]] = defaultdict(dict)
         self._revisions: defaultdict[tuple[AccountName, AlbumId], int] = defaultdict(int)
         self._listeners: list[Listener] = []
+        self._completions: list[Completion] = []
         self._changed = trio.Event()
         for item in self._items.values():
             self._list(item)
@@ -93,6 +97,10 @@ class Queue:
     def watch(self, listener: Listener) -> None:
         """`listener` is told of every change from now on."""
         self._listeners.append(listener)
+
+    def complete(self, completion: Completion) -> None:
+        """Every item is completed so from now on before anybody is told of it, and before it goes to the disk."""
+        self._completions.append(completion)
 
     async def wait_changed(self) -> None:
         """Something has changed since this was called."""
@@ -175,6 +183,8 @@ class Queue:
         """The item as it is kept: an album that was only here when it was made may have become its provider's since."""
         item = self._housed(item)
         before = self._items.get(item.id)
+        for completion in self._completions:
+            item = completion(before, item)
         self._items[item.id] = item
         if before is None or (before.album, before.assets) != (item.album, item.assets):
             if before is not None:

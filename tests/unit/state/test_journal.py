@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ import lmdb
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
+from hypothesis import find, given
 from hypothesis import strategies as st
 
 from iiiffs.errors import StoreCorrupt, StoreError, StoreFull
@@ -143,6 +143,8 @@ items = st.builds(
         described=text,
         motion=st.none() | ids.map(AssetId),
     ),
+    token=st.none() | ids,
+    also=st.booleans(),
 )
 conflicts = st.builds(
     Conflict,
@@ -159,6 +161,13 @@ conflicts = st.builds(
 @given(items, st.binary(min_size=1, max_size=40))
 def test_an_item_comes_back_as_it_was(one: Item, key: bytes) -> None:
     assert decode_item(key, encode_item(key, one)) == one
+
+
+def test_every_field_of_an_item_is_kept() -> None:
+    """A field that rows do not have would be forgotten at every restart; `items` above draws those that it names."""
+    defaults = [one for one in fields(Item) if one.default is not MISSING]
+    found = find(items, lambda one: all(getattr(one, each.name) != each.default for each in defaults))
+    assert decode_item(b"k", encode_item(b"k", found)) == found
 
 
 @given(conflicts)

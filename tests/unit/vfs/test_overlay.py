@@ -111,13 +111,15 @@ class Shown:
 
 
 def shown(folder: Path, body: Callable[[Shown], Awaitable[None]], *assets: Asset, real_names: bool = False) -> None:
-    """`body` with an overlay over a server with those; time passes when everybody waits."""
+    """`body` with an overlay over a server with those; time passes when everybody waits. In a folder that was used
+    before, what waited there waits again."""
 
     async def run() -> None:
         state = State.open(folder / "state", min_free_bytes=0)
         try:
             async with trio.open_nursery() as nursery:
-                queue = Queue(state.journal, state.spool, state.successors)
+                left = state.journal.load().items
+                queue = Queue(state.journal, state.spool, state.successors, left)
 
                 async def interrupt(item: Item) -> None:
                     await trio.lowlevel.checkpoint()
@@ -191,6 +193,42 @@ def test_of_two_names_of_one_asset_one_goes(
         assert set(at.names()) == left
         await trio.sleep(LISTED_S)
         assert set(at.names()) == left
+
+    shown(tmp_path, body, A)
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize(("removed", "left"), [("copy.jpg", {"a.jpg"}), ("a.jpg", {"copy.jpg"})])
+def test_that_an_asset_has_two_names_is_known_after_a_restart(
+    removed: str, left: set[str], is_listed: bool, tmp_path: Path
+) -> None:
+    """Its provider's name would not be shown any more, and then never again, once the listing tells of it."""
+
+    async def before(at: Shown) -> None:
+        await at.server.told(TRIP)
+        at.sent(at.upload("copy.jpg"), A)
+        await at.queue.commit()
+
+    async def after(at: Shown) -> None:
+        assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
+        if is_listed:
+            await trio.sleep(LOOK_S + 1)
+            assert at.queue.items() == []
+            assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
+        assert await at.overlay.take_name(TRIP, removed, A.id)
+        assert set(at.names()) == left
+
+    shown(tmp_path, before, A)
+    shown(tmp_path, after, A)
+
+
+def test_a_name_that_a_listing_told_before_the_answer_came_is_no_second_one(tmp_path: Path) -> None:
+    """Else removing it would be taken for removing one of two names, and it would stay."""
+
+    async def body(at: Shown) -> None:
+        await at.server.told(TRIP)
+        at.sent(at.upload("a.jpg"), A)
+        assert not await at.overlay.take_name(TRIP, "a.jpg", A.id)
 
     shown(tmp_path, body, A)
 

@@ -113,6 +113,9 @@ class Sender:
         if writing is None:
             raise ValueError(f"{account.name} cannot be written to")
         self._writing: HasWriting = writing
+        capabilities = account.provider.capabilities.writing
+        self._is_in_sets = capabilities is not None and capabilities.membership
+        """An asset has no one place."""
         self._account = account
         self._queue = queue
         self._order = order
@@ -156,8 +159,10 @@ class Sender:
         current = self._queue.get(item.id)
         if current is None or current.generation != item.generation or current.stage is not Stage.SENDING:
             return
-        album = self._order.album_of(current)
-        sent = replace(current, stage=Stage.SENT, sent=asset, album=album, reason=None)
+        album, name = self._order.album_of(current), current.name
+        if current.base is not None and not self._is_in_sets:
+            album, name = asset.album, asset.name  # others may have moved it since it was opened
+        sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         await self._queue.commit(sent)
         await self.finish(sent)
         self._account.expire(album)

@@ -211,6 +211,15 @@ class Machine(RuleBasedStateMachine):
         self.nothing_is_destroyed()
         self.the_tree_is_the_model()
         self.handles_read_what_was_written()
+        self.nothing_is_left_open()
+
+    def nothing_is_left_open(self) -> None:
+        """What nobody has open is not kept from being sent; `Outgoing.run` would send it a minute late."""
+        left = [item for item in self.life.outgoing.queue.items() if self.life.outgoing._is_lost(item)]
+        assert not left, f"open, and nobody has them open: {left}"
+        used = {one.file.item for one in self.opened if one.file is not None}
+        kept = {id for id in self.life.outgoing.files._open if id not in used}
+        assert len(kept) <= len([one for one in self.opened if one.file is None]), f"nobody has them open: {kept}"
 
     def nothing_is_destroyed(self) -> None:
         now = self.model.contents()

@@ -215,7 +215,7 @@ class Programs(Machine):
         if there is not None and not replaces:
             self.does(call, *self.at_least(errno.EEXIST, there, entry))
             return
-        if place == target:
+        if place == target or entry is there:  # or two names of one file, which rename(2) leaves as they are
             self.does(call, *self.at_least(0, entry))
             return
         allowed = self.renaming(place, entry, target, there)

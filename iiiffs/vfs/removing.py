@@ -78,6 +78,8 @@ class Removals:
             if current.base is not None:
                 may_edit(where.gallery, "removing")
                 await self.remove(where, changing.asset_of_base(current.base))
+                if where.place is Place.FOLDER:
+                    where.gallery.expire(None)  # others may have moved it since it was opened
         except BaseException:
             self.let_go(current, waiting)
             raise

@@ -154,7 +154,7 @@ class Renames:
         base = changing.base_of(moved, target.album, target.name)
         await self._renamed(target, replace(self._latest(held), base=base), gone)
         await forget_sent(self._queue, source.gallery.name, moved.id, source.album)
-        self._expire(source, target)
+        source.gallery.expire(None)  # others may have moved it since it was opened
 
     def _latest(self, held: Item) -> Item:
         """The file as it is now: programs that have it open may have flushed it. Errors: NoSuchName."""

@@ -277,13 +277,14 @@ class Machine(RuleBasedStateMachine):
             async def read(life: Life, one: Opened = one) -> bytes:
                 return bytes(await calls.called(life.operations.read(FileHandleT(one.handle), 0, 1000)))
 
-            is_ours = one.file is not None and one.file.is_touched
+            is_ours = one.file is not None and one.file.is_touched and not one.is_theirs
             code, data = self.answer(read, *((0,) if is_ours else (0, errno.ESTALE, errno.ENOENT, errno.EIO)))
             is_sent = one.file is None or self.model.place_of(one.file) is None
             if (
                 not code and data != content and is_sent and not one.writes
             ):  # it is the same file, which has been changed here
                 one.file = next((file for file in self.model.pending.values() if file.content == data), None)
+                one.is_theirs = True
                 content = content if one.file is None else one.file.content
             assert code or data == content
 

@@ -50,14 +50,15 @@ class File:
 
 @dataclass
 class Opened:
-    """A handle. `file`: what it shares with others; None if it reads the server's, `content` being that then."""
+    """A handle. `file`: what it shares with others; None if it reads the server's, `content` being that then.
+    `is_theirs`: it was opened on the server's, which is `file` since somebody writes it."""
 
     handle: int
     inode: int
     writes: bool
     file: File | None
     content: bytes = b""
-    is_over: bool = False
+    is_theirs: bool = False
 
 
 Place = tuple[Folder, str]

@@ -1,5 +1,5 @@
 """`make bench`, or only some: python -m tests.bench [warm] [cold] [peers] [lookups] [servers] [listing] [library]
-[blocks] [shelves] [writes]"""
+[blocks] [shelves] [writes] [uploads]"""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 os.environ["IIIFFS_BENCH"] = "1"
 
-from tests.bench import blocks, cold, library, listing, lookups, peers, servers, shelves, warm, writes
+from tests.bench import blocks, cold, library, listing, lookups, peers, servers, shelves, uploads, warm, writes
 from tests.bench.figures import RUNS, machine
 
 BENCHES: dict[str, Callable[[], None]] = {
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[], None]] = {
     "blocks": blocks.run,
     "shelves": shelves.run,
     "writes": writes.run,
+    "uploads": uploads.run,
 }
 
 if __name__ == "__main__":

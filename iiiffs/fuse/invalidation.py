@@ -1,22 +1,22 @@
-"""What the kernel keeps and should not: names and directories that have changed underneath.
+"""What the kernel keeps and should not: times of directories whose content has changed underneath.
 
-Never from the loop itself: the kernel may hold a lock of ours until a handler answers (peers.md §5.2). A few threads,
-given up at the end; an entry that the kernel has dropped already, or a mount that is gone, is no error. Inodes name
-their bytes, so bytes need no word, only names and directories' times do; but for bytes that were wrong when a provider
-sent them, which is known at the end of a file. Rule: DESIGN §6 "Invalidation".
+Nothing here may take a lock of the kernel that a client holds while it waits for us: killed then, the daemon would wait
+for its client and the client for the daemon, until somebody aborted the connection. To have a name forgotten
+(FUSE_NOTIFY_INVAL_ENTRY) takes the directory's lock, so no name is: the kernel asks again after MUTABLE_S. Attributes
+take none. Inodes name their bytes, so bytes need no word, but for those that were wrong when a provider sent them,
+which is known at the end of a file. In a few threads, given up at the end; an inode that the kernel has dropped
+already, or a mount that is gone, is no error. Rule: DESIGN §6 "Invalidation".
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 
 import pyfuse3
 import trio
 
 from iiiffs.model.gallery import AccountName, AssetId, Version
-from iiiffs.tree.albums import ALIASES, COLLECTION, MANIFEST
 from iiiffs.tree.inodes import InodeTable
 from iiiffs.tree.nodes import AlbumDir, AliasDir, Directory, PresentationDir
 from iiiffs.vfs.watcher import AlbumChange
@@ -37,14 +37,11 @@ class Invalidator:
         self.told = 0
 
     async def tell(self, change: AlbumChange) -> None:
-        """The kernel asks again for every changed name of the album, for its documents and for its time."""
-        for directory, names in _places(change):
+        """The kernel asks again for the time of every directory that shows the album."""
+        for directory in _places(change):
             inode = self._inodes.find(directory)
-            if inode is None:
-                continue
-            for name in names:
-                await self._run(pyfuse3.invalidate_entry, inode.number, os.fsencode(name))
-            await self._run(pyfuse3.invalidate_inode, inode.number, True)
+            if inode is not None:
+                await self._run(pyfuse3.invalidate_inode, inode.number, True)
 
     async def drop_bytes(self, account: AccountName, asset: AssetId, version: Version) -> None:
         """The kernel keeps no byte of that original. `account`: its name; nodes have the slug, so all are looked at."""
@@ -60,10 +57,8 @@ class Invalidator:
             log.debug("the kernel need not be told %s: %s", args, error)
 
 
-def _places(change: AlbumChange) -> Iterator[tuple[Directory, tuple[str, ...]]]:
-    """Every directory that may show the album, and the names in it that may be others now."""
-    documents = (MANIFEST, COLLECTION)
+def _places(change: AlbumChange) -> Iterator[Directory]:
     for depth in range(1, DEPTH_MAX + 1):
-        yield AlbumDir(change.account, change.album, depth), (*change.names, *documents, ALIASES)
-        yield AliasDir(change.account, change.album, depth), change.names
-    yield PresentationDir(change.account, change.album), documents
+        yield AlbumDir(change.account, change.album, depth)
+        yield AliasDir(change.account, change.album, depth)
+    yield PresentationDir(change.account, change.album)

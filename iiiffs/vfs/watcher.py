@@ -14,7 +14,6 @@ import trio
 from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountName, AlbumId
-from iiiffs.tree.albums import AlbumNames
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.library import Library
 
@@ -23,11 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AlbumChange:
-    """Names of one album that name something else now, or nothing any more; and that its documents may differ."""
+    """Names of one album name something else now, or nothing any more; and its documents may differ."""
 
     account: AccountName
     album: AlbumId
-    names: tuple[str, ...]
 
 
 Told = Callable[[AlbumChange], Awaitable[None]]
@@ -113,10 +111,4 @@ class Watcher:
             if library is not None and library.is_whole:
                 await library.album_seen(album)
         if before is not None and before is not after:
-            await self._told(AlbumChange(gallery.account, album, changed_names(before, after)))
-
-
-def changed_names(before: AlbumNames, after: AlbumNames | None) -> tuple[str, ...]:
-    """The names that do not name the same as before, those that are new among them."""
-    old, new = before.entries, {} if after is None else after.entries
-    return tuple(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+            await self._told(AlbumChange(gallery.account, album))

@@ -137,9 +137,9 @@ class LocalFiles:
         return LocalHandle(self, opened, writes=True)
 
     def begin(self, item: Item, source: Original) -> None:
-        """The file shows `source`, which it closes, until something of it is changed; held, and open for nobody yet."""
+        """The file shows `source`, which it closes, until something of it is changed; open for nobody yet."""
         self._open[item.id] = LocalFile(item.id, None, source, Live(source.size_bytes, item.mtime_ns))
-        self._queue.hold(item)
+        self._queue.begin(item)
 
     async def open(self, item: Item, *, writes: bool, truncates: bool = False) -> LocalHandle:
         """One more open of it. Errors: VersionChanged if the provider got it meanwhile; StoreError."""
@@ -350,9 +350,9 @@ class LocalFiles:
             opened.descriptor = descriptor
             opened.is_new = opened.is_dirty = True
             opened.live = replace(opened.live, size_bytes=wanted_bytes)
-            item = self._queue.get(opened.id)
-            if item is not None:
-                self._queue.note(item)
+            self._queue.keep(opened.id)
+            if self._queue.get(opened.id) is None:  # it has lost its name: its bytes go when nobody has it open
+                await self._in_thread(lambda: self._queue.spool.remove(opened.id))
 
     def _begun(self, id: str, wanted_bytes: int) -> int:
         """Blocking: a new payload, where there is room for that much."""

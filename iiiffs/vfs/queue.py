@@ -54,6 +54,8 @@ class Queue:
         self._revisions: defaultdict[tuple[AccountName, AlbumId], int] = defaultdict(int)
         self._listeners: list[Listener] = []
         self._completions: list[Completion] = []
+        self._begun: set[str] = set()
+        """Of what is in memory alone, whatever is done with it."""
         self._changed = trio.Event()
         for item in self._items.values():
             self._list(item)
@@ -108,13 +110,25 @@ class Queue:
 
     # ---- changing ---------------------------------------------------------------------------------------------
 
+    def begin(self, item: Item) -> None:
+        """`item` is new, and in memory alone until `keep`: nothing of it is worth keeping yet, though it be renamed."""
+        self._begun.add(item.id)
+        self._put(item)
+
+    def keep(self, id: str) -> None:
+        """What was begun is noted, and from now on goes to the disk like all others; nothing if it is gone."""
+        self._begun.discard(id)
+        item = self._items.get(id)
+        if item is not None:
+            self.note(item)
+
     def hold(self, item: Item) -> None:
-        """`item` is in memory alone: nothing of it would be worth keeping yet. A note or commit of it ends that."""
+        """`item` is in memory alone as it is now. A note or commit of it ends that."""
         self._put(item)
 
     def note(self, item: Item) -> None:
         """`item` is as it is now; on disk soon, and before anything that is noted or committed later."""
-        self._journal.note([self._put(item)])
+        self._journal.note(self._put_all([item]))
 
     async def commit(self, *items: Item) -> None:
         """The items are as they are now, all of them or none on disk when this returns, with all that was noted before.
@@ -122,15 +136,15 @@ class Queue:
         Errors: StoreFull, StoreError: then nobody was promised anything; the items stay in memory, and go to the disk
         with the next change that does.
         """
-        await self._journal.commit([self._put(item) for item in items])
+        await self._journal.commit(self._put_all(items))
 
     async def exchange(self, item: Item, dropped: Iterable[str]) -> None:
         """`item` is as it is now, and has taken the place of those, which are no more: all at once, also on disk."""
         gone = [other for id in dropped if (other := self._items.get(id)) is not None and id != item.id]
-        put = self._put(item)
+        put = self._put_all([item])
         for other in gone:
             self._take(other)
-        await self._journal.commit([put], [other.id for other in gone])
+        await self._journal.commit(put, [other.id for other in gone])
         await self._remove_payloads(gone)
 
     async def drop(self, id: str) -> None:
@@ -179,6 +193,10 @@ class Queue:
             self._wake()
             await self._journal.delete_conflict(id)
 
+    def _put_all(self, items: Iterable[Item]) -> list[Item]:
+        """They are as they are now; those of them that go to the disk."""
+        return [item for item in map(self._put, items) if item.id not in self._begun]
+
     def _put(self, item: Item) -> Item:
         """The item as it is kept: an album that was only here when it was made may have become its provider's since."""
         item = self._housed(item)
@@ -201,6 +219,7 @@ class Queue:
 
     def _take(self, item: Item) -> None:
         del self._items[item.id]
+        self._begun.discard(item.id)
         self._unlist(item)
         self._tell(item, None)
 

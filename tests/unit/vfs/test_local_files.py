@@ -294,3 +294,31 @@ async def test_an_error_of_the_last_flush_is_for_a_person_to_decide(tmp_path: Pa
         assert "the disk is broken" in (at.now(item).reason or "")
         assert (at.files.open_files, at.descriptors) == (0, 0)
         assert isinstance(handle, LocalHandle)
+
+
+@in_trio
+async def test_a_file_that_lost_its_name_before_its_first_change_leaves_no_bytes(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        item, _ = at.shown(b"before")
+        handle = await at.files.open(item, writes=True)
+        await at.queue.drop(item.id)
+        await handle.write(0, b"X")
+        assert await handle.read(0, 100) == b"Xefore"
+        assert at.queue.spool.sizes() == {}
+        await handle.aclose()
+        assert at.descriptors == 0
+
+
+@in_trio
+async def test_a_file_of_which_nothing_is_changed_is_in_no_journal_though_it_be_renamed(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        item, _ = at.shown(b"before")
+        handle = await at.files.open(item, writes=True)
+        at.queue.note(replace(at.now(item), name="y.jpg"))
+        await at.queue.commit(replace(at.now(item), name="z.jpg"))
+        await at.queue.exchange(replace(at.now(item), name="q.jpg"), [])
+        assert at.state.journal.load().items == []
+        await handle.write(0, b"X")
+        await at.queue.commit()
+        assert [kept.name for kept in at.state.journal.load().items] == ["q.jpg"]
+        await handle.aclose()

@@ -14,14 +14,17 @@ from typing import NoReturn
 
 from iiiffs.errors import (
     AlreadyThere,
+    DeadlinePassed,
     Forbidden,
     OtherAccount,
+    ProviderUnreachable,
     ReadOnly,
     Unsupported,
     VersionChanged,
 )
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb, Edit, Property
+from iiiffs.providers.base import Original as OriginalBytes
 from iiiffs.providers.writing import writing_of
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
@@ -41,6 +44,7 @@ from iiiffs.vfs.handles import DiscardHandle, WritableHandle
 from iiiffs.vfs.local_files import LocalFiles, LocalHandle
 from iiiffs.vfs.modes import file_mode
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.unopened import UnopenedOriginal
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class Changes:
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
         album = gallery.overlay.album_id(asset.album)
         name = (await gallery.names(album)).name_of(asset.id) or asset.name
-        source = await gallery.open(asset)
+        source = await _opened(gallery, asset)
         writing = gallery.overlay.item_of(asset.id)
         if writing is not None and writing.stage is not Stage.SENT:
             await source.aclose()
@@ -414,6 +418,16 @@ class Changes:
         now_ns = self._now_ns()
         id, order = self._queue.new_id(), self._queue.next_order()
         return Item(id, order, where.gallery.name, verb, stage, where.album, name, now_ns, mtime_ns=now_ns)
+
+
+async def _opened(gallery: Gallery, asset: Asset) -> OriginalBytes:
+    """Its bytes; if nobody can be asked for them now, whoever reads asks again. Errors: VersionChanged, AssetGone."""
+    try:
+        return await gallery.open(asset)
+    except (ProviderUnreachable, DeadlinePassed):
+        if asset.size_bytes is None:
+            raise
+        return UnopenedOriginal(asset.size_bytes, partial(gallery.open, asset))
 
 
 def edit_of(name: str, value: bytes) -> Edit:

@@ -416,10 +416,14 @@ class Operations(pyfuse3.Operations):
         await writing.set_property(node, wanted, b"" if wanted == "description" else b"0")
 
     def sent(self, account: AccountName, item: str, asset: Asset) -> None:
-        """A file that waited has become an asset with the same bytes: its inode is that one's now."""
-        inode = self.inodes.find(Local(account, item))
+        """A file that waited has become an asset with the same bytes: its inode is that one's now, and who has it open
+        goes on reading what is here."""
+        local, node = Local(account, item), Original(account, asset.id, asset.version)
+        for opened in self._files.values():
+            if opened.node == local:
+                opened.node = node
+        inode = self.inodes.find(local)
         if inode is not None:
-            node = Original(account, asset.id, asset.version)
             told = attributes.file(asset.size_bytes or 0, asset.mtime_ns, mode=inode.attributes.mode)
             self.inodes.bind(inode.number, node, told, for_good=True)
 

@@ -11,7 +11,7 @@ from pyfuse3 import FileHandleT
 
 from tests.harness.scripted import Flavour
 from tests.harness.writing_tree import Life, called, ftruncated, opened, released
-from tests.unit.vfs.test_changes_writing import NAVY, RED, SENT_S, body, is_there, items, living
+from tests.unit.vfs.test_changes_writing import NAVY, RED, SENT_S, body, is_there, items, living, wrote
 
 AWAY = pytest.mark.warns("unreachable")
 
@@ -62,3 +62,19 @@ def test_a_photo_that_is_not_here_is_changed_when_it_can_be_had(tmp_path: Path) 
         life.ask(change)
         assert body(life, "albums/A/x.jpg") == NAVY[:2] + b"!" + NAVY[3:]
         assert len(items(life)) == 1
+
+
+@AWAY
+def test_who_reads_a_file_while_it_is_sent_asks_nobody_for_its_bytes(tmp_path: Path) -> None:
+    async def read(life: Life, handle: int) -> bytes:
+        return bytes(await called(life.operations.read(FileHandleT(handle), 0, len(RED) + 1)))
+
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        life.ask(wrote("albums/A/x.jpg", RED))
+        handle, _ = life.ask(lambda life: opened(life, "albums/A/x.jpg", os.O_RDONLY))
+        life.passes(60.0)
+        assert items(life) == []
+        store.script.offline()
+        assert life.ask(lambda life: read(life, handle)) == RED
+        life.ask(lambda life: released(life, handle))
+        assert life.outgoing.files.open_files == 0

@@ -78,8 +78,8 @@ class Writing(Programs):
         if asset.id in {id for _, id in self.model.added}:
             return  # a link that waits shows the version that was linked: known, and reported
         self.kept -= type(self.kept)([asset.sha1])  # what it was is nowhere
-        self.store.edit_bytes(asset.id, self.data())
         self.disturb(None, asset.name, asset.id)
+        self.store.edit_bytes(asset.id, self.data())
         self.polled()
 
     @precondition(lambda self: self.theirs())
@@ -88,8 +88,8 @@ class Writing(Programs):
         asset = chosen(self.theirs(), pick)
         if asset.id in {id for _, id in self.model.added | self.model.taken_out}:
             return  # a refusal, which tests of the uploader are about
-        self.store.trash(asset.id)
         self.disturb(None, asset.name, asset.id)
+        self.store.trash(asset.id)
         self.polled()
 
     @precondition(lambda self: self.flavour is Flavour.FOLDER and self.theirs())
@@ -99,8 +99,8 @@ class Writing(Programs):
         assert folder.id is not None
         if any(one.name == name for one in self.store.members(folder.id)) or name in self.model.below(folder):
             return
-        self.store.move(asset.id, folder.id, name)
         self.disturb(folder, name, asset.id)
+        self.store.move(asset.id, folder.id, name)
         self.polled()
 
     @precondition(lambda self: self.albums_there())
@@ -126,8 +126,12 @@ class Writing(Programs):
         return [folder for folder in self.model.folders if folder.id is not None]
 
     def disturb(self, folder: Folder | None, name: str, asset: str | None) -> None:
-        for (where, title), file in self.model.pending.items():
-            if (asset is not None and file.base == asset) or (where is folder and title == name):
+        places = {(folder, name)}
+        if asset is not None:  # which may be what arrived of a file though no answer did
+            homes = (one for one in self.albums_there() if asset in {two.id for two in self.model.members(one)})
+            places |= {(home, self.store.asset(asset).name) for home in homes}
+        for place, file in self.model.pending.items():
+            if (asset is not None and file.base == asset) or place in places:
                 file.is_disturbed = True
 
     # ---- what goes wrong -----------------------------------------------------------------------------------------

@@ -456,8 +456,8 @@ class Daemon:
 
     async def _state_export(self, args: Mapping[str, object]) -> object:
         """Into the state's own folder, as the daemon may be allowed to write nowhere else."""
-        target = await trio.to_thread.run_sync(self._stores.state.export_beside)
-        return {"file": target.name}
+        folder = await self._stores.state.gather()
+        return {"folder": folder.name}
 
     async def _cache_clear(self, args: Mapping[str, object]) -> object:
         before = self._stores.cache.stats()

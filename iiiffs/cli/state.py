@@ -1,4 +1,4 @@
-"""`iiiffs state export | import`: ids and times move to another host, so that every address stays."""
+"""`iiiffs state export | import`: all that must not be lost moves to another host, so that every address stays."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from iiiffs.cli.arguments import ConfigFile
 
 if TYPE_CHECKING:
     from iiiffs.config import Config
+    from iiiffs.state.archive import Archive
 
-app = typer.Typer(no_args_is_help=True, help="Move ids and times to another host, so that every address stays.")
+app = typer.Typer(
+    no_args_is_help=True, help="Move ids, times and what waits to be sent to another host, so that every address stays."
+)
 EXPORT_DEADLINE_S = 600.0
 
 NewFile = Annotated[Path, typer.Argument(metavar="FILE", help="A new file; readable by you alone.")]
 ExportedFile = Annotated[Path, typer.Argument(metavar="FILE", help="What `iiiffs state export` wrote.")]
 Merge = Annotated[
-    bool, typer.Option("--merge", help="Into a state that knows files already: what it knows stays, the rest is added.")
+    bool, typer.Option("--merge", help="Into a state that is not empty: what it knows stays, the rest is added.")
 ]
 
 
 @app.command("export")
 def export(file: NewFile, config: ConfigFile = None) -> None:
-    """Write ids, names, times of versions and documents, and the key of inode numbers to FILE. Mounted or not."""
+    """Write all that must not be lost to FILE: ids, names, times, the key of inode numbers, and the files that wait to
+    be sent. Mounted or not."""
     from iiiffs.config import control_socket, load_config
     from iiiffs.control import ask
     from iiiffs.errors import ConfigError, NoDaemon
-    from iiiffs.state.transfer import decoded
+    from iiiffs.state.archive import read_archive
 
     read = load_config(config)
     if file.exists():
@@ -39,9 +43,7 @@ def export(file: NewFile, config: ConfigFile = None) -> None:
         _export_here(read, file)
     else:
         _fetch(read, answer, file)
-    held = decoded(file)
-    rows = sum(map(len, held.rows.values()))
-    typer.echo(f"{file}: {rows} files and folders of {', '.join(sorted(held.rows)) or 'no account'}")
+    typer.echo(f"{file}: {_told(read_archive(file))}")
 
 
 @app.command("import")
@@ -49,23 +51,36 @@ def import_(file: ExportedFile, merge: Merge = False, config: ConfigFile = None)
     """Take in what FILE holds. Stop the daemon first, and import before the first mount on the new host.
 
     Copy the photos with their times (cp -a, rsync -a); the accounts must have the same names, their paths may differ.
+    What waits in FILE is sent from here: do not mount on the old host again.
     """
     from iiiffs.config import load_config
+    from iiiffs.state.archive import read_archive
     from iiiffs.state.store import State
-    from iiiffs.state.transfer import decoded
+    from iiiffs.sync.stages import NOBODY
 
-    read, held = load_config(config), decoded(file)
-    state = State.open(read.state.path)
+    read, archive = load_config(config), read_archive(file)
+    state = State.open(read.state.path, min_free_bytes=int(read.state.min_free_bytes))
     try:
-        taken = state.import_from(held, merge=merge)
+        taken = state.import_from(archive, merge=merge)
     finally:
         state.close()
     names = {account.name for account in read.accounts}
     for account, added in taken.added.items():
         left = f", {taken.known[account]} known already" if taken.known[account] else ""
         typer.echo(f"account {account}: {added} files and folders{left}")
-        if account not in names:
-            typer.echo(f"notice: account {account} is not in {read.file}; ids belong to the account's name")
+    for account, waiting in taken.waiting.items():
+        typer.echo(f"account {account or '(unknown)'}: {waiting} changes that wait are sent when this is mounted")
+    for account in sorted({*taken.added, *taken.waiting} - {*names, NOBODY}):
+        typer.echo(f"notice: account {account} is not in {read.file}; ids belong to the account's name")
+
+
+def _told(archive: Archive) -> str:
+    rows = sum(map(len, archive.held.rows.values()))
+    told = f"{rows} files and folders of {', '.join(sorted(archive.held.rows)) or 'no account'}"
+    if not archive.held.journal and not archive.payloads:
+        return told
+    mib = sum(payload.size_bytes for payload in archive.payloads) / (1 << 20)
+    return f"{told}; {len(archive.held.journal)} changes that wait to be sent, with {mib:.1f} MiB"
 
 
 def _export_here(config: Config, file: Path) -> None:
@@ -84,18 +99,15 @@ def _export_here(config: Config, file: Path) -> None:
 
 def _fetch(config: Config, answer: object, file: Path) -> None:
     """What the daemon put into its state's folder is in `file`, and not there any more."""
-    from iiiffs.errors import IiiffsError, StoreError
-    from iiiffs.state.store import EXPORT_PREFIX
-    from iiiffs.state.transfer import write_private
+    from iiiffs.errors import IiiffsError
+    from iiiffs.state.store import EXPORT_PREFIX, remove_export
+    from iiiffs.state.transfer import pack
 
-    name = answer.get("file") if isinstance(answer, dict) else None
+    name = answer.get("folder") if isinstance(answer, dict) else None
     if not isinstance(name, str) or "/" in name or not name.startswith(EXPORT_PREFIX):
-        raise IiiffsError(f"the daemon answered {answer!r}; it may be of another version")
-    beside = config.state.path / name
+        raise IiiffsError(f"the daemon answered {answer!r}: it is of another version; stop it, and export again")
+    gathered = config.state.path / name
     try:
-        data = beside.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{beside}: cannot be read: {error.strerror}") from None
+        pack(gathered, file)
     finally:
-        beside.unlink(missing_ok=True)
-    write_private(file, data)
+        remove_export(gathered)

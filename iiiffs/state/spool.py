@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +20,8 @@ MIN_FREE_BYTES = 2 << 30
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT])
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+PART_SUFFIX = ".part"
+"""Of what `put` has not all yet; no id ends so."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -42,6 +44,9 @@ class Spool:
                 path.chmod(0o700)
             with suppress(PermissionError):  # a folder that may be entered and not listed cannot be opened
                 sync_folder(path.parent)
+            for part in path.glob(f"*{PART_SUFFIX}"):  # of a `put` that was killed
+                if ID.fullmatch(part.stem):
+                    part.unlink()
             sync_folder(path)  # names that a process made which ended before it had synced them
 
     def path(self, id: str) -> Path:
@@ -60,6 +65,28 @@ class Spool:
     def open(self, id: str, *, write: bool) -> int:
         """A descriptor of a payload that is there, to read or to read and write. Errors: StoreError."""
         return self._opened(id, os.O_RDWR if write else os.O_RDONLY)
+
+    def put(self, id: str, parts: Iterable[bytes]) -> None:
+        """There is a payload of those bytes, on disk, name and all; or none, after any error.
+
+        Errors: StoreError if there is one, StoreFull, and what `parts` raises.
+        """
+        path = self.path(id)
+        part = path.with_name(id + PART_SUFFIX)
+        if path.exists():
+            raise StoreError(f"the spool {self._path}: {id} is there already")
+        try:
+            with self._telling():
+                descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.writelines(parts)
+                    file.flush()
+                    os.fsync(descriptor)
+                part.rename(path)
+                sync_folder(self._path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     def sync(self, descriptor: int, is_new: bool) -> None:
         """All bytes of the payload are on disk; with `is_new`, so is its name.
@@ -97,10 +124,6 @@ class Spool:
                 for entry in entries
                 if ID.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
             }
-
-    def orphans(self, known: Collection[str]) -> list[str]:
-        """Ids that have a payload and are not among `known`. They stay: whoever asks makes failed items of them."""
-        return sorted(self.sizes().keys() - set(known))
 
     def free_bytes(self) -> int:
         """Of the spool's file system, for its owner. Errors: StoreError."""

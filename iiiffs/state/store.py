@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import trio
 
 from iiiffs.errors import StoreCorrupt, StoreError
 from iiiffs.model.gallery import AccountName
+from iiiffs.state.archive import Archive
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
 from iiiffs.state.given import GivenNames
@@ -20,7 +22,17 @@ from iiiffs.state.previews import PreviewLedger
 from iiiffs.state.spool import MIN_FREE_BYTES, Spool, sync_folder
 from iiiffs.state.successors import Successors
 from iiiffs.state.times import DocumentTimes
-from iiiffs.state.transfer import INODE_KEY, Exported, TakenIn, encoded, exported, take_in, write_private
+from iiiffs.state.transfer import (
+    INODE_KEY,
+    TakenIn,
+    exported,
+    gather,
+    pack,
+    put_payloads,
+    refuse_if_used,
+    take_in,
+    wanted_payloads,
+)
 
 SCHEMA = 1
 """Raised when older code would misread what newer code writes."""
@@ -28,7 +40,7 @@ SCHEMA = 1
 INODE_KEY_BYTES = 16
 SPOOL_NAME = "spool"
 EXPORT_PREFIX = "export-"
-"""Of files in the state's folder that wait to be fetched by `iiiffs state export`."""
+"""Of folders in the state's own that wait to be packed by `iiiffs state export`."""
 
 
 class State:
@@ -57,7 +69,7 @@ class State:
         lock = lock_folder(path)
         try:
             for left in path.glob(f"{EXPORT_PREFIX}*"):  # of a command that was killed
-                left.unlink(missing_ok=True)
+                remove_export(left)
             environment = Environment(path / "db", map_bytes)
             try:
                 inode_key = environment.write(lambda writing: _begin(path, writing))
@@ -116,26 +128,46 @@ class State:
         return DocumentTimes(self._environment, self._writer)
 
     def export(self, target: Path) -> None:
-        """All of it is in the new file `target`, for `import_from` on another host. Blocking; from any thread.
+        """All of it is in the new file `target`, for `import_from` on another host. Blocking, while nobody writes.
 
         Errors: ConfigError if `target` is there already or cannot be made, StoreError if it cannot be filled.
         """
-        write_private(target, encoded(self._environment.read(exported)))
+        folder = self._gather()
+        try:
+            pack(folder, target)
+        finally:
+            remove_export(folder)
 
-    def export_beside(self) -> Path:
-        """As `export`, into a new file in the state's own folder; whoever fetches it removes it."""
-        target = self._path / f"{EXPORT_PREFIX}{secrets.token_hex(8)}"
-        self.export(target)
-        return target
+    async def gather(self) -> Path:
+        """A new folder in the state's own with all of it as it is on the disk at one moment, for `transfer.pack`;
+        whoever fetches it removes it. Payloads of what is sent later stay in it. Errors: StoreError."""
+        with suppress(StoreError):  # what is on the disk is what was promised; the journal tells of the rest itself
+            await self._journal.commit()
+        async with self._writer:  # no row changes, so no payload is let go whose row says that it is needed
+            return await trio.to_thread.run_sync(self._gather)
 
-    def import_from(self, held: Exported, *, merge: bool = False) -> TakenIn:
+    def _gather(self) -> Path:
+        folder = self._path / f"{EXPORT_PREFIX}{secrets.token_hex(8)}"
+        gather(folder, self._environment.read(exported), self._spool)
+        return folder
+
+    def import_from(self, archive: Archive, *, merge: bool = False) -> TakenIn:
         """What another host exported is in this state. With `merge`, what is known here stays as it is.
 
-        Blocking, before anything else uses this state. Errors: StoreError if it knows files and `merge` was not asked
-        for, StoreFull; then nothing has changed.
+        Blocking, before anything else uses this state. Errors: StoreError if it holds anything and `merge` was not
+        asked for, StoreFull; then nothing has changed.
         """
-        ledgers = {account: self.ledger(account) for account in held.rows}
-        taken = self._environment.write(lambda writing: take_in(writing, held, ledgers, merge=merge))
+        if not merge:
+            self._environment.read(lambda reading: refuse_if_used(reading, self._spool, self._path))
+        held, ledgers = archive.held, {account: self.ledger(account) for account in archive.held.rows}
+        payloads = self._environment.read(lambda reading: wanted_payloads(reading, archive, self._spool))
+        put_payloads(self._spool, archive, payloads)
+        try:
+            taken = self._environment.write(lambda writing: take_in(writing, held, ledgers, merge=merge))
+        except BaseException:
+            for payload in payloads:
+                self._spool.remove(payload.id)
+            raise
         self._inode_key = self._environment.read(lambda reading: reading.get("meta", INODE_KEY)) or self._inode_key
         return taken
 
@@ -159,6 +191,14 @@ class State:
             return int.from_bytes(there, "big")
         async with self._writer:
             return int.from_bytes(await trio.to_thread.run_sync(self._environment.write, job), "big")
+
+
+def remove_export(path: Path) -> None:
+    """What `State.gather` made is not there any more; also the file that iiiffs once made in its place."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_folders(path: Path) -> None:

@@ -34,7 +34,7 @@ class Successors:
 
     def successor(self, account: AccountName, id: str) -> str | None:
         """The id that is in use for what was `id` once; None if nothing took its place. Errors: StoreCorrupt."""
-        return self._environment.read(lambda reading: _last(reading, account, id))
+        return self._environment.read(lambda reading: successor_of(reading, account, id))
 
     async def record(self, account: AccountName, old: str, new: str) -> None:
         """`new` has taken the place of `old`, and nothing that of `new`: it is in use, whatever was known of it.
@@ -77,7 +77,8 @@ def _leads_to(reading: Reading, sealed: bytes | None, target: bytes) -> bool:
     return True
 
 
-def _last(reading: Reading, account: AccountName, id: str) -> str | None:
+def successor_of(reading: Reading, account: AccountName, id: str) -> str | None:
+    """Rule: Successors.successor."""
     last = None
     for _ in range(STEPS_MAX):
         key = _key(account, id if last is None else last)

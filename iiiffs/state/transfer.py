@@ -1,58 +1,47 @@
-"""What moves to another host so that every URI stays: one file of all that state holds.
+"""What moves to another host, so that no address changes and nothing that waits is lost: gathered, and taken in.
 
-    MAGIC, schema (4 bytes, big end first), zlib of msgpack of `Exported`, SHA-256 of all before it
-
-Magic, schema and digest have these places in every schema, so that older code can tell a newer file from a damaged one.
+The file between the two: iiiffs.state.archive.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
-from iiiffs.errors import ConfigError, StoreCorrupt, StoreError
+from iiiffs.errors import StoreCorrupt, StoreError
 from iiiffs.model.gallery import AccountName
-from iiiffs.state.environment import Reading, Writing
+from iiiffs.state.archive import Archive, Exported, Packed, Pairs, encoded, write_archive
+from iiiffs.state.environment import DATABASES, Reading, Writing
 from iiiffs.state.identities import AccountLedger, rows_by_account
-from iiiffs.state.successors import add_successors
-from iiiffs.sync.identity import Row
+from iiiffs.state.journal import CONFLICTS, ITEMS
+from iiiffs.state.queue_rows import decode_item, encode_item
+from iiiffs.state.spool import Spool
+from iiiffs.state.successors import add_successors, successor_of
+from iiiffs.sync.items import Item
 
-MAGIC = b"iiiffs state export\n"
-SCHEMA = 1
-"""Raised when older code would misread what newer code writes."""
-
-SCHEMA_BYTES = 4
-DIGEST_BYTES = 32
 INODE_KEY = b"inode_key"
-
-
-class Exported(msgspec.Struct, frozen=True):
-    """All that is in the file. `rows`: by account. The others: as their databases have them."""
-
-    inode_key: bytes
-    rows: dict[AccountName, tuple[Row, ...]]
-    seen: tuple[tuple[bytes, bytes], ...]
-    times: tuple[tuple[bytes, bytes], ...]
-    previews: tuple[tuple[bytes, bytes], ...] = ()
-    successors: tuple[tuple[bytes, bytes], ...] = ()
+ROWS_NAME, PAYLOADS_NAME = "rows", "payloads"
+NOT_EMPTY = (
+    "the state at {path} is not empty: move that folder away and import again; "
+    "or `--merge` keeps what it knows and adds the rest"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """Rows of each account that an import brought, and those that it left out because id or path was known."""
+    """Rows of each account that an import brought, and those that it left out because id or path was known; `waiting`:
+    changes of each account that it brought, which wait to be sent."""
 
     added: Mapping[AccountName, int]
     known: Mapping[AccountName, int]
+    waiting: Mapping[AccountName, int]
 
 
-_decoder = msgspec.msgpack.Decoder(Exported)
-_encoder = msgspec.msgpack.Encoder()
+# ---- gathering ------------------------------------------------------------------------------------------------------
 
 
 def exported(reading: Reading) -> Exported:
@@ -64,75 +53,134 @@ def exported(reading: Reading) -> Exported:
         times=tuple(reading.below("times", b"")),
         previews=tuple(reading.below("previews", b"")),
         successors=tuple(reading.below("successors", b"")),
+        journal=tuple(reading.below(ITEMS, b"")),
+        conflicts=tuple(reading.below(CONFLICTS, b"")),
+        given=tuple(reading.below("given", b"")),
     )
 
 
-def encoded(held: Exported) -> bytes:
-    """The file's bytes."""
-    told = MAGIC + SCHEMA.to_bytes(SCHEMA_BYTES, "big") + zlib.compress(_encoder.encode(held))
-    return told + hashlib.sha256(told).digest()
-
-
-def decoded(path: Path) -> Exported:
-    """What is in the file at `path`.
-
-    Errors: ConfigError if it cannot be read or is no export, StoreCorrupt if it is damaged, StoreError if it is newer.
-    """
+def gather(folder: Path, held: Exported, spool: Spool) -> None:
+    """The new `folder` has all that `pack` needs; payloads are second names of those in the spool, and so cost nothing,
+    and stay though they be sent meanwhile. Errors: StoreError, and no folder."""
     try:
-        data = path.read_bytes()
+        (folder / PAYLOADS_NAME).mkdir(mode=0o700, parents=True)
+        folder.chmod(0o700)
+        for id in spool.sizes():
+            _link(spool.path(id), folder / PAYLOADS_NAME / id)
+        (folder / ROWS_NAME).write_bytes(encoded(held))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    begin = len(MAGIC) + SCHEMA_BYTES
-    if not data.startswith(MAGIC):
-        raise ConfigError(f"{path}: is no file of `iiiffs state export`")
-    told, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
-    if len(told) < begin or hashlib.sha256(told).digest() != digest:
-        raise StoreCorrupt(f"{path}: the export is damaged or cut off; copy it again, or make it anew")
-    schema = int.from_bytes(told[len(MAGIC) : begin], "big")
-    if schema > SCHEMA:
-        raise StoreError(
-            f"{path}: the export was written by a newer iiiffs (schema {schema}, this one knows {SCHEMA}); upgrade"
-        )
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def _link(payload: Path, target: Path) -> None:
+    """Nothing if it is gone meanwhile: it was sent, or a person has discarded it."""
     try:
-        return _decoder.decode(zlib.decompress(told[begin:]))
-    except (zlib.error, msgspec.DecodeError) as error:
-        raise StoreCorrupt(f"{path}: the export cannot be understood: {error}; make it anew") from error
+        os.link(payload, target)
+    except FileNotFoundError:
+        return
+    except OSError:  # a file system that has no second names
+        shutil.copyfile(payload, target)
+
+
+def pack(folder: Path, target: Path) -> None:
+    """What was gathered in `folder` is in the new file `target`. Errors: as `write_archive`; StoreError."""
+    try:
+        rows = (folder / ROWS_NAME).read_bytes()
+        payloads = sorted((folder / PAYLOADS_NAME).iterdir())
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be read: {error.strerror}") from None
+    write_archive(target, rows, payloads)
+
+
+# ---- taking in ------------------------------------------------------------------------------------------------------
+
+
+def refuse_if_used(reading: Reading, spool: Spool, path: Path) -> None:
+    """Nothing, of a state that holds nothing. Errors: StoreError."""
+    if spool.sizes() or not all(reading.is_empty(name) for name in DATABASES if name != "meta"):
+        raise StoreError(NOT_EMPTY.format(path=path))
+
+
+def wanted_payloads(reading: Reading, archive: Archive, spool: Spool) -> list[Packed]:
+    """Those that are to come into the spool: what is there stays, and what was sent from here is not sent again."""
+    there = spool.sizes()
+    items = {item.id: item for item in _items(archive.held.journal)}
+
+    def is_wanted(id: str) -> bool:
+        if id in there:
+            return False
+        if (known := reading.get(ITEMS, id.encode())) is not None:
+            return _has_payload(id, known)
+        return id not in items or not _is_done_with(reading, items[id])
+
+    return [payload for payload in archive.payloads if is_wanted(payload.id)]
 
 
 def take_in(writing: Writing, held: Exported, ledgers: Mapping[AccountName, AccountLedger], *, merge: bool) -> TakenIn:
-    """`held` is in the state. With `merge` what the state knows stays as it is; else it must know no file.
-
-    Errors: StoreError if it knows any and is not to be merged; then nothing has changed.
-    """
-    if not merge and not writing.is_empty("rows"):
-        raise StoreError("the state knows files already; `--merge` keeps what it knows and adds the rest")
+    """`held` is in the state. With `merge` what the state knows stays as it is; else it holds nothing."""
     if not merge and held.inode_key:
         writing.put("meta", INODE_KEY, held.inode_key)
-    for database, pairs in (("seen", held.seen), ("times", held.times), ("previews", held.previews)):
-        for key, value in pairs:
-            if not merge or writing.get(database, key) is None:
-                writing.put(database, key, value)
+    pairs = [("seen", held.seen), ("times", held.times), ("previews", held.previews)]
+    for database, rows in (*pairs, (CONFLICTS, held.conflicts), ("given", held.given)):
+        _add(writing, database, rows)
+    waiting = _take_in_items(writing, held.journal)
     add_successors(writing, held.successors)
     added = {account: ledgers[account].take_in(writing, rows) for account, rows in held.rows.items()}
-    return TakenIn(added, {account: len(rows) - added[account] for account, rows in held.rows.items()})
+    known = {account: len(rows) - added[account] for account, rows in held.rows.items()}
+    return TakenIn(added, known, waiting)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """A new file with mode 0600 that holds `data`, on disk.
+def _add(writing: Writing, database: str, pairs: Pairs) -> None:
+    for key, value in pairs:
+        if writing.get(database, key) is None:
+            writing.put(database, key, value)
 
-    Errors: ConfigError if there is one already or none can be made; StoreError, and no file, if it cannot be filled.
-    """
+
+def _take_in_items(writing: Writing, pairs: Pairs) -> Counter[AccountName]:
+    """How many of each account were not known here; they come after those that are."""
+    here = _items(writing.below(ITEMS, b""))
+    last = max((item.order for item in here), default=0)
+    new = [item for item in _items(pairs) if writing.get(ITEMS, item.id.encode()) is None]
+    new = [item for item in new if not _is_done_with(writing, item)]
+    for item in new:
+        key = item.id.encode()
+        writing.put(ITEMS, key, encode_item(key, replace(item, order=item.order + last)))
+    readable = {item.id.encode() for item in _items(pairs)}
+    _add(writing, ITEMS, tuple(pair for pair in pairs if pair[0] not in readable))
+    return Counter(item.account for item in new)
+
+
+def _is_done_with(reading: Reading, item: Item) -> bool:
+    """It was sent from here, or an earlier import of it was."""
+    return successor_of(reading, item.account, item.id) is not None
+
+
+def _has_payload(id: str, row: bytes) -> bool:
+    items = _items([(id.encode(), row)])
+    return not items or items[0].has_payload
+
+
+def _items(pairs: Collection[tuple[bytes, bytes]]) -> list[Item]:
+    """Those of the rows that can be read; the others are told of when iiiffs starts."""
+    found = []
+    for key, row in pairs:
+        try:
+            found.append(decode_item(key, row))
+        except StoreCorrupt:
+            continue
+    return found
+
+
+def put_payloads(spool: Spool, archive: Archive, payloads: Collection[Packed]) -> None:
+    """Those are in the spool, on disk, all or none of them. Errors: StoreFull, StoreError."""
+    spool.room(sum(payload.size_bytes for payload in payloads))
+    done: list[str] = []
     try:
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise ConfigError(f"{path}: is there already, and is left as it is; name a new file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(target, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(target)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror}") from None
+        for payload in payloads:
+            spool.put(payload.id, archive.bytes_of(payload))
+            done.append(payload.id)
+    except BaseException:
+        for id in done:
+            spool.remove(id)
+        raise

@@ -215,7 +215,11 @@ def test_state_without_a_daemon(tmp_path: Path, config: Path) -> None:
         2,
         f"iiiffs: {tmp_path}/moved: is there already, and is left as it is; name a new file\n",
     )
-    refused = (1, "iiiffs: the state knows files already; `--merge` keeps what it knows and adds the rest\n")
+    refused = (
+        1,
+        f"iiiffs: the state at {tmp_path}/state is not empty: move that folder away and import again; "
+        "or `--merge` keeps what it knows and adds the rest\n",
+    )
     assert state("import") == refused
     notice = f"notice: account b is not in {config}; ids belong to the account's name\n"
     known = "account a: 0 files and folders, 1 known already\naccount b: 0 files and folders, 1 known already\n"

@@ -13,8 +13,8 @@ from iiiffs.errors import StoreCorrupt
 from iiiffs.model.gallery import AccountName, AssetId, Version
 from iiiffs.model.image import Extent
 from iiiffs.state import State
+from iiiffs.state.archive import read_archive
 from iiiffs.state.environment import Writing
-from iiiffs.state.transfer import decoded
 from iiiffs.sync.previews import ORIGINAL_ONLY, Reduced, Sources
 
 HOME, ONE, TWO = AccountName("home"), AssetId("a1"), AssetId("a2")
@@ -84,7 +84,7 @@ async def test_they_move_with_an_export(state: State, tmp_path: Path) -> None:
     other = State.open(tmp_path / "other")
     try:
         await other.previews(HOME, "renderer").put(TWO, V1, WITHOUT)
-        other.import_from(decoded(tmp_path / "export"), merge=True)
+        other.import_from(read_archive(tmp_path / "export"), merge=True)
         assert other.previews(HOME, "renderer").get(ONE, V1) == SOURCES
         assert other.previews(HOME, "renderer").get(TWO, V1) == WITHOUT
     finally:

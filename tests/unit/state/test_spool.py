@@ -88,12 +88,31 @@ def test_a_start_removes_nothing_and_tells_what_nobody_knows(spool: Spool, tmp_p
     for id, data in (("local-1", b"1"), ("local-2", b"22"), ("local-3", b"")):
         write(spool, id, data)
     (tmp_path / "spool" / "lost+found").mkdir()
-    (tmp_path / "spool" / "Notes.txt").write_text("by hand")
+    for name in ("Notes.txt", "By hand.part"):
+        (tmp_path / "spool" / name).write_text("by hand")
     before = sorted((tmp_path / "spool").iterdir())
     again = Spool(tmp_path / "spool", 0)
     assert again.sizes() == {"local-1": 1, "local-2": 2, "local-3": 0}
-    assert again.orphans(["local-1", "local-9"]) == ["local-2", "local-3"]
     assert sorted((tmp_path / "spool").iterdir()) == before
+
+
+def test_a_payload_is_put_whole_or_not_at_all(spool: Spool, tmp_path: Path) -> None:
+    def cut_off() -> Iterator[bytes]:
+        yield b"begun"
+        raise StoreError("the archive became shorter")
+
+    spool.put("local-1", [b"one ", b"two"])
+    assert spool.path("local-1").read_bytes() == b"one two"
+    assert stat.S_IMODE(spool.path("local-1").stat().st_mode) == 0o600
+    with pytest.raises(StoreError, match="is there already"):
+        spool.put("local-1", [b"other"])
+    with pytest.raises(StoreError, match="became shorter"):
+        spool.put("local-2", cut_off())
+    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["local-1"]
+    assert spool.path("local-1").read_bytes() == b"one two"
+    (tmp_path / "spool" / "local-3.part").write_bytes(b"of a process that was killed")
+    assert Spool(tmp_path / "spool", 0).sizes() == {"local-1": 7}
+    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["local-1"]
 
 
 def test_room_is_what_the_disk_has_less_what_is_kept_free(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from iiiffs.errors import StoreCorrupt
 from iiiffs.model.gallery import AccountName
 from iiiffs.state import State
+from iiiffs.state.archive import read_archive
 from iiiffs.state.environment import Environment
 from iiiffs.state.successors import Successors
-from iiiffs.state.transfer import decoded
 
 HOME, AWAY = AccountName("home"), AccountName("away")
 
@@ -75,7 +75,7 @@ def test_an_import_adds_what_is_not_known_and_nothing_that_goes_round(tmp_path: 
     record(theirs.successors, ("b", "a"), ("x", "y"), ("local-1", "z"), ("local-2", "a"))
     theirs.export(tmp_path / "export")
     theirs.close()
-    ours.import_from(decoded(tmp_path / "export"), merge=True)
+    ours.import_from(read_archive(tmp_path / "export"), merge=True)
     found = {id: ours.successors.successor(HOME, id) for id in ("a", "b", "local-1", "local-2", "x")}
     assert found == {"a": "b", "b": None, "local-1": "b", "local-2": "b", "x": "y"}
     ours.close()

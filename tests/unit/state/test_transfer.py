@@ -19,7 +19,8 @@ from iiiffs.model.gallery import AccountName, Facts
 from iiiffs.providers.base import ProviderContext
 from iiiffs.providers.folder import FolderProvider
 from iiiffs.state import State
-from iiiffs.state.transfer import MAGIC, decoded, write_private
+from iiiffs.state.archive import MAGIC, read_archive, write_archive
+from iiiffs.state.transfer import pack
 from iiiffs.sync.identity import FOLDER, Row
 
 HOME, WORK = AccountName("home"), AccountName("work")
@@ -127,7 +128,7 @@ def test_a_copy_elsewhere_has_the_same_ids_and_times(
     alone, state = opened("alone"), opened("new-state")
     without = walked(provider_of(alone, photos, now_ns=LATER_NS))
     assert sum(without[path] != before[path] for path in before) >= 4, "the test needs ids that paths do not give"
-    state.import_from(decoded(export))
+    state.import_from(read_archive(export))
     assert walked(provider_of(state, photos, now_ns=LATER_NS)) == before
     assert walked(provider_of(state, photos, now_ns=LATER_NS + 10**9)) == before
     alone.close()
@@ -144,7 +145,7 @@ def test_what_changed_on_the_way_keeps_its_id_and_is_a_new_version(
     (photos / "Diary" / "day.jpg").rename(photos / "Journey" / "moved.jpg")
     (photos / "Journey" / "pier.jpg").unlink()
     state = opened("new-state")
-    state.import_from(decoded(export))
+    state.import_from(read_archive(export))
     after = walked(provider_of(state, photos, now_ns=LATER_NS))
     assert after["top.jpg"] == (before["top.jpg"][0], 11, 5000 * 10**9, LATER_NS)
     assert after["Journey/moved.jpg"] == before["Diary/day.jpg"]
@@ -154,7 +155,7 @@ def test_what_changed_on_the_way_keeps_its_id_and_is_a_new_version(
 def test_all_that_was_known_is_known(export: Path, opened: Callable[[str], State]) -> None:
     origin, state = opened("origin"), opened("new")
     assert state.inode_key != origin.inode_key
-    taken = state.import_from(decoded(export))
+    taken = state.import_from(read_archive(export))
     assert (taken.added, taken.known) == ({HOME: 3, WORK: 3}, {HOME: 0, WORK: 0})
     assert state.inode_key == origin.inode_key
     for account in (HOME, WORK):
@@ -170,8 +171,8 @@ def test_a_state_with_files_is_left_alone(export: Path, opened: Callable[[str], 
     state = opened("new")
     record(state, ROOT)
     key = state.inode_key
-    with pytest.raises(StoreError, match="knows files already; `--merge`"):
-        state.import_from(decoded(export))
+    with pytest.raises(StoreError, match="new is not empty: move that folder away and import again; or `--merge`"):
+        state.import_from(read_archive(export))
     assert rows_in(state, "") == [ROOT]
     assert rows_in(state, "root") == []
     assert (state.inode_key, state.times.get(b"key")) == (key, None)
@@ -185,7 +186,7 @@ def test_merged_what_is_known_here_stays(export: Path, opened: Callable[[str], S
     trio.run(state.first_seen_ns, "documents", 7)
     trio.run(state.times.put, b"other", b"o", 8)
     key = state.inode_key
-    taken = state.import_from(decoded(export), merge=True)
+    taken = state.import_from(read_archive(export), merge=True)
     assert (taken.added, taken.known) == ({HOME: 0, WORK: 3}, {HOME: 3, WORK: 0})
     assert rows_in(state, "root") == sorted(ours, key=lambda row: row.id)
     assert trio.run(state.first_seen_ns, "documents", 9) == 7
@@ -199,7 +200,7 @@ def test_merged_what_is_below_a_folder_with_another_id_is_below_that_one(
 ) -> None:
     state = opened("new")
     record(state, ROOT, replace(TRIP, id="ours"))
-    assert state.import_from(decoded(export), merge=True).added[HOME] == 1
+    assert state.import_from(read_archive(export), merge=True).added[HOME] == 1
     assert rows_in(state, "ours") == [replace(BOAT, folder="ours", device=0, inode=0)]
     state.close()
 
@@ -211,7 +212,7 @@ def test_an_import_larger_than_the_map(tmp_path: Path) -> None:
     origin.export(tmp_path / "export")
     origin.close()
     state = State.open(tmp_path / "new", map_bytes=256 << 10)
-    assert state.import_from(decoded(tmp_path / "export")).added == {HOME: 2002}
+    assert state.import_from(read_archive(tmp_path / "export")).added == {HOME: 2002}
     assert len(rows_in(state, "trip")) == 2000
     state.close()
 
@@ -234,23 +235,26 @@ def test_one_that_cannot_be_filled_is_not_left(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="cannot be written: No space left on device"):
-        write_private(tmp_path / "export", b"x")
+        write_archive(tmp_path / "export", b"x", [])
     assert not (tmp_path / "export").exists()
 
 
-def test_an_export_that_nobody_fetched_goes_with_the_next_start(opened: Callable[[str], State]) -> None:
+def test_an_export_that_nobody_fetched_goes_with_the_next_start(opened: Callable[[str], State], tmp_path: Path) -> None:
     state = opened("state")
-    left = state.export_beside()
-    assert decoded(left).inode_key == state.inode_key
+    left = trio.run(state.gather)
+    pack(left, tmp_path / "export")
+    assert read_archive(tmp_path / "export").held.inode_key == state.inode_key
+    (tmp_path / "state" / "export-of-an-older-one").write_bytes(b"")
     state.close()
     opened("state").close()
-    assert not left.exists()
+    assert list((tmp_path / "state").glob("export-*")) == []
 
 
 def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
+HALF = b"\x07local-1" + (7).to_bytes(8, "big") + b"bytes"
 BAD: dict[str, tuple[Callable[[bytes], bytes], type[IiiffsError], str]] = {
     "empty": (lambda data: b"", ConfigError, "is no file of"),
     "another file": (lambda data: b"GIF89a" + data, ConfigError, "is no file of"),
@@ -259,8 +263,9 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], type[IiiffsError], str]] = {
     "longer": (lambda data: data + b"\n", StoreCorrupt, "damaged or cut off"),
     "flipped": (lambda data: flipped(data, len(data) // 2), StoreCorrupt, "damaged or cut off"),
     "digest": (lambda data: flipped(data, len(data) - 1), StoreCorrupt, "damaged or cut off"),
-    "newer": (lambda data: signed(MAGIC + b"\0\0\0\2what comes later"), StoreError, r"newer iiiffs \(schema 2"),
+    "newer": (lambda data: signed(MAGIC + b"\0\0\0\3what comes later"), StoreError, r"newer iiiffs \(schema 3"),
     "nonsense": (lambda data: signed(MAGIC + b"\0\0\0\1no zlib"), StoreCorrupt, "cannot be understood"),
+    "half a payload": (lambda data: signed(data[:-33] + HALF), StoreCorrupt, "the payload local-1 is not all there"),
 }
 
 
@@ -274,11 +279,11 @@ def test_what_is_no_whole_export_is_refused_in_one_line(
 ) -> None:
     export.write_bytes(spoil(export.read_bytes()))
     with pytest.raises(error, match=text) as refused:
-        decoded(export)
+        read_archive(export)
     assert type(refused.value) is error
     assert "\n" not in str(refused.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none: cannot be read: No such file or directory"):
-        decoded(tmp_path / "none")
+        read_archive(tmp_path / "none")

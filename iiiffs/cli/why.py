@@ -13,7 +13,7 @@ from iiiffs.cli.arguments import ConfigFile
 from iiiffs.cli.daemon_answers import Answer, answered, number, printable, rows_of, socket_of, text
 from iiiffs.errors import IiiffsError, MountRefused, NoDaemon
 
-ERROR_XATTR = "user.iiiffs.error"
+ERROR_XATTR, NOTE_XATTR = "user.iiiffs.error", "user.iiiffs.note"
 SILENT = frozenset({errno.ENODATA, errno.ENOENT, errno.ENOTDIR, errno.EOPNOTSUPP})
 """Errnos of a path of which the mount says nothing."""
 
@@ -61,16 +61,18 @@ def of_the_queue(answer: Answer) -> list[str]:
 
 
 def _of_the_mount(path: Path, root: Path) -> list[str]:
-    """The reason that the mount keeps of the path; of its directory where the path has none or is not there."""
-    for folder in (path, path.parent) if path != root else (path,):
-        try:
-            reason = os.getxattr(folder, ERROR_XATTR, follow_symlinks=False).decode("utf-8", "replace")
-        except OSError as error:
-            if error.errno not in SILENT:
-                return [f"{folder}: {error.strerror}"]
-        else:
-            return [f"{folder}: {reason}"]
-    return []
+    """The reason that the mount keeps of the path, of its directory where the path has none or is not there; and what
+    is to be known of the path."""
+    asked = [(path, ERROR_XATTR), (path.parent, ERROR_XATTR)] if path != root else [(path, ERROR_XATTR)]
+    lines = next(filter(None, (_told(*question) for question in asked)), [])
+    return lines + [line for line in _told(path, NOTE_XATTR) if line not in lines]
+
+
+def _told(path: Path, name: str) -> list[str]:
+    try:
+        return [f"{path}: {os.getxattr(path, name, follow_symlinks=False).decode('utf-8', 'replace')}"]
+    except OSError as error:
+        return [] if error.errno in SILENT else [f"{path}: {error.strerror}"]
 
 
 def _asked(config: Path | None, root: Path, path: Path) -> Answer:

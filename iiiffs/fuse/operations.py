@@ -46,7 +46,7 @@ from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.handles import Handle, WritableHandle
 from iiiffs.vfs.local_files import LocalHandle
 from iiiffs.vfs.writer import Writer
-from iiiffs.vfs.xattrs import PREFIX, SETTABLE
+from iiiffs.vfs.xattrs import NOTE, PREFIX, SETTABLE
 
 log = logging.getLogger(__name__)
 
@@ -411,8 +411,10 @@ class Operations(pyfuse3.Operations):
         """What can be set can be emptied."""
         node, writing = self._inode(inode).node, self._writing()
         wanted = SETTABLE.get(os.fsdecode(name))
-        if wanted is None:
+        if wanted is None and (os.fsdecode(name) != NOTE or not await writing.dismiss_note(node)):
             raise FUSEError(pyfuse3.ENOATTR)
+        if wanted is None:
+            return
         await writing.set_property(node, wanted, b"" if wanted == "description" else b"0")
 
     def sent(self, account: AccountName, item: str, asset: Asset) -> None:

@@ -36,6 +36,7 @@ DATABASES = (
     "conflicts",
     "successors",
     "given",
+    "notes",
 )
 MAP_BYTES = 64 << 20
 MAP_GROWTH = 2

@@ -5,6 +5,7 @@ A library that keeps one asset of equal bytes calls a second copy of them by the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,14 +38,20 @@ class GivenNames:
         self.serial = 0
         """Another number whenever a name is another."""
         self._names: dict[tuple[str, str], dict[str, Given]] = {}
+        self._by_asset: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
         for key, value in environment.read(lambda reading: reading.below(DATABASE, b"")):
             account, album, name = msgspec.msgpack.decode(key, type=tuple[str, str, bytes])
             given = msgspec.msgpack.decode(value, type=Given)
             self._names.setdefault((account, album), {})[_text(name)] = given
+            self._by_asset[account, given.asset].add((album, _text(name)))
 
     def of(self, account: AccountName, album: AlbumId) -> Mapping[str, Given]:
         """Name -> asset, of those in that album; not to be changed."""
         return self._names.get((account, album), {})
+
+    def names_of(self, account: AccountName, asset: AssetId) -> list[str]:
+        """Those that the asset was given, in whatever album."""
+        return [name for _, name in self._by_asset.get((account, asset), ())]
 
     async def give(self, account: AccountName, album: AlbumId, name: str, given: Given | None) -> None:
         """The name stands for that asset in that album; for nothing of ours with None. On disk when it returns.
@@ -54,7 +61,7 @@ class GivenNames:
         names = self._names.setdefault((account, album), {})
         if names.get(name) == given:
             return
-        key = msgspec.msgpack.encode((account, album, name.encode("utf-8", "surrogateescape")))
+        key = _key(account, album, name)
         if len(key) > KEY_BYTES_MAX:
             return
 
@@ -66,11 +73,39 @@ class GivenNames:
 
         async with self._writer:
             await trio.to_thread.run_sync(self._environment.write, job)
+        self._put(account, album, name, given)
+
+    async def succeed(self, account: AccountName, old: AssetId, new: AssetId) -> None:
+        """What stood for `old` stands for `new`. On disk when it returns. Errors: StoreFull, StoreError."""
+        places = [(album, name) for album, name in self._by_asset.get((account, old), ())] if old != new else []
+        given = {(AlbumId(album), name): self._names[account, album][name] for album, name in places}
+        moved = {place: Given(new, one.also) for place, one in given.items()}
+        if not moved:
+            return
+
+        def job(writing: Writing) -> None:
+            for (album, name), one in moved.items():
+                writing.put(DATABASE, _key(account, album, name), msgspec.msgpack.encode(one))
+
+        async with self._writer:
+            await trio.to_thread.run_sync(self._environment.write, job)
+        for (album, name), one in moved.items():
+            if self.of(account, album).get(name) == given[album, name]:
+                self._put(account, album, name, one)
+
+    def _put(self, account: AccountName, album: AlbumId, name: str, given: Given | None) -> None:
+        names = self._names.setdefault((account, album), {})
         self.serial += 1
-        if given is None:
-            names.pop(name, None)
-        else:
+        before = names.pop(name, None)
+        if before is not None:
+            self._by_asset[account, before.asset].discard((album, name))
+        if given is not None:
             names[name] = given
+            self._by_asset[account, given.asset].add((album, name))
+
+
+def _key(account: AccountName, album: AlbumId, name: str) -> bytes:
+    return msgspec.msgpack.encode((account, album, name.encode("utf-8", "surrogateescape")))
 
 
 def _text(name: bytes) -> str:

@@ -77,6 +77,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     sent: _AssetRow | None
     token: str | None = None
     also: bool = False
+    not_carried: tuple[bytes, ...] = ()
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -122,6 +123,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         sent=None if sent is None else _asset_row(sent),
         token=item.token,
         also=item.also,
+        not_carried=tuple(map(_written, item.not_carried)),
     )
     return _sealed(key, row)
 
@@ -192,6 +194,7 @@ def _item(row: _ItemRow) -> Item:
         sent=None if row.sent is None else _asset(row.sent),
         token=row.token,
         also=row.also,
+        not_carried=tuple(map(_read, row.not_carried)),
     )
 
 

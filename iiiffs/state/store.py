@@ -15,9 +15,9 @@ from iiiffs.model.gallery import AccountName
 from iiiffs.state.archive import Archive
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
-from iiiffs.state.given import GivenNames
 from iiiffs.state.identities import AccountLedger
 from iiiffs.state.journal import Journal
+from iiiffs.state.notes import Notes
 from iiiffs.state.previews import PreviewLedger
 from iiiffs.state.spool import MIN_FREE_BYTES, Spool, sync_folder
 from iiiffs.state.successors import Successors
@@ -118,9 +118,9 @@ class State:
         """What ids have become."""
         return Successors(self._environment, self._writer)
 
-    def given(self) -> GivenNames:
-        """Names that people gave. Blocking, once."""
-        return GivenNames(self._environment, self._writer)
+    def notes(self) -> Notes:
+        """What people should know of assets, and the names that they gave them. Blocking, once."""
+        return Notes(self._environment, self._writer)
 
     @property
     def times(self) -> DocumentTimes:

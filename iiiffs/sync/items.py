@@ -73,6 +73,7 @@ class Item:
     `tries`, `reason`: sendings that did not work, and why the last one did not.
     `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was taken meanwhile.
     `token`: by which the provider knows what was sent, where that is another's id: of the file whose place it took.
+    `not_carried`: model.writing.Replaced.not_carried.
     `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
     """
 
@@ -98,6 +99,7 @@ class Item:
     sent: Asset | None = None
     token: str | None = None
     also: bool = False
+    not_carried: tuple[str, ...] = ()
 
     @property
     def has_payload(self) -> bool:

@@ -394,6 +394,15 @@ class Changes:
         else:
             await self._edit(gallery, node.asset, edit_of(name, value))
 
+    async def dismiss_note(self, node: Node) -> bool:
+        """What a replacement lost is told of the file no more; False if nothing was. Errors: ReadOnly."""
+        if not isinstance(node, Original):
+            return False
+        gallery = self._galleries[node.account]
+        if gallery.writing is None:
+            raise ReadOnly(changing.refusal(gallery))
+        return await self._queue.notes.dismiss(gallery.name, node.asset)
+
     async def _edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:
         """Done now, and the asset as it is then; None where it is journaled. Errors: Forbidden."""
         writing = gallery.writing

@@ -70,19 +70,19 @@ class Outgoing:
             log.error("the journal: %s cannot be read and is kept aside: %s", broken.key, broken.reason)
         sizes = await trio.to_thread.run_sync(state.spool.sizes)
         recovery = recovered(loaded.items, sizes, time.time_ns())
-        queue = Queue(state.journal, state.spool, state.successors, recovery.items, loaded.conflicts)
+        notes = await trio.to_thread.run_sync(state.notes)
+        queue = Queue(state.journal, state.spool, state.successors, notes, recovery.items, loaded.conflicts)
         if recovery.changed:
             await queue.commit(*recovery.changed)
         for id in recovery.spent:
             await trio.to_thread.run_sync(state.spool.remove, id)
         _tell_of(recovery.items)
         outgoing = cls(queue, galleries, flights)
-        given = await trio.to_thread.run_sync(state.given)
         for gallery in galleries.values():
             writing = gallery.capabilities.writing
             if writing is None or not gallery.access.adds:
                 continue
-            gallery.overlay = Overlay(gallery.name, queue, outgoing.files, given, flights, gallery)
+            gallery.overlay = Overlay(gallery.name, queue, outgoing.files, flights, gallery)
             outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
         changes = Changes(dict(galleries), queue, outgoing.files)
         removals = Removals(dict(galleries), queue, outgoing._interrupt, outgoing.files.is_held_open)

@@ -18,7 +18,7 @@ from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Capabilities, Original
 from iiiffs.providers.media import kind_of
-from iiiffs.state.given import Given, GivenNames
+from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
@@ -77,7 +77,6 @@ class Overlay:
         account: AccountName,
         queue: Queue,
         files: LocalFiles,
-        given: GivenNames,
         flights: Flights,
         listings: Listings,
     ) -> None:
@@ -88,7 +87,7 @@ class Overlay:
         self._real_names = capabilities.real_names
         self._queue = queue
         self._files = files
-        self._given = given
+        self._given = queue.notes.given
         self._flights = flights
         self._laid: dict[AlbumId, Laid] = {}
         self._waiting: dict[AlbumId, WaitingNames] = {}
@@ -123,6 +122,18 @@ class Overlay:
         """What has taken the place of an asset that is not there any more."""
         id = self._queue.successors.successor(self._account, asset)
         return None if id is None else AssetId(id)
+
+    # ---- what is worth knowing --------------------------------------------------------------------------------
+
+    def not_carried(self, asset: AssetId) -> tuple[str, ...]:
+        """What it has not got of the asset that it replaced."""
+        return self._queue.notes.not_carried(self._account, asset)
+
+    def other_names(self, asset: AssetId) -> list[str]:
+        """Names of files whose bytes it had already, and which therefore became it; its own may be among them."""
+        sent = (self._queue.get(id) for id in self._arrived.get(asset, ()))
+        waiting = [item.name for item in sent if item is not None and not self._real_names]
+        return [*self._given.names_of(self._account, asset), *waiting]
 
     # ---- albums -----------------------------------------------------------------------------------------------
 

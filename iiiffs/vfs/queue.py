@@ -18,6 +18,7 @@ import trio
 from iiiffs.errors import StoreFull
 from iiiffs.model.gallery import LOCAL, AccountName, AlbumId, AssetId
 from iiiffs.state.journal import Journal
+from iiiffs.state.notes import Notes
 from iiiffs.state.spool import Spool
 from iiiffs.state.successors import Successors
 from iiiffs.sync.items import Conflict, Item, Verb, is_local_id
@@ -39,12 +40,14 @@ class Queue:
         journal: Journal,
         spool: Spool,
         successors: Successors,
+        notes: Notes,
         items: Iterable[Item] = (),
         conflicts: Iterable[Conflict] = (),
     ) -> None:
         """`items`, `conflicts`: as they are in the journal."""
         self.spool = spool
         self.successors = successors
+        self.notes = notes
         self._journal = journal
         self._items = {item.id: item for item in sorted(items, key=attrgetter("order"))}
         self._conflicts = {conflict.id: conflict for conflict in conflicts}

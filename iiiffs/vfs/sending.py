@@ -21,7 +21,7 @@ import trio
 
 from iiiffs.errors import AlreadyThere, AssetGone, ProviderError, ProviderUnreachable, Rejected, StoreError
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
-from iiiffs.model.writing import Edit, Payload
+from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
 from iiiffs.providers.media import kind_of
 from iiiffs.providers.writing import HasWriting, writing_of
@@ -140,21 +140,22 @@ class Sender:
     # ---- files ------------------------------------------------------------------------------------------------
 
     async def _upload(self, flight: Flight) -> None:
-        item, asset = flight.item, None
+        item, replaced = flight.item, None
         with flight.scope:
             summed = await self._summed(item)
             item = await self._begun(item, summed)
             album = self._order.album_of(item)
             timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
             with _deadline(timeout_s):
-                asset = await self._sent(item, album, summed)
-        if asset is None:
+                replaced = await self._sent(item, album, summed)
+        if replaced is None:
             return
+        asset = replaced.asset
         if asset.size_bytes not in (None, item.size_bytes) or asset.checksum not in (None, item.sha1):
             raise NotArrived(f"the provider has {asset.size_bytes} bytes that are not the {item.size_bytes} sent")
-        await self.arrived(item, asset)
+        await self.arrived(item, asset, replaced.not_carried)
 
-    async def arrived(self, item: Item, asset: Asset) -> None:
+    async def arrived(self, item: Item, asset: Asset, not_carried: tuple[str, ...] = ()) -> None:
         """The provider has the item's bytes, as `asset`; nothing if it has others by now. Errors: StoreError."""
         current = self._queue.get(item.id)
         if current is None or current.generation != item.generation or current.stage is not Stage.SENDING:
@@ -163,6 +164,7 @@ class Sender:
         if current.base is not None and not self._is_in_sets:
             album, name = asset.album, asset.name  # others may have moved it since it was opened
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
+        sent = replace(sent, not_carried=not_carried)
         await self._queue.commit(sent)
         await self.finish(sent)
         self._account.expire(album)
@@ -171,6 +173,8 @@ class Sender:
         """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""
         assert item.sent is not None, "an upload that was sent has become an asset"
         await self._order.record(item.id, item.sent.id)
+        if item.base is not None:
+            await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
         if item.base is not None and item.base.asset != item.sent.id:
             await self._order.record(item.base.asset, item.sent.id)
             await self._queue.drop_all(self._outlived(item, item.base.asset))
@@ -211,7 +215,7 @@ class Sender:
         await self._queue.commit(sending)
         return sending
 
-    async def _sent(self, item: Item, album: AlbumId, summed: Summed) -> Asset:
+    async def _sent(self, item: Item, album: AlbumId, summed: Summed) -> Replaced:
         payload = Payload(
             token=item.token or item.id,
             path=self._queue.spool.path(item.id),
@@ -221,8 +225,8 @@ class Sender:
             earlier=item.earlier[:-1],
         )
         if item.base is None:
-            return await self._writing.upload(album, item.name, payload)
-        return (await self._writing.replace(self._replaced(item.base), payload)).asset
+            return Replaced(await self._writing.upload(album, item.name, payload))
+        return await self._writing.replace(self._replaced(item.base), payload)
 
     def _replaced(self, base: Base) -> Asset:
         return Asset(

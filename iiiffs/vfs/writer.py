@@ -87,6 +87,11 @@ class Writer:
         async with self._reasoned(node, f"set {name}"):
             await self.changes.set_property(node, name, value)
 
+    async def dismiss_note(self, node: Node) -> bool:
+        """Rule: Changes.dismiss_note."""
+        async with self._reasoned(node, "dismiss its note"):
+            return await self.changes.dismiss_note(node)
+
     @asynccontextmanager
     async def _reasoned(self, node: Node, deed: str) -> AsyncIterator[None]:
         try:

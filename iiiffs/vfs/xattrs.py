@@ -33,6 +33,7 @@ from iiiffs.tree.nodes import (
 )
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.documents import ROOT, Documents, album_of, service_of
+from iiiffs.vfs.notes import has_note, note_of
 from iiiffs.vfs.reasons import Reasons
 
 PREFIX = "user."
@@ -44,6 +45,7 @@ ETAG = "user.iiiffs.etag"
 STATE = "user.iiiffs.state"
 LIVE = "user.iiiffs.live"
 ERROR = "user.iiiffs.error"
+NOTE = "user.iiiffs.note"
 CHECKSUM = "user.iiiffs.checksum.sha1"
 SETTABLE: Mapping[str, str] = {
     "user.iiiffs.description": "description",
@@ -70,7 +72,7 @@ NAMES: Mapping[type[Node], tuple[str, ...]] = {
     Page: (MIME_TYPE,),
     Thumbnail: (MIME_TYPE,),
 }
-"""What each kind of node always has; LIVE and ERROR come and go."""
+"""What each kind of node always has; LIVE, NOTE and ERROR come and go."""
 
 JSON_LD = "application/ld+json"
 HTML = "text/html"
@@ -93,6 +95,8 @@ class ExtendedAttributes:
         names = NAMES.get(type(node), ())
         if isinstance(node, Original) and self._live(node) is not None:
             names = (*names, LIVE)
+        if isinstance(node, Original) and has_note(self._galleries[node.account].overlay, node.asset):
+            names = (*names, NOTE)
         if isinstance(node, Local) and self._item(node) is None:
             names = ()
         return (*names, ERROR) if self._error(node) is not None else names
@@ -168,6 +172,8 @@ class ExtendedAttributes:
             case "user.iiiffs.live":
                 return self._live(node)
         asset = await self._asset(node)
+        if name == NOTE:
+            return note_of(self._galleries[node.account].overlay, asset)
         if name == URI:
             return await self._original_uri(node.account, asset)
         known = self._galleries[node.account].facts_reader.known(asset)

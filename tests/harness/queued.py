@@ -220,7 +220,7 @@ async def queued(folder: Path, account: MemoryAccount | None = None) -> AsyncIte
         async with trio.open_nursery() as nursery:
             await nursery.start(state.journal.run)
             loaded = state.journal.load()
-            queue = Queue(state.journal, state.spool, state.successors, loaded.items, loaded.conflicts)
+            queue = Queue(state.journal, state.spool, state.successors, state.notes(), loaded.items, loaded.conflicts)
             gallery = cast(Gallery, account)
             control = QueueControl(queue, {HOME: account}, [gallery], lambda name: account.trouble)
             yield Queued(queue, state, account, control)

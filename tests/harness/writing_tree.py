@@ -138,6 +138,12 @@ class Life:
         self.state_path.rename(self.home / f"state-{self._number + 1}")
         return Life(self.home, self._store, self._number + 1)
 
+    def without_cache(self) -> Life:
+        """The next life, after this one was stopped in order, and its cache thrown away."""
+        self.close()
+        shutil.rmtree(self.home / "cache")
+        return Life(self.home, self._store, self._number)
+
     def close(self) -> None:
         """Stopped."""
         self._token.run_sync_soon(self._stop.set)
@@ -463,3 +469,34 @@ async def marked(life: Life, path: str, name: str, value: bytes) -> None:
         await called(life.operations.setxattr(entry.st_ino, os.fsencode(name), value, CONTEXT))
 
     await retried(work)
+
+
+async def unmarked(life: Life, path: str, name: str) -> None:
+    """removexattr(2)"""
+
+    async def work() -> None:
+        entry = await existing(life, path)
+        await called(life.operations.removexattr(entry.st_ino, os.fsencode(name), CONTEXT))
+
+    await retried(work)
+
+
+async def attribute(life: Life, path: str, name: str) -> str | None:
+    """getxattr(2); None if there is none."""
+
+    async def work() -> str | None:
+        entry = await existing(life, path)
+        try:
+            return (await called(life.operations.getxattr(entry.st_ino, os.fsencode(name), CONTEXT))).decode()
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+        return None
+
+    return await retried(work)
+
+
+async def attributes(life: Life, path: str) -> set[str]:
+    """listxattr(2)"""
+    entry = await existing(life, path)
+    return {os.fsdecode(name) for name in await called(life.operations.listxattr(entry.st_ino, CONTEXT))}

@@ -97,7 +97,7 @@ async def desk(folder: Path, *, min_free_bytes: int = 0) -> AsyncIterator[Desk]:
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(state.journal.run)
-            queue = Queue(state.journal, state.spool, state.successors)
+            queue = Queue(state.journal, state.spool, state.successors, state.notes())
             yield Desk(state, queue, LocalFiles(queue, interrupt, lambda: NOW_NS))
             nursery.cancel_scope.cancel()
     finally:

@@ -119,14 +119,14 @@ def shown(folder: Path, body: Callable[[Shown], Awaitable[None]], *assets: Asset
         try:
             async with trio.open_nursery() as nursery:
                 left = state.journal.load().items
-                queue = Queue(state.journal, state.spool, state.successors, left)
+                queue = Queue(state.journal, state.spool, state.successors, state.notes(), left)
 
                 async def interrupt(item: Item) -> None:
                     await trio.lowlevel.checkpoint()
 
                 server = Server(list(assets), real_names=real_names)
-                files, given = LocalFiles(queue, interrupt), state.given()
-                overlay = Overlay(HOME, queue, files, given, Flights(nursery), server)
+                files = LocalFiles(queue, interrupt)
+                overlay = Overlay(HOME, queue, files, Flights(nursery), server)
                 await body(Shown(queue, overlay, server))
                 nursery.cancel_scope.cancel()
         finally:

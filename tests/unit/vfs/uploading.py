@@ -126,6 +126,14 @@ class MemorySuccessors:
         await self._disk.step()
 
 
+class MemoryNotes:
+    """state.notes.Notes; nothing is ever lost by a replacement."""
+
+    async def replaced(self, account: AccountName, old: AssetId, new: AssetId, not_carried: tuple[str, ...]) -> None:
+        assert not not_carried
+        await trio.lowlevel.checkpoint()
+
+
 @dataclass
 class Stored:
     """An asset at the provider."""
@@ -361,8 +369,8 @@ class Bench:
         self.spool = Spool(path, min_free_bytes=0)
         found = recovered(self.disk.items.values(), self.spool.sizes(), 0)
         self.queue = Queue(
-            cast(Any, MemoryJournal(self.disk)), self.spool, cast(Any, MemorySuccessors(self.disk)), found.items,
-            self.disk.conflicts.values(),
+            cast(Any, MemoryJournal(self.disk)), self.spool, cast(Any, MemorySuccessors(self.disk)),
+            cast(Any, MemoryNotes()), found.items, self.disk.conflicts.values(),
         )  # fmt: skip
         self.account = Account(cast(Provider, provider))
         self.news: list[tuple[News, str]] = []

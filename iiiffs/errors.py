@@ -129,7 +129,9 @@ class OverQuota(ProviderError):
 
 
 class ProviderUnreachable(ProviderError):
-    """Could not ask. Says nothing about what is there."""
+    """Could not ask. Says nothing about what is there. `retry_after_s`: what the provider asked to wait, if it did."""
+
+    retry_after_s: float | None = None
 
 
 class StoreError(IiiffsError):

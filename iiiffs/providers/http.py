@@ -43,7 +43,7 @@ from iiiffs.providers.http_policy import (
     redirect_target,
     span_of,
 )
-from iiiffs.providers.http_streams import Body, causes_of, feed, told_by
+from iiiffs.providers.http_streams import Body, Sending, causes_of, feed, told_by
 from iiiffs.providers.http_values import SETTINGS, Answer, Ask, HttpGauges, HttpSettings, Lane, Part
 from iiiffs.providers.pieces import Pieces
 
@@ -143,13 +143,16 @@ class HttpAccount:
         self._lanes = {
             Lane.QUESTIONS: trio.CapacityLimiter(settings.questions),
             Lane.BYTES: trio.CapacityLimiter(settings.downloads),
+            Lane.UPLOADS: trio.CapacityLimiter(settings.uploads),
         }
         self._quiet_until_s = float("-inf")
         self._denied: tuple[str, float] | None = None
         self._failing: str | None = None
         self._answered_s = float("-inf")
         tls = tls or tls_context(None)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=settings.questions + settings.downloads)
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=settings.questions + settings.downloads + settings.uploads
+        )
         client = partial(
             httpx.AsyncClient,
             verify=tls,
@@ -352,11 +355,13 @@ class HttpAccount:
     async def _turn(self, ask: Ask, deadline_s: float) -> None:
         """It may be asked now: not faster than the rate, and not before the server wants to be asked."""
         now_s = trio.current_time()
-        paced_s = self._bucket.take(now_s) if ask.lane is Lane.QUESTIONS else 0.0  # downloads are few, and large
+        paced_s = self._bucket.take(now_s) if ask.lane is Lane.QUESTIONS else 0.0  # the others are few, and large
         wait_s = max(paced_s, self._quiet_until_s - now_s)
         if wait_s > 0:
             if now_s + wait_s >= deadline_s:
-                raise self._trouble(ask, f"the server wants to be left alone for {wait_s:.0f} s")
+                error = self._trouble(ask, f"the server wants to be left alone for {wait_s:.0f} s")
+                error.retry_after_s = wait_s
+                raise error
             await trio.sleep(wait_s)
 
     async def _send(self, ask: Ask, headers: Mapping[str, str]) -> httpx.Response:
@@ -366,10 +371,7 @@ class HttpAccount:
         client = self._downloads if ask.lane is Lane.BYTES else self._client
         url, query = self._base_url + ask.path, dict(ask.query)
         for _ in range(REDIRECTS_MAX + 1):
-            request = client.build_request(
-                ask.method, url, params=query or None, json=ask.json, headers={**headers, **ask.headers}
-            )
-            request.stream = Body(request.content)
+            request = self._request(client, ask, url, query, headers)
             response = await client.send(request, stream=True)
             if response.status_code not in REDIRECTS or not ask.follow:
                 return response
@@ -381,6 +383,19 @@ class HttpAccount:
                 raise self._trouble(ask, f"it sends us on to {where}, where the key does not go; check url")
             url, query = target, {}
         raise self._trouble(ask, "it sends us round in circles")
+
+    def _request(
+        self, client: httpx.AsyncClient, ask: Ask, url: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> httpx.Request:
+        content = ask.content
+        told = {**headers, **ask.headers, **({} if content is None else content.headers)}
+        silence_s = self._settings.silence_s if ask.silence_s is None else ask.silence_s
+        timeout = httpx.Timeout(silence_s, connect=self._settings.connect_s, pool=None)
+        request = client.build_request(
+            ask.method, url, params=query or None, json=ask.json, headers=told, timeout=timeout
+        )
+        request.stream = Body(request.content) if content is None else Sending(content)
+        return request
 
     async def _judge(self, ask: Ask, response: httpx.Response, headers: Mapping[str, str]) -> None:
         """It is one of the answers that were expected."""
@@ -402,6 +417,7 @@ class HttpAccount:
         if status not in TRANSIENT:
             raise refusal
         asked_s = parse_retry_after(response.headers.get("retry-after"), time.time())
+        refusal.retry_after_s = asked_s
         if asked_s is not None:
             self._quiet_until_s = max(self._quiet_until_s, trio.current_time() + asked_s)
         raise _Again(refusal, asked_s)

@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from iiiffs.providers.http_policy import is_json, one_line
+from iiiffs.providers.http_values import Content
 
 TOLD_BYTES_MAX = 4096
 """Of an error's body: a sentence of it is told."""
@@ -23,6 +24,17 @@ class Body(httpx.AsyncByteStream):
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Rule: AsyncByteStream."""
         return _Once(self._data)
+
+
+class Sending(httpx.AsyncByteStream):
+    """What is sent piece by piece."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Rule: AsyncByteStream."""
+        return self._content.pieces()
 
 
 class _Once(AsyncIterator[bytes]):

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from iiiffs.providers.http_policy import RETRY, RetryPolicy
 
 
 class Lane(Enum):
-    """Who queues with whom: downloads that hang never hold up a question."""
+    """Who queues with whom: downloads and uploads that hang never hold up a question."""
 
     QUESTIONS = "questions"
     BYTES = "bytes"
+    UPLOADS = "uploads"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     """Limits of one account.
 
-    `questions`, `downloads`: at once, in their lanes. `rate_per_s`: of all, after a burst of that many. `connect_s`:
-    to connect; `silence_s`: between two packets. `denied_s`: how long nobody is asked after a 401.
+    `questions`, `downloads`, `uploads`: at once, in their lanes. `rate_per_s`: of all, after a burst of that many.
+    `connect_s`: to connect; `silence_s`: between two packets. `denied_s`: how long nobody is asked after a 401.
     """
 
     questions: int = 4
     downloads: int = 8
+    uploads: int = 4
     rate_per_s: float = 100.0
     connect_s: float = 5.0
     silence_s: float = 15.0
@@ -71,9 +74,24 @@ class HttpGauges:
         self.seconds[method, kind] += took_s
 
 
+class Content(Protocol):
+    """A body that is too long to be held: it is sent piece by piece."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its type and its length."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """All of it, from its beginning."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One question. `path` is below the base URL; `what` names it in messages ("the albums").
+
+    `content`: the body, instead of `json`. `silence_s`: instead of the account's.
 
     `expected`: statuses that are answers. `repeatable`: asking twice changes nothing more than asking once.
     `follow`: redirects on the same host are followed.
@@ -84,12 +102,14 @@ class Ask:
     what: str
     query: Mapping[str, str] = field(default_factory=dict)
     json: object = None
+    content: Content | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     lane: Lane = Lane.QUESTIONS
     deadline_s: float = 30.0
     expected: frozenset[int] = frozenset({200})
     repeatable: bool = True
     follow: bool = True
+    silence_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

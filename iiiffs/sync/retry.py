@@ -74,8 +74,11 @@ def decide_retry(error: errors.IiiffsError, failures: int, draw: float, asked_s:
     """What is done about the `failures`-th error in a row (from 1), of the account or of the item.
 
     The wait doubles from error to error up to a ceiling; `draw` in [0, 1) spreads it, so that clients of a server that
-    comes back do not come back together. `asked_s`: what the server asked for (Retry-After), never shortened.
+    comes back do not come back together. `asked_s`: what the server asked for (Retry-After), never shortened; what the
+    error says of that where it is None.
     """
+    if asked_s is None and isinstance(error, errors.ProviderUnreachable):
+        asked_s = error.retry_after_s
     remedy = remedy_of(error)
     if remedy not in WAITS:
         return Retry(remedy, None)

@@ -18,8 +18,9 @@ from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.dialect import VIEW_PERMISSIONS, lacking
 from iiiffs.providers.immich.provider import POLL_S, ImmichProvider
 from iiiffs.providers.immich.public import link_address
+from iiiffs.providers.immich.writing import WritableImmichProvider
 
-__all__ = ["ImmichProvider", "api_url", "open_provider", "probe", "provider_of"]
+__all__ = ["ImmichProvider", "WritableImmichProvider", "api_url", "open_provider", "probe", "provider_of"]
 
 
 def open_provider(context: ProviderContext) -> Provider:
@@ -68,7 +69,7 @@ def place_of(prefix: str, settings: Mapping[str, object]) -> tuple[str, ssl.SSLC
         raise ConfigError(f"{prefix}{error}") from error
 
 
-def provider_of(context: ProviderContext, http: HttpSettings = SETTINGS) -> ImmichProvider:
+def provider_of(context: ProviderContext, http: HttpSettings = SETTINGS) -> WritableImmichProvider:
     """As `open_provider`, with other limits."""
     key = f"account.{context.account}"
     url, tls = place_of(f"{key}.", context.settings)
@@ -81,7 +82,7 @@ def provider_of(context: ProviderContext, http: HttpSettings = SETTINGS) -> Immi
 
     link = link_address(context.settings.get("shared_link"), f"{key}.shared_link")
     account = HttpAccount(context.account, url, authorize, tls=tls, settings=http)
-    return ImmichProvider(context, account, float(poll_s), link)
+    return WritableImmichProvider(context, account, float(poll_s), link)
 
 
 def api_url(url: object, key: str) -> str:

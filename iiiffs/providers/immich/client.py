@@ -32,6 +32,7 @@ from iiiffs.providers.immich.wire import (
     SharedLinkRecord,
     TagRecord,
     UserRecord,
+    WholeAsset,
     decoded,
     evenly,
 )
@@ -84,7 +85,7 @@ class ImmichClient:
     async def dialect(self) -> Dialect:
         """How it is asked now; learnt anew after any trouble, for a server may be upgraded under a mount (§8)."""
         if self._dialect is None:
-            answer = await self._json(Ask("GET", "/server/version", "the server's version"))
+            answer = await self.answer(Ask("GET", "/server/version", "the server's version"))
             version = await self._decoded(answer, ServerVersion, "is there an Immich? The server's version")
             found = dialect_of(version.major, version.minor, version.patch)
             if found.is_newer_than_known and self._warned != found.version:
@@ -101,7 +102,7 @@ class ImmichClient:
         """The id of the key's user; "" for a key without user.read. Asked once."""
         if self._user is None:
             try:
-                self._user = (await self._told(Ask("GET", "/users/me", "the key's user"), UserRecord)).id
+                self._user = (await self.told(Ask("GET", "/users/me", "the key's user"), UserRecord)).id
             except AccessDenied:
                 if self.http.denied is not None:
                     raise
@@ -120,7 +121,7 @@ class ImmichClient:
             await self.dialect()
         except ProviderUnreachable as error:
             raise await self.explained(error) from error.__cause__
-        answer = await self._json(Ask("GET", "/api-keys/me", "the key"))
+        answer = await self.answer(Ask("GET", "/api-keys/me", "the key"))
         self.key = decoded(answer.body, KeyRecord, f"{self.name}: the key")
         if missing := lacking(self.key.permissions, READ_PERMISSIONS):
             raise AccessDenied(
@@ -137,20 +138,20 @@ class ImmichClient:
 
     async def _is_in_maintenance(self) -> bool:
         try:
-            answer = await self._json(Ask("GET", "/server/config", "the server's configuration"))
+            answer = await self.answer(Ask("GET", "/server/config", "the server's configuration"))
         except (ProviderUnreachable, AccessDenied):
             return False
         return decoded(answer.body, ServerConfig, f"{self.name}: the server's configuration").maintenance_mode
 
     async def features(self) -> ServerFeatures:
         """What the server has been set up for."""
-        return await self._told(Ask("GET", "/server/features", "what the server can do"), ServerFeatures)
+        return await self.told(Ask("GET", "/server/features", "what the server can do"), ServerFeatures)
 
     async def shared_link(self, query: Mapping[str, str]) -> SharedLinkRecord:
         """The link that `query` names, by "key" or "slug", as the world sees it. Errors: AccessDenied if there is none
         that lets anybody in. Its 400 and 401 are about the link, never about the account's own key."""
         ask = Ask("GET", "/shared-links/me", "the shared link", query=query)
-        answer = await self._json(replace(ask, expected=frozenset({200, 400, 401})))
+        answer = await self.answer(replace(ask, expected=frozenset({200, 400, 401})))
         if answer.status == 200:
             return await self._decoded(answer, SharedLinkRecord, ask.what)
         said = (await self._decoded(answer, MessageRecord, ask.what)).message
@@ -172,7 +173,7 @@ class ImmichClient:
         answers = []
         for query, etag in zip(questions, known, strict=True):
             headers = {"if-none-match": etag} if etag else {}
-            answers.append(await self._json(replace(ask, query=query, headers=headers)))
+            answers.append(await self.answer(replace(ask, query=query, headers=headers)))
         new = tuple(answer.headers.get("etag") or "" for answer in answers)
         date_s = parse_http_date(answers[0].headers.get("date"))
         if all(answer.status == 304 for answer in answers):
@@ -191,7 +192,7 @@ class ImmichClient:
         if (await self.dialect()).albums_hold_assets and not with_assets:
             query = {"withoutAssets": "true"}
         ask = Ask("GET", f"/albums/{id}", "an album", query=query, deadline_s=ALBUM_LIST_S)
-        record = await self._told(ask, AlbumRecord)
+        record = await self.told(ask, AlbumRecord)
         if record.assets:
             record.assets = [evenly(asset, None) for asset in record.assets]
         return record
@@ -200,8 +201,12 @@ class ImmichClient:
 
     async def asset(self, id: UUID) -> AssetRecord:
         """One asset, of any visibility, trashed ones too. Errors: AssetGone."""
-        record = await self._told(Ask("GET", f"/assets/{id}", "an asset"), AssetRecord)
+        record = await self.told(Ask("GET", f"/assets/{id}", "an asset"), AssetRecord)
         return evenly(record, await self._people_of())
+
+    async def whole(self, id: UUID) -> WholeAsset:
+        """One asset with all that is said of it alone, of any visibility, trashed ones too. Errors: AssetGone."""
+        return await self.told(Ask("GET", f"/assets/{id}", "an asset"), WholeAsset)
 
     async def search(self, filters: Mapping[str, object], page: int = 1, size: int = PAGE) -> SearchPart:
         """One page. Flat filters only: `filter` is ignored by servers before 3.2, which then answer everything (§2)."""
@@ -217,7 +222,7 @@ class ImmichClient:
         self, ask: Ask, filters: dict[str, object], page: int, size: int, people_of: str | None
     ) -> SearchPart:
         body = {**filters, "page": page, "size": size} | ({"withPeople": True} if people_of else {})
-        part = (await self._told(replace(ask, json=body, deadline_s=ALBUM_LIST_S), SearchAnswer)).assets
+        part = (await self.told(replace(ask, json=body, deadline_s=ALBUM_LIST_S), SearchAnswer)).assets
         for record in part.items:
             evenly(record, people_of)
         return part
@@ -225,20 +230,20 @@ class ImmichClient:
     async def count(self, filters: Mapping[str, object]) -> int:
         """How many a search would find. Needs asset.statistics."""
         ask = Ask("POST", "/search/statistics", "the number of assets", json=dict(filters))
-        return (await self._told(ask, CountAnswer)).total
+        return (await self.told(ask, CountAnswer)).total
 
     async def months(self) -> list[BucketRecord]:
         """The user's own timeline by months of the wall clock, without partners' assets. Needs asset.read alone."""
         query = {"visibility": "timeline", "isTrashed": "false"}
         ask = Ask("GET", "/timeline/buckets", "the months", query=query, deadline_s=ALBUM_LIST_S)
-        return await self._told(ask, list[BucketRecord])
+        return await self.told(ask, list[BucketRecord])
 
     async def people(self) -> list[PersonRecord]:
         """Everybody with a name whom the user does not hide. Needs person.read."""
         found: dict[str, PersonRecord] = {}
         for page in range(1, PAGES_MAX):
             query = {"page": str(page), "size": str(PEOPLE_PAGE)}
-            answer = await self._told(Ask("GET", "/people", "the people", query=query), PeopleAnswer)
+            answer = await self.told(Ask("GET", "/people", "the people", query=query), PeopleAnswer)
             found |= {one.id: one for one in answer.people if one.name and not one.is_hidden}
             if not answer.has_next_page:
                 break
@@ -246,12 +251,12 @@ class ImmichClient:
 
     async def tags(self) -> list[TagRecord]:
         """All tags. Needs tag.read."""
-        return await self._told(Ask("GET", "/tags", "the tags"), list[TagRecord])
+        return await self.told(Ask("GET", "/tags", "the tags"), list[TagRecord])
 
     async def suggestions(self, kind: str) -> list[str]:
         """The names of that kind that photos have: "city", "state", "country"."""
         ask = Ask("GET", "/search/suggestions", "the names of places", query={"type": kind})
-        return [name for name in await self._told(ask, list[str | None]) if name]
+        return [name for name in await self.told(ask, list[str | None]) if name]
 
     # ---- bytes ------------------------------------------------------------------------------------------------
 
@@ -302,8 +307,9 @@ class ImmichClient:
 
     # ---- asking -----------------------------------------------------------------------------------------------
 
-    async def _told(self, ask: Ask, type: type[T]) -> T:
-        return await self._decoded(await self._json(ask), type, ask.what)
+    async def told(self, ask: Ask, type: type[T]) -> T:
+        """What the answer says. Errors: as of all calls."""
+        return await self._decoded(await self.answer(ask), type, ask.what)
 
     async def _decoded(self, answer: Answer, type: type[T], what: str) -> T:
         what = f"{self.name}: {what}"
@@ -316,7 +322,8 @@ class ImmichClient:
             self.http.in_trouble(str(error))
             raise
 
-    async def _json(self, ask: Ask) -> Answer:
+    async def answer(self, ask: Ask) -> Answer:
+        """The answer. Errors: Refusal, with what the server says; AssetGone where that is that an id is unknown."""
         try:
             return await self.http.ask_json(ask)
         except Refusal as refusal:

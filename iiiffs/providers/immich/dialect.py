@@ -24,12 +24,14 @@ class Dialect:
     ones alone. `albums_hold_assets`: GET /albums/{id} carries them (2.x), where a search would miss archived ones and
     those of others; 3.x took them out, and its search finds all.
     `lists_people`: a search of an album says who is seen there (3.x).
+    `names_devices`: an asset says which device sent it (2.x), so who uploads can know its own again.
     """
 
     version: str
     album_questions: tuple[Mapping[str, str], ...]
     albums_hold_assets: bool
     lists_people: bool = False
+    names_devices: bool = False
     is_newer_than_known: bool = False
 
 
@@ -39,7 +41,7 @@ def dialect_of(major: int, minor: int, patch: int) -> Dialect:
     if major < OLDEST:
         raise AccessDenied(f"the server is Immich {version}, and iiiffs reads {OLDEST}.0 and newer; upgrade the server")
     if major == OLDEST:
-        return Dialect(version, ({}, {"shared": "true"}), albums_hold_assets=True)
+        return Dialect(version, ({}, {"shared": "true"}), albums_hold_assets=True, names_devices=True)
     return Dialect(version, ({},), albums_hold_assets=False, lists_people=True, is_newer_than_known=major > NEWEST)
 
 

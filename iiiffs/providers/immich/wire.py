@@ -135,8 +135,37 @@ class AssetRecord(msgspec.Struct, rename="camel", gc=False):
         return self.visibility in SHOWN and not self.is_trashed
 
 
+class StackedRecord(msgspec.Struct, rename="camel"):
+    """The stack of an asset."""
+
+    id: str
+    primary_asset_id: str
+
+
+class WholeAsset(AssetRecord, rename="camel"):
+    """An asset, alone: with its stack and all its tags and people. `device_asset_id`, `device_id`: on 2.x alone."""
+
+    is_favorite: bool = False
+    stack: StackedRecord | None = None
+    device_asset_id: str = ""
+    device_id: str = ""
+
+
+class ReferredRecord(msgspec.Struct):
+    """Something of which only the id counts."""
+
+    id: str
+
+
+class MemberRecord(msgspec.Struct):
+    """Somebody with whom an album is shared; on 3.x its owner too. `role`: "owner", "editor" or "viewer"."""
+
+    user: ReferredRecord
+    role: str
+
+
 class AlbumRecord(msgspec.Struct, rename="camel"):
-    """An album. `assets` on 2.x alone; empty or absent where they were not asked for."""
+    """An album. `assets` on 2.x alone; empty or absent where they were not asked for. `owner_id`: on 2.x."""
 
     id: str
     album_name: str
@@ -146,17 +175,21 @@ class AlbumRecord(msgspec.Struct, rename="camel"):
     last_modified_asset_timestamp: str | None = None
     album_thumbnail_asset_id: str | None = None
     assets: list[AssetRecord] | None = None
+    description: str = ""
+    created_at: str = ""
+    owner_id: str = ""
+    album_users: list[MemberRecord] = []
+
+    def role_of(self, user: str) -> str | None:
+        """What that user is in it; None for nothing, or where that is not told."""
+        if self.owner_id == user:
+            return "owner"
+        return next((one.role for one in self.album_users if one.user.id == user), None)
 
     @property
     def figures(self) -> tuple[str, int, str | None]:
         """They differ if the listing does: removing bumps no time, and editing an asset none of the album's (§6)."""
         return self.updated_at, self.asset_count, self.last_modified_asset_timestamp
-
-
-class ReferredRecord(msgspec.Struct):
-    """Something of which only the id counts."""
-
-    id: str
 
 
 class SharedLinkRecord(msgspec.Struct, rename="camel"):
@@ -201,10 +234,12 @@ class BucketRecord(msgspec.Struct, rename="camel"):
     count: int
 
 
-class UserRecord(msgspec.Struct):
-    """GET /users/me."""
+class UserRecord(msgspec.Struct, rename="camel"):
+    """GET /users/me. Without a quota its size is null."""
 
     id: str
+    quota_size_in_bytes: int | None = None
+    quota_usage_in_bytes: int | None = None
 
 
 class PeopleAnswer(msgspec.Struct, rename="camel"):
@@ -237,6 +272,22 @@ def time_ms(text: str | None) -> int | None:
 def time_text(ms: int) -> str:
     """That moment as the server writes it. `ms` since 1970 in UTC, of the years 1 to 9999."""
     return (_EPOCH + ms * _MILLISECOND).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def moment_text(utc_ms: int, ahead_min: int) -> str:
+    """That moment by a wall clock that is so many minutes ahead of UTC, with its zone."""
+    wall = (_EPOCH + (utc_ms + ahead_min * 60_000) * _MILLISECOND).replace(tzinfo=None)
+    sign, (hours, minutes) = "+" if ahead_min >= 0 else "-", divmod(abs(ahead_min), 60)
+    return f"{wall.isoformat(timespec='milliseconds')}{sign}{hours:02}:{minutes:02}"
+
+
+def ahead_min(record: AssetRecord) -> int:
+    """How many minutes the wall clock of an asset was ahead of UTC; 0 where nobody knows."""
+    local_ms, utc_ms = time_ms(record.local_date_time), time_ms(record.file_created_at)
+    is_known = record.exif_info is not None and record.exif_info.time_zone is not None
+    if not is_known or local_ms is None or utc_ms is None or abs(local_ms - utc_ms) >= 24 * 3_600_000:
+        return 0
+    return round((local_ms - utc_ms) / 60_000)
 
 
 def version_of(record: AssetRecord) -> Version:

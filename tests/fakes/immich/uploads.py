@@ -86,6 +86,10 @@ class _FormReader:
             "on_part_end": self._end,
         }
 
+    def close(self) -> None:
+        """Nothing is open, though the form broke off."""
+        self._target.close()
+
     def _begin(self) -> None:
         self._headers, self._path = {}, None
 
@@ -128,9 +132,12 @@ def read_form(request: Request, paths: Iterator[Path]) -> Form:
         return Form()
     reader = _FormReader(paths)
     parser = MultipartParser(options[b"boundary"], reader.callbacks())
-    for chunk in request.chunks:
-        parser.write(chunk)
-    parser.finalize()
+    try:
+        for chunk in request.chunks:
+            parser.write(chunk)
+        parser.finalize()
+    finally:
+        reader.close()
     return reader.form
 
 

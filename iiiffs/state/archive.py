@@ -54,6 +54,7 @@ class Exported(msgspec.Struct, frozen=True):
     journal: Pairs = ()
     conflicts: Pairs = ()
     given: Pairs = ()
+    notes: Pairs = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def exported(reading: Reading) -> Exported:
         journal=tuple(reading.below(ITEMS, b"")),
         conflicts=tuple(reading.below(CONFLICTS, b"")),
         given=tuple(reading.below("given", b"")),
+        notes=tuple(reading.below("notes", b"")),
     )
 
 
@@ -122,7 +123,7 @@ def take_in(writing: Writing, held: Exported, ledgers: Mapping[AccountName, Acco
     if not merge and held.inode_key:
         writing.put("meta", INODE_KEY, held.inode_key)
     pairs = [("seen", held.seen), ("times", held.times), ("previews", held.previews)]
-    for database, rows in (*pairs, (CONFLICTS, held.conflicts), ("given", held.given)):
+    for database, rows in (*pairs, (CONFLICTS, held.conflicts), ("given", held.given), ("notes", held.notes)):
         _add(writing, database, rows)
     waiting = _take_in_items(writing, held.journal)
     add_successors(writing, held.successors)

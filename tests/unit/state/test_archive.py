@@ -245,7 +245,8 @@ async def test_nothing_is_let_go_while_rows_and_payloads_are_gathered(
 def test_a_payload_that_is_written_meanwhile_is_copied_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     payload = tmp_path / "local-1"
     payload.write_bytes(b"first")
-    copy, tries = archive._copy, []
+    copy = archive._copy
+    tries: list[int] = []
 
     def meddled(*arguments: object) -> int:
         copied = copy(*arguments)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
+from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.gauges import Values, as_json, as_metrics
 from iiiffs.vfs.lag import LoopLag
 from iiiffs.vfs.notifying import Notifier, command_of
@@ -60,6 +60,7 @@ from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
 from iiiffs.vfs.queue_control import QueueControl, handlers_without_queue
+from iiiffs.vfs.reading import Deadlines, Reading
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News

@@ -40,7 +40,7 @@ from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
 from iiiffs.tree.nodes import AliasLink, Directory, File, Local, Node, Original, Root
-from iiiffs.vfs.changes import Wanted
+from iiiffs.vfs.changes import Touched, Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.handles import Handle, WritableHandle
@@ -341,6 +341,8 @@ class Operations(pyfuse3.Operations):
             )
         held = self._inode(inode)
         told = await self._filesystem.attributes(held.node, held.attributes)
+        if isinstance(changed, Touched):
+            told = replace(told, mtime_ns=changed.mtime_ns)
         self.inodes.retell(held.number, told)
         return entry_of(held.number, told, self._owner)
 

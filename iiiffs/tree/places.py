@@ -11,7 +11,8 @@ from iiiffs.tree.thumbnails import THUMBNAILS
 
 class Place(Enum):
     """FOLDER: of a real folder tree. ALBUM: a set of assets. ALBUMS: where albums are made and named. TIMELINE: the
-    library by time. FAVORITES, TAG: what is marked. TRASH. DERIVED: everything else that is only shown."""
+    library by time. FAVORITES, TAG: what is marked. TAGS: where tags are made. TRASH. DERIVED: everything else that is
+    only shown."""
 
     FOLDER = "folder"
     ALBUM = "album"
@@ -19,13 +20,24 @@ class Place(Enum):
     TIMELINE = "timeline"
     FAVORITES = "favorites"
     TAG = "tag"
+    TAGS = "tags"
     TRASH = "trash"
     DERIVED = "derived"
 
     @property
     def holds_files(self) -> bool:
         """Files may be made in it."""
-        return self in (Place.FOLDER, Place.ALBUM)
+        return self in (Place.FOLDER, Place.ALBUM, Place.FAVORITES, Place.TAG)
+
+    @property
+    def is_set(self) -> bool:
+        """What is in it is in the library, and may be in others too."""
+        return self in (Place.ALBUM, Place.FAVORITES, Place.TAG)
+
+    @property
+    def is_mark(self) -> bool:
+        """To be in it is said of an asset, and is no place for it."""
+        return self in (Place.FAVORITES, Place.TAG)
 
     @property
     def holds_albums(self) -> bool:

@@ -19,13 +19,11 @@ from iiiffs.errors import (
     OtherAccount,
     ProviderUnreachable,
     ReadOnly,
-    Unsupported,
     VersionChanged,
 )
-from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import AlbumVerb, Edit, Property
+from iiiffs.model.gallery import Album, AlbumId, Asset
+from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.base import Original as OriginalBytes
-from iiiffs.providers.writing import writing_of
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES
@@ -35,14 +33,16 @@ from iiiffs.tree.names import legal_name
 from iiiffs.tree.nodes import AlbumDir, Discarded, DiscardedDir, Document, File, Local, Node, Original, Page
 from iiiffs.tree.places import Place, is_synthetic
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.tree.shelves import Shelf, ShelfKind
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, must_be_free, spot
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, may_mark, must_be_free, spot
 from iiiffs.vfs.entries import Found
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.handles import DiscardHandle, WritableHandle
 from iiiffs.vfs.local_files import LocalFiles, LocalHandle
 from iiiffs.vfs.modes import file_mode
+from iiiffs.vfs.properties import Properties
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.unopened import UnopenedOriginal
 
@@ -77,6 +77,7 @@ class Changes:
         self._queue = queue
         self._files = files
         self._now_ns = now_ns
+        self.properties = Properties(galleries, queue, now_ns)
 
     # ---- files ------------------------------------------------------------------------------------------------
 
@@ -222,6 +223,8 @@ class Changes:
         if isinstance(parent, SYNTHETIC_DIRECTORIES) or (isinstance(parent, AlbumDir) and name == ALIASES):
             return self._discarded(parent, name, is_directory=True)
         where = spot(self._galleries, parent, name)
+        if where.place is Place.TAGS:
+            return await self._make_tag(where)
         self._may_hold_album(where)
         await must_be_free(where)
         id = self._queue.new_id()
@@ -234,6 +237,18 @@ class Changes:
         where.overlay.begin_filling(album.id)
         node = AlbumDir(where.directory.account, album.id, where.directory.depth + 1)
         return Found(node, attrs.directory(album.mtime_ns or self._now_ns(), mode=0o755))
+
+    async def _make_tag(self, where: Spot) -> Found:
+        """At once: a tag has no id before its provider gave it one."""
+        if not where.writing.tags:
+            raise Forbidden(f"{where.gallery.name}: this provider keeps no tags")
+        if is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
+            raise Forbidden(f"{where.name!r} cannot be the name of a tag")
+        await must_be_free(where)
+        made = await at_once(where.gallery, partial(where.provider.make_tag, where.name))
+        where.gallery.expire(where.album)
+        node = AlbumDir(where.directory.account, Shelf(ShelfKind.TAG, made.id).id, where.directory.depth + 1)
+        return Found(node, attrs.directory(self._now_ns(), mode=0o755))
 
     async def _made_now(self, where: Spot, name: str, token: str) -> Album | None:
         """The album, if its provider can make it now; None if it is to be told later."""
@@ -261,7 +276,8 @@ class Changes:
     # ---- links ------------------------------------------------------------------------------------------------
 
     async def link(self, node: Node, parent: Node, name: str) -> Found:
-        """The file has one more name: in an album it is added, in favorites/ it is liked, in a folder it is linked."""
+        """The file has one more name: in an album it is added, in favorites/ it is liked, below tags/ it gets the tag,
+        in a folder it is linked."""
         if isinstance(parent, SYNTHETIC_DIRECTORIES) or is_synthetic(name):
             return self._discarded(parent, name)
         where = spot(self._galleries, parent, name)
@@ -272,11 +288,9 @@ class Changes:
         asset = await self._linked(where, node)
         await must_be_free(where)
         match where.place:
-            case Place.ALBUM:
+            case Place.ALBUM | Place.FAVORITES | Place.TAG:
+                may_mark(where)
                 self._add(where, asset)
-            case Place.FAVORITES:
-                may_edit(where.gallery, "marking a favorite")
-                await self._edit(where.gallery, asset.id, Edit(favorite=True))
             case Place.FOLDER:
                 may_hold(where)
                 if asset.is_local:
@@ -354,9 +368,8 @@ class Changes:
         """A file that is open and unchanged: what is there gets the time."""
         base = item.base
         assert base is not None, "what is untouched shows something that is there"
-        changed = await self._edit(gallery, base.asset, Edit(mtime_ns=mtime_ns))
-        if changed is None:
-            return None
+        changed = await self.properties.edit(gallery, base.asset, Edit(mtime_ns=mtime_ns))
+        changed = changed or replace(changing.asset_of_base(base), mtime_ns=mtime_ns)
         base = changing.base_of(changed, base.album, base.name)
         source = await gallery.open(changed)
         await self._files.show(replace(item, base=base, mtime_ns=changed.mtime_ns), source)
@@ -376,51 +389,9 @@ class Changes:
             asset = await gallery.asset(node.asset)
             if abs(asset.mtime_ns - wanted.mtime_ns) >= 10**9:
                 may_edit(gallery, "changing a file's time")
-                changed = await self._edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
-                if changed is not None:
-                    return Touched(Original(node.account, changed.id, changed.version), changed.mtime_ns)
-        return None
-
-    async def set_property(self, node: Node, name: str, value: bytes) -> None:
-        """`name`: "description", "favorite" or "rating". Errors: Unsupported for a value that is none."""
-        if not isinstance(node, Original | Local):
-            raise Forbidden("only photos and videos have a description, a rating, or are favorites")
-        gallery = self._galleries[node.account]
-        if gallery.writing is None:
-            raise ReadOnly(changing.refusal(gallery))
-        may_edit(gallery, f"changing {name}")
-        if isinstance(node, Local):
-            await self._edit(gallery, AssetId(node.item), edit_of(name, value))
-        else:
-            await self._edit(gallery, node.asset, edit_of(name, value))
-
-    async def dismiss_note(self, node: Node) -> bool:
-        """What a replacement lost is told of the file no more; False if nothing was. Errors: ReadOnly."""
-        if not isinstance(node, Original):
-            return False
-        gallery = self._galleries[node.account]
-        if gallery.writing is None:
-            raise ReadOnly(changing.refusal(gallery))
-        return await self._queue.notes.dismiss(gallery.name, node.asset)
-
-    async def _edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:
-        """Done now, and the asset as it is then; None where it is journaled. Errors: Forbidden."""
-        writing = gallery.writing
-        assert writing is not None and gallery.overlay is not None, "asked before"
-        if missing := edit.properties - writing.properties:
-            raise Forbidden(f"{gallery.name}: {', '.join(sorted(missing))} cannot be changed at this provider")
-        if Property.DATE in edit.properties and not writing.membership:
-            where = writing_of(gallery.provider)
-            assert where is not None, "asked before"
-            changed = await at_once(gallery, partial(where.edit, asset, edit))
-            await changing.forget_sent(self._queue, gallery.name, changed.id, changed.album)
-            gallery.expire(changed.album)
-            return changed
-        item = Item(
-            self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.EDIT, Stage.SETTLING,
-            AlbumId(""), "", self._now_ns(), assets=(asset,), edit=edit,
-        )  # fmt: skip
-        await self._queue.commit(item)
+                changed = await self.properties.edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
+                changed = changed or replace(asset, mtime_ns=wanted.mtime_ns)
+                return Touched(Original(node.account, changed.id, changed.version), changed.mtime_ns)
         return None
 
     def _item(self, where: Spot, verb: Verb, stage: Stage, name: str) -> Item:
@@ -437,19 +408,3 @@ async def _opened(gallery: Gallery, asset: Asset) -> OriginalBytes:
         if asset.size_bytes is None:
             raise
         return UnopenedOriginal(asset.size_bytes, partial(gallery.open, asset))
-
-
-def edit_of(name: str, value: bytes) -> Edit:
-    """What the value of an extended attribute asks for. Errors: Unsupported."""
-    try:
-        text = value.decode().strip("\0")
-        match name:
-            case "description":
-                return Edit(description=text)
-            case "favorite" if text.strip().lower() in ("0", "1", "true", "false", "yes", "no"):
-                return Edit(favorite=text.strip().lower() in ("1", "true", "yes"))
-            case "rating" if 0 <= (rating := int(text)) <= 5:
-                return Edit(rating=rating)
-    except ValueError:
-        pass
-    raise Unsupported(f"{value!r} is no value for {name}: text, 0 or 1, or 0 to 5")

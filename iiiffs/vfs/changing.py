@@ -21,9 +21,9 @@ from iiiffs.errors import (
     ReadOnly,
 )
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId
-from iiiffs.model.writing import Writing
+from iiiffs.model.writing import Property, Writing
 from iiiffs.providers.writing import HasWriting, writing_of
-from iiiffs.sync.items import Base, Item, Stage
+from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.nodes import AlbumDir, AliasDir, DiscardedDir, Node, ThumbnailDir, ThumbnailSizeDir
 from iiiffs.tree.places import Place, is_synthetic
@@ -96,8 +96,19 @@ def may_edit(gallery: Gallery, deed: str) -> None:
         raise Forbidden(f'{gallery.name}: {deed} needs access = "edit" in [account.{gallery.name}]')
 
 
+def may_mark(where: Spot) -> None:
+    """What is put there may be marked so; true of all that is no mark. Errors: Forbidden."""
+    if not where.place.is_mark:
+        return
+    is_favorite = where.place is Place.FAVORITES
+    if not (Property.FAVORITE in where.writing.properties if is_favorite else where.writing.tags):
+        raise Forbidden(f"{where.gallery.name}: this provider keeps no {'favorites' if is_favorite else 'tags'}")
+    may_edit(where.gallery, "marking a favorite" if is_favorite else "giving a tag")
+
+
 def may_hold(where: Spot) -> None:
     """A file of that name may be made there. Errors: ReadOnly, Forbidden."""
+    may_mark(where)
     if is_junk(where.name):
         raise Forbidden(f"{where.name}: litter of desktops is never kept; set the program to leave none")
     if not where.place.holds_files:
@@ -140,6 +151,14 @@ async def forget_sent(queue: Queue, account: AccountName, asset: AssetId, album:
     sent = [item.id for item in items if item.stage is Stage.SENT and item.sent is not None and item.sent.id == asset]
     if sent:
         await queue.drop_all(sent)
+
+
+async def withdraw_additions(queue: Queue, album: AlbumId, asset: AssetId) -> None:
+    """That it is added to the album was not told yet, and is not."""
+    for item in queue.about(asset):
+        is_here = item.album == album and item.verb is Verb.ADD
+        if is_here and item.assets == (asset,) and item.stage in (Stage.SETTLING, Stage.READY):
+            await queue.drop(item.id)
 
 
 def base_of(asset: Asset, album: AlbumId, name: str) -> Base:

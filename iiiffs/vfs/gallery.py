@@ -16,7 +16,6 @@ import trio
 
 from iiiffs.cache.catalogue import Catalogue
 from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
-from iiiffs.iiif.description import PRIVATE, Privacy
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
 from iiiffs.model.writing import Access, Writing
@@ -25,12 +24,12 @@ from iiiffs.sync.losses import confirmed, needs_confirmation
 from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.places import Place
 from iiiffs.tree.views import view_id
-from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.library import TOP_VIEWS, Library, Source
 from iiiffs.vfs.overlay import Overlay
+from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.waiting import QUESTIONS_MAX, READS_MAX, WaitingRoom
 
 log = logging.getLogger(__name__)
@@ -42,38 +41,6 @@ NAMED_AT_ONCE = 1000
 """Assets of a listing that get their names in the loop: 3 ms."""
 CONFIRM_S = 0.5
 """How long a folder that lost much is given to settle before it is asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long a handler may wait, in seconds, before EIO; the work itself goes on.
-
-    `lookup_s` one question of a lookup; `list_s` a first listing or manifest; `render_s` a rendition; `read_s` a read.
-    `patience_s`: how long a listing waits for documents that could be listed with it.
-    """
-
-    lookup_s: float = 5.0
-    list_s: float = 30.0
-    render_s: float = 60.0
-    read_s: float = 30.0
-    patience_s: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How files are read. `read_by`: what facts depend on besides the bytes, such as the codecs that are installed.
-
-    `privacy`: what tags may be named after. `blocks`: what keeps originals that are not local; None: nothing does.
-    `mode`: "proxy", "hybrid" or "direct" (DESIGN §2, Modes).
-    """
-
-    read_by: str = ""
-    privacy: Privacy = PRIVATE
-    blocks: BlockCache | None = None
-    mode: str = "hybrid"
-
-
-READING = Reading()
 
 
 @dataclass(slots=True)
@@ -327,6 +294,10 @@ class Gallery:
         else:
             self._albums.pop(album, None)
 
+    def learnt(self, asset: Asset) -> None:
+        """The provider has told of the asset just now, in other words than before."""
+        self.expire(asset.album)
+
     # ---- assets -----------------------------------------------------------------------------------------------
 
     async def find(self, album: AlbumId, name: str) -> Album | Asset | None:
@@ -367,7 +338,7 @@ class Gallery:
             if (waiting := self.overlay.asset(asset)) is not None:
                 return waiting
             try:
-                return await self.told_asset(asset)
+                return self.overlay.edits.dated(await self.told_asset(asset))
             except AssetGone:
                 successor = self.overlay.successor(asset)
                 if successor is None:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from iiiffs.errors import Rejected
 from iiiffs.model.gallery import AlbumId, AssetId
 from iiiffs.providers.writing import HasWriting
 from iiiffs.sync.items import Item, Verb
+from iiiffs.vfs.shelves import mark_of
 
 CALL_ASSETS_MAX = 1000
 HOPELESS = 8
 """So many assets were refused, one by one, and none taken: it is the call that is refused, whatever it is about."""
 
-Call = Callable[[AlbumId, Sequence[AssetId]], Awaitable[Mapping[AssetId, str]]]
+Call = Callable[[Sequence[AssetId]], Awaitable[Mapping[AssetId, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,17 @@ def coalesced(items: Iterable[Item], current: Callable[[AssetId], AssetId]) -> W
 
 
 async def tell(writing: HasWriting, album: AlbumId, wanted: Wanted, told: Told) -> None:
-    """All of it is said, and `told` says how it went; after an error, how far it went.
+    """All of it is said of an album, of favorites/ or of a tag, and `told` says how it went; after an error, how far it
+    went.
 
     What comes in is said before what goes out. Errors: as the provider's, but for Rejected.
     """
-    calls: list[tuple[Call, Mapping[AssetId, str]]] = [(writing.add, wanted.into), (writing.take_out, wanted.out)]
-    for call, assets in calls:
+    mark = mark_of(album)
+    into: Call = partial(writing.add, album) if mark is None else partial(writing.tag, mark)
+    out: Call = partial(writing.take_out, album) if mark is None else partial(writing.untag, mark)
+    for call, assets in ((into, wanted.into), (out, wanted.out)):
         for part in _parts(list(assets)):
-            await _said(call, album, part, told)
+            await _said(call, part, told)
 
 
 def outcomes(items: Iterable[Item], wanted: Wanted, told: Told, current: Callable[[AssetId], AssetId]) -> list[Outcome]:
@@ -83,14 +88,14 @@ def outcomes(items: Iterable[Item], wanted: Wanted, told: Told, current: Callabl
     return found
 
 
-async def _said(call: Call, album: AlbumId, assets: Sequence[AssetId], told: Told) -> None:
+async def _said(call: Call, assets: Sequence[AssetId], told: Told) -> None:
     """One call; where it is refused whole, its halves, and so on. Not recursive: the order of the assets stays."""
     waiting = [assets]
     done = refused = 0
     while waiting:
         part = waiting.pop()
         try:
-            answer = await call(album, part)
+            answer = await call(part)
         except Rejected as error:
             if len(part) > 1 and (done or refused < HOPELESS):
                 half = len(part) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iiiffs.model.gallery import AlbumId
+from iiiffs.model.writing import Property
 from iiiffs.tree.places import Place
 from iiiffs.vfs.gallery import Gallery
 
@@ -15,7 +16,14 @@ def file_mode(gallery: Gallery) -> int:
 def directory_mode(gallery: Gallery, album: AlbumId) -> int:
     """Of an album's directory."""
     place = gallery.place(album)
-    is_written = gallery.writing is not None and (
-        place.holds_files or place.holds_albums or place in (Place.FAVORITES, Place.TRASH)
-    )
+    writing = gallery.writing
+    if writing is None:
+        return 0o555
+    match place:
+        case Place.TAG | Place.TAGS:
+            is_written = writing.tags
+        case Place.FAVORITES:
+            is_written = Property.FAVORITE in writing.properties
+        case _:
+            is_written = place.holds_files or place.holds_albums or place is Place.TRASH
     return 0o755 if is_written else 0o555

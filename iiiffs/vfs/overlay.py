@@ -25,6 +25,7 @@ from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.entries import Found
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import Live, LocalFiles
+from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.waiting_names import WaitingNames, shows_name
 
@@ -99,6 +100,7 @@ class Overlay:
         self._serial = 0
         self._replaced: dict[AssetId, str] = {}
         """Asset -> the item that has new bytes for it."""
+        self.edits = PendingEdits(account, queue, self.asset_id)
         for item in queue.items(account):
             self._changed(None, item)
         queue.complete(self._with_also)
@@ -155,10 +157,10 @@ class Overlay:
         """The names of the album, with what waits."""
         given = self._given.of(self._account, album)
         items = self._queue.in_album(self._account, album)
-        if not items and not given and not self._replaced:
+        if not items and not given and not self._replaced and not self.edits:
             self._laid.pop(album, None)
             return told
-        revision = self._queue.revision(self._account, album) + self._serial + self._given.serial
+        revision = self._queue.revision(self._account, album) + self._serial + self._given.serial + self.edits.serial
         laid = self._laid.get(album)
         if laid is None or laid.told is not told or laid.revision != revision:
             laid = self._laid[album] = Laid(told, revision, self._names(told, items, given))
@@ -179,7 +181,7 @@ class Overlay:
         replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None
         if replaced is not None and replaced.album != album:
             return replaced.sent if replaced.stage is Stage.SENT else self.asset_of(replaced)
-        return entry
+        return self.edits.dated(entry) if isinstance(entry, Asset) else entry
 
     def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
         waiting = self._waiting.get(album)
@@ -218,7 +220,7 @@ class Overlay:
         waiting = self._waiting.get(album)
         hidden = set() if waiting is None else set(waiting.hidden)
         entries = {name: entry for name, entry in told.entries.items() if entry.id not in hidden}
-        for asset in self._replaced.keys() & told.by_id.keys():
+        for asset in (self._replaced.keys() | self.edits.assets()) & told.by_id.keys():
             shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
             if shown is not None and told.by_id[asset] in entries:
                 entries[told.by_id[asset]] = shown

@@ -13,7 +13,7 @@ from functools import partial
 
 from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly
 from iiiffs.model.gallery import Album, Asset, AssetId, Listing
-from iiiffs.model.writing import AlbumVerb, Edit, Property
+from iiiffs.model.writing import AlbumVerb
 from iiiffs.providers.base import Provider
 from iiiffs.providers.views import LIBRARY
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
@@ -21,7 +21,7 @@ from iiiffs.tree.nodes import Node
 from iiiffs.tree.places import Place
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, spot
+from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, may_mark, spot
 from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.queue import Queue
 
@@ -83,7 +83,7 @@ class Removals:
         except BaseException:
             self.let_go(current, waiting)
             raise
-        if current.base is not None and where.writing.membership and where.place is Place.ALBUM:
+        if current.base is not None and where.writing.membership and where.place.is_set:
             self._leave_in_library(current, waiting)
         elif not await self.moved_to_another_name(current):
             await self.drop(current)
@@ -175,25 +175,20 @@ class Removals:
                 await at_once(where.gallery, partial(where.provider.remove, asset))
                 where.gallery.expire(None if where.place is Place.TIMELINE else where.album)
                 await self._queue.drop_all([item.id for item in where.overlay.arrived(where.album, asset.id)])
-            case Place.ALBUM:
+            case Place.ALBUM | Place.FAVORITES | Place.TAG:
+                may_mark(where)
                 if not await where.overlay.take_name(where.album, where.name, asset.id):
                     await self._take_out(where, asset)
-            case Place.FAVORITES if Property.FAVORITE in where.writing.properties:
-                self._queue.note(replace(self._item(where, Verb.EDIT), assets=(asset.id,), edit=Edit(favorite=False)))
             case Place.TRASH:
                 raise Forbidden("the trash is emptied at the provider; mv brings a photo back into an album")
             case _:
                 raise Forbidden(f"{where.place.value}/: nothing is removed here; remove it from its album or folder")
-        if where.place is not Place.FAVORITES:
-            album = None if where.place is Place.TIMELINE else where.album
-            await forget_sent(self._queue, where.gallery.name, asset.id, album)
+        album = None if where.place is Place.TIMELINE else where.album
+        await forget_sent(self._queue, where.gallery.name, asset.id, album)
 
     async def _take_out(self, where: Spot, asset: Asset) -> None:
         """Journaled, and sent together with others; an adding that was not sent yet is taken back."""
-        for item in self._queue.about(asset.id):
-            is_here = item.album == where.album and item.verb is Verb.ADD
-            if is_here and item.assets == (asset.id,) and item.stage in (Stage.SETTLING, Stage.READY):
-                await self._queue.drop(item.id)
+        await changing.withdraw_additions(self._queue, where.album, asset.id)
         self._queue.note(replace(self._item(where, Verb.TAKE_OUT), assets=(asset.id,), name=where.name))
 
     def _item(self, where: Spot, verb: Verb) -> Item:

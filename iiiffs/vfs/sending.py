@@ -24,10 +24,12 @@ from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
 from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
 from iiiffs.providers.media import kind_of
+from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.waiting_order import WaitingOrder
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,10 @@ class Account(Protocol):
 
     def expire(self, album: AlbumId | None) -> None:
         """What is kept of the album is asked again before it is told again."""
+        ...
+
+    def learnt(self, asset: Asset) -> None:
+        """The provider has told of the asset just now."""
         ...
 
 
@@ -225,8 +231,19 @@ class Sender:
             earlier=item.earlier[:-1],
         )
         if item.base is None:
-            return Replaced(await self._writing.upload(album, item.name, payload))
+            return Replaced(await self._uploaded(album, item, payload))
         return await self._writing.replace(self._replaced(item.base), payload)
+
+    async def _uploaded(self, album: AlbumId, item: Item, payload: Payload) -> Asset:
+        """What is put into favorites/ or a tag is in the library, and that is said of it. Errors: Rejected."""
+        mark = mark_of(album)
+        if mark is None:
+            return await self._writing.upload(album, item.name, payload)
+        asset = await self._writing.upload(LIBRARY, item.name, payload)
+        refused = await self._writing.tag(mark, [asset.id])
+        if refused:
+            raise Rejected(f"it is in the library as {asset.name}, and {refused[asset.id]}")
+        return asset
 
     def _replaced(self, base: Base) -> Asset:
         return Asset(
@@ -327,7 +344,7 @@ class Sender:
         with flight.scope:
             try:
                 edited = await self._edited(asset, reduce(Edit.then, edits))
-                self._account.expire(edited.album)
+                self._account.learnt(edited)
             except Rejected as error:
                 if len(edits) == 1:
                     raise

@@ -30,9 +30,10 @@ from iiiffs.tree.places import Place
 from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, READING, Deadlines, Gallery, Kept, Reading
+from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery, Kept
 from iiiffs.vfs.known_assets import KnownAssets
-from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of
+from iiiffs.vfs.reading import READING, Deadlines, Reading
+from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of, place_of
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +48,6 @@ rounds: it holds no cycles, and a round over 100,000 files that the kernel knows
 LIVE = re.compile(r"(?P<stem>.+)~live(?P<suffix>\.[A-Za-z0-9]{1,5})")
 ASKING_MAX = 4
 """Questions that are under way behind the backs of those who do not wait for a silent server."""
-PLACES = {
-    ShelfKind.ALBUMS: Place.ALBUMS,
-    ShelfKind.MONTH: Place.TIMELINE,
-    ShelfKind.FAVORITES: Place.FAVORITES,
-    ShelfKind.TAG: Place.TAG,
-    ShelfKind.TRASH: Place.TRASH,
-}
 FAILURES = (ProviderUnreachable, DeadlinePassed, AccessDenied)
 """Nothing was learnt of what is there."""
 
@@ -124,8 +118,7 @@ class ShelvedGallery(Gallery):
 
     def place(self, album: AlbumId) -> Place:
         """Rule: Gallery.place."""
-        shelf = shelf_of_id(album)
-        return Place.ALBUM if shelf is None else PLACES.get(shelf.kind, Place.DERIVED)
+        return place_of(album)
 
     def gauges(self) -> dict[str, object]:
         """Rule: Gallery.gauges."""
@@ -268,6 +261,13 @@ class ShelvedGallery(Gallery):
             self._aside[id] = replace(self._aside[id], asked_s=NEVER_S)
         if album is None:
             self.known.expired_s = trio.current_time()
+
+    def learnt(self, asset: Asset) -> None:
+        """Rule: Gallery.learnt."""
+        super().learnt(asset)
+        known = self.known.find(asset.id)
+        here = known.asset.album if asset.album == LIBRARY and known is not None else asset.album
+        self.known.note(replace(asset, album=here), trio.current_time())
 
     # ---- assets -----------------------------------------------------------------------------------------------
 

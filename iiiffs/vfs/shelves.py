@@ -25,6 +25,7 @@ from iiiffs.providers.views import (
     Found,
     HasAlbums,
     HasViews,
+    Mark,
     Month,
     Named,
     OfPerson,
@@ -32,10 +33,19 @@ from iiiffs.providers.views import (
     Trash,
     View,
 )
+from iiiffs.tree.places import Place
 from iiiffs.tree.query import Field, canonical
 from iiiffs.tree.shelves import TITLES, Shelf, ShelfKind, month_began_ns, months_in, shelf_of_id, years_of
 from iiiffs.vfs.collector import computed
 
+PLACES = {
+    ShelfKind.ALBUMS: Place.ALBUMS,
+    ShelfKind.MONTH: Place.TIMELINE,
+    ShelfKind.FAVORITES: Place.FAVORITES,
+    ShelfKind.TAGS: Place.TAGS,
+    ShelfKind.TAG: Place.TAG,
+    ShelfKind.TRASH: Place.TRASH,
+}
 TRIES = 4
 AT_ONCE = 500
 """Assets that are made into a listing in the loop; more of them in a thread."""
@@ -156,6 +166,20 @@ class Shelves:
         if shelf.kind is ShelfKind.MONTH:
             return (await self._provider.months()).get(shelf.name, 0)
         return await self._provider.count(view)
+
+
+def place_of(album: AlbumId) -> Place:
+    """What may be done in the shelf or album of that id."""
+    shelf = shelf_of_id(album)
+    return Place.ALBUM if shelf is None else PLACES.get(shelf.kind, Place.DERIVED)
+
+
+def mark_of(album: AlbumId) -> Mark | None:
+    """What is said of an asset that is put into the shelf of that id; None where that says nothing."""
+    shelf = shelf_of_id(album)
+    if shelf is None or shelf.kind not in (ShelfKind.FAVORITES, ShelfKind.TAG):
+        return None
+    return Favorites() if shelf.kind is ShelfKind.FAVORITES else OfTag(shelf.name)
 
 
 def path_of(shelf: Shelf) -> tuple[str, ...] | None:

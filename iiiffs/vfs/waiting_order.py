@@ -18,6 +18,7 @@ from iiiffs.errors import Rejected
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.shelves import mark_of
 
 MEMBERSHIP = frozenset({Verb.ADD, Verb.TAKE_OUT})
 TO_BE_SENT = frozenset({Stage.SETTLING, Stage.READY, Stage.SENDING})
@@ -135,7 +136,8 @@ def _assets_of(item: Item) -> set[str]:
 
 def _holds_back(earlier: Item, later: Item) -> bool:
     """True if `later`, of the same asset, is sent after `earlier`."""
-    is_move = earlier.verb is Verb.ADD and later.verb is Verb.TAKE_OUT
+    is_said = any(mark_of(item.album) is not None for item in (earlier, later))  # which is no place to be in
+    is_move = earlier.verb is Verb.ADD and later.verb is Verb.TAKE_OUT and not is_said
     if earlier.stage is Stage.FAILED:
         return is_move and earlier.album != later.album
     if earlier.stage not in TO_BE_SENT:

@@ -83,14 +83,14 @@ class Writer:
             return await self.changes.set_attributes(node, wanted, handle)
 
     async def set_property(self, node: Node, name: str, value: bytes) -> None:
-        """Rule: Changes.set_property."""
+        """Rule: Properties.set."""
         async with self._reasoned(node, f"set {name}"):
-            await self.changes.set_property(node, name, value)
+            await self.changes.properties.set(node, name, value)
 
     async def dismiss_note(self, node: Node) -> bool:
-        """Rule: Changes.dismiss_note."""
+        """Rule: Properties.dismiss_note."""
         async with self._reasoned(node, "dismiss its note"):
-            return await self.changes.dismiss_note(node)
+            return await self.changes.properties.dismiss_note(node)
 
     @asynccontextmanager
     async def _reasoned(self, node: Node, deed: str) -> AsyncIterator[None]:

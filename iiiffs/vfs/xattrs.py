@@ -35,6 +35,7 @@ from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.documents import ROOT, Documents, album_of, service_of
 from iiiffs.vfs.notes import has_note, note_of
 from iiiffs.vfs.reasons import Reasons
+from iiiffs.vfs.said import said_of
 
 PREFIX = "user."
 MIME_TYPE = "user.mime_type"
@@ -52,7 +53,7 @@ SETTABLE: Mapping[str, str] = {
     "user.iiiffs.favorite": "favorite",
     "user.iiiffs.rating": "rating",
 }
-"""What a program may set -> the property of vfs.changes.Changes.set_property."""
+"""What a program may set -> the property of vfs.properties.Properties.set."""
 
 URL = "user.iiiffs.url"
 DESCRIPTION, FAVORITE, RATING = SETTABLE
@@ -115,23 +116,20 @@ class ExtendedAttributes:
 
     async def _untold(self, node: Original | Local, name: str) -> str | None:
         """What is known of a file beyond what `NAMES` holds; None where nothing is."""
-        if isinstance(node, Local):
-            item = self._item(node)
+        gallery = self._galleries[node.account]
+        item = self._item(node) if isinstance(node, Local) else None
+        if isinstance(node, Local) and name in (URL, CHECKSUM):
             return None if item is None or name != CHECKSUM or item.sha1 is None else item.sha1.hex()
+        if item is not None:
+            return await said_of(gallery, item.asset_id, None, SETTABLE[name])
+        if isinstance(node, Local):
+            return None
         asset = await self._asset(node)
         if name == URL:
             return await self._place(node.account, asset)
         if name == CHECKSUM:
             return None if asset.checksum is None else asset.checksum.hex()
-        said = (await self._galleries[node.account].facts(asset)).description
-        match name:
-            case "user.iiiffs.description":
-                return said.summary[0][1] if said.summary else None
-            case "user.iiiffs.rating":
-                return None if said.rating is None else str(said.rating)
-        library = self._galleries[node.account].library
-        entry = None if library is None else library.index.entry(asset.id)
-        return None if entry is None else str(int(entry.is_favorite))
+        return await said_of(gallery, asset.id, asset, SETTABLE[name])
 
     async def _text(self, node: Node, name: str) -> str | None:
         match node:
@@ -271,7 +269,10 @@ class ExtendedAttributes:
         if self._reasons is None:
             return None
         item = self._item(node) if isinstance(node, Local) else None
-        return self._reasons.of(node) or (None if item is None else item.reason)
+        refusal = None
+        if isinstance(node, Original) and (overlay := self._galleries[node.account].overlay) is not None:
+            refusal = overlay.edits.refusal(node.asset)
+        return self._reasons.of(node) or refusal or (None if item is None else item.reason)
 
 
 def _encoded(text: str | None) -> bytes | None:

@@ -30,9 +30,10 @@ from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.entries import Absent, Found
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Deadlines, Gallery
+from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
+from iiiffs.vfs.reading import Deadlines
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.services import Services

@@ -47,10 +47,10 @@ from iiiffs.vfs.document_records import DocumentRecords
 from iiiffs.vfs.documents import Documents, Rules
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Deadlines
 from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
+from iiiffs.vfs.reading import Deadlines
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News

@@ -15,7 +15,7 @@ from iiiffs.providers.immich import provider
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.listings import Listings
 from iiiffs.providers.immich.watch import AlbumWatch
-from iiiffs.vfs.gallery import Deadlines
+from iiiffs.vfs.reading import Deadlines
 
 TIMES = 5
 READ_S = Deadlines().read_s / TIMES

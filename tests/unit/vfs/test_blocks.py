@@ -21,7 +21,8 @@ from iiiffs.providers.base import Original
 from iiiffs.vfs.block_files import FETCH_S, REFUSED_S
 from iiiffs.vfs.blocks import RECENT_BYTES, BlockCache
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import Deadlines, Gallery, Reading
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.reading import Deadlines, Reading
 from tests.harness.block_damage import damage_block
 from tests.harness.memory import ROOT, MemoryProvider, sha1
 from tests.harness.tree import jpeg

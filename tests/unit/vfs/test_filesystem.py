@@ -16,7 +16,7 @@ from iiiffs.errors import DeadlinePassed, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.tree.nodes import AliasLink
 from iiiffs.tree.visibility import Visibility
-from iiiffs.vfs.gallery import Deadlines
+from iiiffs.vfs.reading import Deadlines
 from tests.harness.memory import ROOT, MemoryProvider
 from tests.harness.tree import jpeg, tree_of
 

@@ -15,8 +15,8 @@ from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Version
 from iiiffs.providers.views import ALBUMS, LIBRARY
 from iiiffs.tree.query import parse_query, query_album_id
 from iiiffs.vfs import shelves
-from iiiffs.vfs.gallery import Deadlines
 from iiiffs.vfs.known_assets import KnownAssets
+from iiiffs.vfs.reading import Deadlines
 from iiiffs.vfs.shelved import ShelvedGallery
 from tests.harness.shelved import ShelvedMemory
 from tests.harness.tree import tree_of

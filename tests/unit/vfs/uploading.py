@@ -357,6 +357,9 @@ class Account:
     def expire(self, album: AlbumId | None) -> None:
         self.expired.append(album)
 
+    def learnt(self, asset: Asset) -> None:
+        self.expired.append(asset.album)
+
 
 class Bench:
     """One daemon's life over a disk and a provider; a second one over the same is what comes after a crash."""

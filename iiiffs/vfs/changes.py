@@ -24,6 +24,7 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import Album, AlbumId, Asset
 from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.base import Original as OriginalBytes
+from iiiffs.providers.views import TRASH
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES
@@ -131,7 +132,8 @@ class Changes:
         if gallery.overlay is None or gallery.writing is None:
             raise ReadOnly(changing.refusal(gallery))
         may_edit(gallery, "changing a file")
-        asset = await gallery.asset(node.asset)
+        asset = await gallery.asset_in(node.asset, node.version)
+        changing.must_not_lie_in_trash(asset)
         if asset.version != node.version:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
@@ -290,7 +292,7 @@ class Changes:
         match where.place:
             case Place.ALBUM | Place.FAVORITES | Place.TAG:
                 may_mark(where)
-                self._add(where, asset)
+                asset = await self._add(where, asset)
             case Place.FOLDER:
                 may_hold(where)
                 if asset.is_local:
@@ -309,15 +311,22 @@ class Changes:
             if item is None:
                 raise VersionChanged("this file has reached its provider since it was looked up")
             return where.overlay.asset_of(item)
-        return await where.gallery.asset(node.asset)
+        return await where.gallery.asset_in(node.asset, node.version)
 
-    def _add(self, where: Spot, asset: Asset) -> None:
-        """Journaled, and sent together with others. Errors: Forbidden for another name than the asset's."""
+    async def _add(self, where: Spot, asset: Asset) -> Asset:
+        """Journaled, and sent together with others; what lies in the trash is taken out of it first, at once.
+
+        Errors: Forbidden for another name than the asset's.
+        """
         known = {legal_name(asset.name), where.name if self._is_shown_as(where, asset) else legal_name(asset.name)}
         if where.writing.fixed_names and where.name not in known:
             raise Forbidden(f"{where.gallery.name}: names are fixed; link it as {legal_name(asset.name)}")
-        item = self._item(where, Verb.ADD, Stage.SETTLING, where.name)
-        self._queue.note(replace(item, assets=(asset.id,), sent=None if asset.is_local else asset))
+        is_back = asset.album == TRASH
+        asset = await changing.restored(where, self._queue, asset)
+        if not is_back or await where.entry() is None:  # else it is in the album again already
+            item = self._item(where, Verb.ADD, Stage.SETTLING, where.name)
+            self._queue.note(replace(item, assets=(asset.id,), sent=None if asset.is_local else asset))
+        return asset
 
     def _is_shown_as(self, where: Spot, asset: Asset) -> bool:
         kept = where.gallery.kept(asset.album)
@@ -386,7 +395,8 @@ class Changes:
             await self._set_local(gallery, item.id, Wanted(mtime_ns=wanted.mtime_ns), None)
             return local
         if wanted.mtime_ns is not None:
-            asset = await gallery.asset(node.asset)
+            asset = await gallery.asset_in(node.asset, node.version)
+            changing.must_not_lie_in_trash(asset)
             if abs(asset.mtime_ns - wanted.mtime_ns) >= 10**9:
                 may_edit(gallery, "changing a file's time")
                 changed = await self.properties.edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -22,6 +23,7 @@ from iiiffs.errors import (
 )
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Property, Writing
+from iiiffs.providers.views import TRASH
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.tree.junk import is_junk
@@ -151,6 +153,22 @@ async def forget_sent(queue: Queue, account: AccountName, asset: AssetId, album:
     sent = [item.id for item in items if item.stage is Stage.SENT and item.sent is not None and item.sent.id == asset]
     if sent:
         await queue.drop_all(sent)
+
+
+def must_not_lie_in_trash(asset: Asset) -> None:
+    """Errors: Forbidden."""
+    if asset.album == TRASH:
+        raise Forbidden(f"{asset.name} lies in the trash; mv or ln it into an album first")
+
+
+async def restored(where: Spot, queue: Queue, asset: Asset) -> Asset:
+    """What lies in the trash is back in the library, and in the albums that it was in; all else is as it is."""
+    if asset.album != TRASH:
+        return asset
+    found = await at_once(where.gallery, partial(where.provider.restore, asset.id))
+    where.gallery.expire(None)
+    await queue.successors.record(where.gallery.name, asset.id, asset.id)  # its id is in use again
+    return found
 
 
 async def withdraw_additions(queue: Queue, album: AlbumId, asset: AssetId) -> None:

@@ -181,7 +181,7 @@ class Filesystem:
     async def _opened_original(self, account: AccountName, asset_id: AssetId, version: Version) -> Handle:
         """The original in this version. One that has another is listed anew, so that the kernel's retry finds that."""
         gallery = self._galleries[account]
-        asset = await gallery.asset(asset_id)
+        asset = await gallery.asset_in(asset_id, version)
         if asset.version != version:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")

@@ -17,7 +17,7 @@ import trio
 from iiiffs.cache.catalogue import Catalogue
 from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
 from iiiffs.model.changes import Changeset
-from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing
+from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Facts, Listing, Version
 from iiiffs.model.writing import Access, Writing
 from iiiffs.providers.base import Capabilities, Original, Provider
 from iiiffs.sync.losses import confirmed, needs_confirmation
@@ -345,6 +345,18 @@ class Gallery:
                     raise
                 asset = successor
         return await self.told_asset(asset)
+
+    async def asset_in(self, asset: AssetId, version: Version) -> Asset:
+        """The asset in that version where it is still there, though another has taken its place: in the trash, or out
+        of it again; else as `asset`. Errors: as that."""
+        found = await self.asset(asset)
+        if found.version == version or found.id == asset:
+            return found
+        try:
+            told = await self.told_asset(asset)
+        except AssetGone:
+            return found
+        return told if told.version == version else found
 
     async def told_asset(self, asset: AssetId) -> Asset:
         """As `asset`, of those that the provider has."""

@@ -20,7 +20,7 @@ from iiiffs.tree.nodes import Local, Node, Original
 from iiiffs.tree.places import Place
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import at_once, may_edit
+from iiiffs.vfs.changing import at_once, may_edit, must_not_lie_in_trash
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.queue import Queue
 
@@ -50,7 +50,9 @@ class Properties:
 
     async def _asset(self, gallery: Gallery, node: Original | Local) -> Asset:
         if isinstance(node, Original):
-            return await gallery.asset(node.asset)
+            asset = await gallery.asset_in(node.asset, node.version)
+            must_not_lie_in_trash(asset)
+            return asset
         item = self._queue.get(node.item)
         if item is None or gallery.overlay is None:
             raise VersionChanged("this file has reached its provider since it was looked up")

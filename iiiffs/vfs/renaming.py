@@ -31,7 +31,18 @@ from iiiffs.tree.nodes import Discarded, Node
 from iiiffs.tree.places import Place, is_synthetic
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, may_hold, spot
+from iiiffs.vfs.changing import (
+    SYNTHETIC_DIRECTORIES,
+    Spot,
+    at_once,
+    existing,
+    forget_sent,
+    may_edit,
+    may_hold,
+    may_mark,
+    restored,
+    spot,
+)
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.removing import Removals
 
@@ -190,12 +201,16 @@ class Renames:
                 if there is not None:  # its address goes on, and names what took its place
                     await self._queue.successors.record(source.gallery.name, there.id, asset.id)
                 self._expire(source, target)
-            case ((Place.ALBUM | Place.TRASH), Place.ALBUM):
+            case (Place.ALBUM, Place.ALBUM) | (Place.TRASH, Place.ALBUM | Place.FAVORITES | Place.TAG):
                 await self._move_between_albums(source, target, asset, there)
             case _, Place.ALBUM | Place.FOLDER:
-                raise Forbidden(f"{source.place.value}/ only shows what is in the library; use ln, not mv")
+                raise Forbidden(f"{_shown(source.place)} only shows what is in the library; use ln, not mv")
+            case _, Place.FAVORITES | Place.TAG:
+                raise Forbidden(f"nothing is moved into {_shown(target.place)}; use ln, which marks it, and rm to undo")
+            case _, Place.TRASH if source.place is not Place.TRASH:
+                raise Forbidden("nothing is moved into trash/; rm in timeline/ puts a photo there")
             case _:
-                raise Forbidden(f"nothing is moved into {target.place.value}/")
+                raise Forbidden(f"nothing is moved into {_shown(target.place)}")
 
     async def _move_over(self, target: Spot, asset: Asset, there: Asset | None, gone: Item | None) -> Asset | None:
         """The asset is where `gone` waited, which is gone once that is done and not before; the asset that gave way."""
@@ -219,12 +234,14 @@ class Renames:
         if target.name not in (source.name, legal_name(asset.name)):
             raise Forbidden(f"{source.gallery.name}: names are fixed; move it as {source.name}")
         if source.place is Place.TRASH:
-            asset = await at_once(source.gallery, partial(source.provider.restore, asset.id))
-            source.gallery.expire(None)
+            may_mark(target)
+            asset = await restored(target, self._queue, asset)
         if there is not None and there.id != asset.id:
             await self._removals.remove(target, there)
-        add = self._item(target, Verb.ADD)
-        self._queue.note(replace(add, name=target.name, assets=(asset.id,), sent=asset))
+        now = await target.entry() if source.place is Place.TRASH else None
+        if now is None or now.id != asset.id:  # else it is in the album again already
+            add = self._item(target, Verb.ADD)
+            self._queue.note(replace(add, name=target.name, assets=(asset.id,), sent=asset))
         if source.place is Place.ALBUM:
             await self._removals.remove(source, asset)
 
@@ -267,3 +284,7 @@ class Renames:
     def _expire(self, source: Spot, target: Spot) -> None:
         for where in (source, target):
             where.gallery.expire(where.album)
+
+
+def _shown(place: Place) -> str:
+    return "tags/" if place is Place.TAG else f"{place.value}/"

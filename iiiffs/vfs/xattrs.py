@@ -201,7 +201,7 @@ class ExtendedAttributes:
         known = None if gallery.library is None else gallery.library.index.entry(node.asset)
         if known is not None and known.asset.version == node.version:
             return known.asset
-        asset = await gallery.asset(node.asset)
+        asset = await gallery.asset_in(node.asset, node.version)
         if asset.version != node.version:
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
         return asset

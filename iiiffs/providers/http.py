@@ -210,9 +210,9 @@ class HttpAccount:
         return await self._answered(ask, whole)
 
     async def ask_json(self, ask: Ask) -> Answer:
-        """As `ask`, and the body is JSON by its declaration, or empty with 204 and 304."""
+        """As `ask`, and the body is JSON by its declaration, or empty."""
         answer = await self.ask(ask)
-        if answer.status not in (204, 304) and not is_json(answer.headers.get("content-type")):
+        if answer.body and not is_json(answer.headers.get("content-type")):
             kind = one_line(answer.headers.get("content-type", "nothing that is named"), 60)
             strange = Refusal(
                 f"{self.name}: {ask.what}: {kind} came where JSON was asked for; check url, and whether something in "

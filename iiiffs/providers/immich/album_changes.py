@@ -20,6 +20,7 @@ from iiiffs.model.gallery import AlbumId, AssetId
 from iiiffs.providers.immich.change_calls import ChangeCalls
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.listings import Listings, uuid_of
+from iiiffs.providers.immich.refusals import sorted_out, told
 from iiiffs.providers.immich.wire import AlbumRecord, time_ms
 from iiiffs.providers.views import ALBUMS
 
@@ -33,10 +34,6 @@ OLD_S = 3600.0
 TIDY_S = 30.0
 SEEN_S = 10.0
 """An album that was there so lately is not asked for before each of many uploads into it."""
-REFUSALS = {
-    "no_permission": "it is not yours, or not there any more",
-    "not_found": "it is not there any more",
-}
 SEEN_MAX = 1000
 
 
@@ -138,9 +135,9 @@ class AlbumChanges:
         """Rule: HasWriting.add."""
         id = uuid_of(album)
         await self.must_take(album)
-        wanted, refused = _sorted_out(assets)
+        wanted, refused = sorted_out(assets)
         try:
-            refused |= _told(await self._calls.add(id, wanted) if wanted else {})
+            refused |= told(await self._calls.add(id, wanted) if wanted else {})
         except AssetGone:
             self._forget(album)
             raise await self._why_not(id, "puts something into it") from None
@@ -149,13 +146,13 @@ class AlbumChanges:
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Rule: HasWriting.take_out."""
-        wanted, _ = _sorted_out(assets)  # what can be no asset is in no album
+        wanted, _ = sorted_out(assets)  # what can be no asset is in no album
         try:
             id = uuid_of(album)
         except AssetGone:
             return {}
         try:
-            refused = _told(await self._calls.take_out(id, wanted) if wanted else {})
+            refused = told(await self._calls.take_out(id, wanted) if wanted else {})
         except AssetGone:
             self._forget(album)
             why = await self._why_not(id, "takes something out of it")
@@ -216,18 +213,3 @@ class AlbumChanges:
 def mark_of(token: str) -> str:
     """The description of an album that was made for that token, and not used yet."""
     return f"made by iiiffs ({token})"
-
-
-def _sorted_out(assets: Sequence[AssetId]) -> tuple[list[str], dict[AssetId, str]]:
-    """Those that Immich can be asked about, and the others."""
-    wanted, refused = [], dict[AssetId, str]()
-    for asset in assets:
-        try:
-            wanted.append(str(uuid_of(asset)))
-        except AssetGone as error:
-            refused[asset] = str(error)
-    return wanted, refused
-
-
-def _told(refused: Mapping[str, str]) -> dict[AssetId, str]:
-    return {AssetId(id): REFUSALS.get(reason, reason) for id, reason in refused.items()}

@@ -33,7 +33,7 @@ from iiiffs.providers.immich.change_records import (
 )
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.permissions import told_lack
-from iiiffs.providers.immich.wire import AlbumRecord, UserRecord, decoded
+from iiiffs.providers.immich.wire import AlbumRecord, TagRecord, UserRecord, decoded
 
 T = TypeVar("T")
 
@@ -126,6 +126,31 @@ class ChangeCalls:
         body = {"tagIds": list(tags), "assetIds": [str(id)]}
         await self._changed(Ask("PUT", "/tags/assets", "tags", json=body), "tag.asset")
 
+    async def update_many(self, ids: Sequence[str], fields: Mapping[str, object]) -> None:
+        """The fields of all of them are those. Errors: AssetGone if one is not there, and then nothing has changed."""
+        for begin in range(0, len(ids), IDS_MAX):
+            body = {"ids": list(ids[begin : begin + IDS_MAX]), **fields}
+            await self._changed(Ask("PUT", "/assets", "a change of assets", json=body), "asset.update")
+
+    async def make_tag(self, value: str) -> TagRecord:
+        """The tag of that path, and those above it."""
+        ask = Ask("PUT", "/tags", "a tag", json={"tags": [value]})
+        made = await self._told(ask, list[TagRecord], "tag.create")
+        found = next((tag for tag in made if tag.value == value), made[-1] if made else None)
+        if found is None:
+            raise Rejected(f"{self._name}: the server made no tag {value!a}")
+        return found
+
+    async def set_tag(self, tag: UUID, ids: Sequence[str]) -> dict[str, str]:
+        """Those have the tag; of the others, what the server says of each."""
+        refused = await self._each("PUT", f"/tags/{tag}/assets", ids, "a tag's assets", "tag.asset")
+        return {id: reason for id, reason in refused.items() if reason != DUPLICATE}
+
+    async def unset_tag(self, tag: UUID, ids: Sequence[str]) -> dict[str, str]:
+        """Those do not have the tag; of the others, what the server says of each."""
+        refused = await self._each("DELETE", f"/tags/{tag}/assets", ids, "a tag's assets", "tag.asset")
+        return {id: reason for id, reason in refused.items() if reason != NOT_FOUND}
+
     async def lead_stack(self, stack: str, id: UUID) -> None:
         """It is the one that stands for the stack."""
         body = {"primaryAssetId": str(id)}
@@ -177,17 +202,19 @@ class ChangeCalls:
 
     async def add(self, album: UUID, ids: Sequence[str]) -> dict[str, str]:
         """Those are in the album; of the others, what the server says of each."""
-        refused = await self._each("PUT", album, ids, "additions to an album", "albumAsset.create")
+        refused = await self._each("PUT", f"/albums/{album}/assets", ids, "additions to an album", "albumAsset.create")
         return {id: reason for id, reason in refused.items() if reason != DUPLICATE}
 
     async def take_out(self, album: UUID, ids: Sequence[str]) -> dict[str, str]:
         """Those are not in the album; of the others, what the server says of each."""
-        refused = await self._each("DELETE", album, ids, "removals from an album", "albumAsset.delete")
+        refused = await self._each(
+            "DELETE", f"/albums/{album}/assets", ids, "removals from an album", "albumAsset.delete"
+        )
         return {id: reason for id, reason in refused.items() if reason != NOT_FOUND}
 
-    async def _each(self, method: str, album: UUID, ids: Sequence[str], what: str, permission: str) -> dict[str, str]:
+    async def _each(self, method: str, path: str, ids: Sequence[str], what: str, permission: str) -> dict[str, str]:
         async def call(part: Sequence[str]) -> dict[str, str]:
-            ask = Ask(method, f"/albums/{album}/assets", what, json={"ids": list(part)})
+            ask = Ask(method, path, what, json={"ids": list(part)})
             answer = await self._told(ask, list[ItemRecord], permission)
             told = {one.id: one for one in answer}
             return {id: reason for id in part if (reason := _refusal(told.get(id))) is not None}

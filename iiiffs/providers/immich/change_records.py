@@ -42,11 +42,15 @@ class ItemRecord(msgspec.Struct):
 
 
 class NoteValue(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What iiiffs keeps beside an asset. `token`: of the file that it was made from, or that replaced it.
-    `replaced_by`: the asset that has what people had said of this one, before this one went to the trash."""
+    """What iiiffs keeps beside an asset.
+
+    `token`: of the file that it was made from, or that replaced it. `replaced_by`: the asset that has what people had
+    said of this one, before this one went to the trash; `not_carried`: but for this.
+    """
 
     token: str = ""
     replaced_by: str | None = None
+    not_carried: list[str] = []
 
 
 class NoteRecord(msgspec.Struct):

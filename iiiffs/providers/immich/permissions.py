@@ -26,6 +26,7 @@ WRITE_PERMISSIONS = (
     "asset.update",
     "asset.delete",
     "asset.copy",
+    "tag.create",
     "tag.asset",
     "stack.update",
     "server.storage",
@@ -55,6 +56,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
         album_verbs=frozenset(verb for verb, permission in VERBS.items() if may(permission)),
         nested=False,
         properties=frozenset(Property) if may("asset.update") else frozenset(),
+        tags=may("tag.create") and may("tag.asset"),
         suffixes=frozenset(suffixes) if may("asset.upload") else frozenset(),
     )
 

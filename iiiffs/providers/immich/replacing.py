@@ -83,25 +83,26 @@ class Replacing:
 
     async def replace(self, asset: Asset, payload: Payload) -> Replacement:
         """Rule: HasWriting.replace."""
-        source = await self._source(asset, payload)
+        source, not_carried = await self._source(asset, payload)
         known = await self._uploads.known(payload)
         if sha1_of(version_of(source)) == payload.sha1:
-            done = Replacement(uuid_of(source.id))
+            done = Replacement(uuid_of(source.id), not_carried=not_carried)
         else:
             await self.must_be_own(source, "replaced")
             await self._must_be_allowed()
             await self._must_be_known_as_own(source)
             self._uploads.must_be_taken(source.original_file_name, payload)
             done = await self._succeeded(source, payload, known.get(payload.sha1))
+            done.not_carried[:0] = [what for what in not_carried if what not in done.not_carried]
         await self.clear(done, payload, known)
         return done
 
     async def clear(self, done: Replacement, payload: Payload, known: Mapping[bytes, CheckRecord]) -> None:
-        """What earlier tries of this file made is in the trash; its successor is in all albums that it was put into."""
+        """What earlier tries of this file made is in the trash; its successor is wherever it was."""
         for before in await self._uploads.earlier(payload, known):
             if before.id != str(done.id) and before.id not in done.replaced:
                 await self._must_be_allowed()
-                await self._hand_over_links(before, await self._client.whole(done.id), done)
+                await self._hand_over_places(before, await self._client.whole(done.id), done)
                 await self._retire(before, done, payload.token)
 
     async def must_be_own(self, record: WholeAsset, deed: str) -> None:
@@ -141,8 +142,10 @@ class Replacing:
 
     # ---- what is replaced -------------------------------------------------------------------------------------
 
-    async def _source(self, asset: Asset, payload: Payload) -> WholeAsset:
-        """What `asset` is now: also what an earlier try has made of it. Errors: AssetGone, VersionChanged."""
+    async def _source(self, asset: Asset, payload: Payload) -> tuple[WholeAsset, list[str]]:
+        """What `asset` is now: also what an earlier try has made of it, and what that could not carry over.
+        Errors: AssetGone, VersionChanged."""
+        not_carried: list[str] = []
         ours = (payload.sha1, *payload.earlier)
         record = await self._client.whole(uuid_of(asset.id))
         for _ in range(SUCCESSORS_MAX):
@@ -151,10 +154,11 @@ class Replacing:
             if sha1 not in ours and not (is_first and version_of(record) == asset.version):
                 raise VersionChanged(f"{self._client.name}: {asset.name!a} was replaced by somebody else")
             if not record.is_trashed and record.visibility != "locked":
-                return record
+                return record, not_carried
             note = await self._calls.note(uuid_of(record.id))
             if note.replaced_by is None or note.token != payload.token:
                 break
+            not_carried += note.not_carried
             record = await self._client.whole(uuid_of(note.replaced_by))
         raise AssetGone(f"{self._client.name}: {asset.name!a} is in the trash, or locked away")
 
@@ -170,7 +174,7 @@ class Replacing:
         return done
 
     async def _retire(self, old: WholeAsset, done: Replacement, token: str) -> None:
-        await self._calls.put_note(uuid_of(old.id), NoteValue(token, replaced_by=str(done.id)))
+        await self._calls.put_note(uuid_of(old.id), NoteValue(token, str(done.id), done.not_carried))
         await self._calls.trash(uuid_of(old.id))
         done.replaced.append(old.id)
 
@@ -193,15 +197,19 @@ class Replacing:
     async def _hand_over(self, old: WholeAsset, done: Replacement, said: Said) -> None:
         """All that was said of `old` is said of the new one."""
         new = await self._client.whole(done.id)
+        await self._hand_over_places(old, new, done)
+        if fields := changes(old, new, said):
+            await self._calls.update(done.id, fields)
+        await self._hand_over_faces(old, done, said)
+
+    async def _hand_over_places(self, old: WholeAsset, new: WholeAsset, done: Replacement) -> None:
+        """The new one is wherever `old` is."""
         await self._hand_over_links(old, new, done)
         if old.stack is not None and old.stack.primary_asset_id == old.id:
             lead = partial(self._calls.lead_stack, old.stack.id, done.id)
             await self._tried(lead, done, "that it stands for its stack")
-        if fields := changes(old, new, said):
-            await self._calls.update(done.id, fields)
         if tags := {tag.id for tag in old.tags} - {tag.id for tag in new.tags}:
             await self._tried(partial(self._calls.tag, done.id, sorted(tags)), done, "tags")
-        await self._hand_over_faces(old, done, said)
 
     async def _hand_over_links(self, old: WholeAsset, new: WholeAsset, done: Replacement) -> None:
         old_id = uuid_of(old.id)

@@ -7,7 +7,6 @@ change_calls.py the server's words. Nothing that was there is ever deleted for g
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import trio
@@ -15,21 +14,20 @@ import trio
 from iiiffs.errors import AssetGone, Forbidden, Rejected, VersionChanged
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts
-from iiiffs.model.writing import Edit, Payload, Space
+from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import Capabilities, ProviderContext
 from iiiffs.providers.http import HttpAccount
 from iiiffs.providers.immich.album_changes import AlbumChanges
 from iiiffs.providers.immich.change_calls import ChangeCalls
 from iiiffs.providers.immich.listings import uuid_of
+from iiiffs.providers.immich.marking import Marking
 from iiiffs.providers.immich.permissions import offered
 from iiiffs.providers.immich.provider import POLL_S, ImmichProvider
 from iiiffs.providers.immich.public import LinkAddress
 from iiiffs.providers.immich.replacing import Replacement, Replacing
 from iiiffs.providers.immich.uploads import Uploads
 from iiiffs.providers.immich.wire import AssetRecord, WholeAsset, ahead_min, album_of, asset_of, moment_text, version_of
-from iiiffs.providers.views import LIBRARY
-
-log = logging.getLogger(__name__)
+from iiiffs.providers.views import LIBRARY, Mark, Named
 
 
 class WritableImmichProvider(ImmichProvider):
@@ -43,6 +41,7 @@ class WritableImmichProvider(ImmichProvider):
         self._uploads = Uploads(self._client, self._calls)
         self._albums = AlbumChanges(self._client, self._calls, self._listings)
         self._replacing = Replacing(self._client, self._calls, self._uploads, context.read_headers, self._facts_in_file)
+        self._marking = Marking(self._client, self._calls)
         self._offer()
 
     def _offer(self) -> None:
@@ -90,14 +89,12 @@ class WritableImmichProvider(ImmichProvider):
         self._changed(id)
         return asset_of(arrived.record, album)
 
-    async def replace(self, asset: Asset, payload: Payload) -> Asset:
-        """Rule: HasWriting.replace. Of what cannot be carried over, one line of the log each."""
+    async def replace(self, asset: Asset, payload: Payload) -> Replaced:
+        """Rule: HasWriting.replace."""
         done = await self._replacing.replace(asset, payload)
-        for what in done.not_carried:
-            log.warning("%s: %s: not carried over to its new version: %s", self.http.name, asset.name, what)
         self._changed(str(done.id), *done.replaced)
         record = await self._client.asset(done.id)
-        return asset_of(record, asset.album)
+        return Replaced(asset_of(record, asset.album), tuple(done.not_carried))
 
     async def _facts_in_file(self, record: WholeAsset) -> Facts:
         return await self._read_facts(asset_of(record, LIBRARY))
@@ -152,6 +149,18 @@ class WritableImmichProvider(ImmichProvider):
         except AssetGone:
             await self._must_be_gone(asset.id, "removes it")
         self._changed(asset.id)
+
+    async def tag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.tag."""
+        return await self._marking.tag(mark, assets)
+
+    async def untag(self, mark: Mark, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
+        """Rule: HasWriting.untag."""
+        return await self._marking.untag(mark, assets)
+
+    async def make_tag(self, name: str) -> Named:
+        """Rule: HasWriting.make_tag."""
+        return await self._marking.make(name)
 
     async def restore(self, asset: AssetId) -> Asset:
         """Rule: HasWriting.restore."""

@@ -6,7 +6,8 @@ from typing import cast
 
 from tests.fakes.immich import moments
 from tests.fakes.immich.calls import Call, Refusal, Reply, empty, route
-from tests.fakes.immich.records import Asset, Visibility
+from tests.fakes.immich.records import Asset, Stack, Visibility
+from tests.fakes.immich.state import World
 from tests.fakes.immich.told import MINUTE_US, named_place, read_told, set_taken, write_sidecar
 from tests.fakes.immich.wire import Json
 
@@ -153,14 +154,30 @@ def copy_asset(call: Call) -> Reply:
         for link in world.links.values():
             if source.id in link.assets and target.id not in link.assets:
                 link.assets.append(target.id)
-    if "stack" in wanted and source.stack and not target.stack:
-        world.stacks[source.stack].members.append(target.id)
-        target.stack = source.stack
+    if "stack" in wanted and source.stack:
+        _copy_stack(world, world.stacks[source.stack], target)
     if "sidecar" in wanted and source.sidecar:
-        target.sidecar, target.written = source.sidecar, source.written
+        target.sidecar, target.written = source.sidecar, target.written | source.written
         world.later(lambda: read_told(world, target))
     target.updated = world.clock.now()
     return empty()
+
+
+def _copy_stack(world: World, stack: Stack, target: Asset) -> None:
+    """[SRC asset.service.ts copyStack] The two stacks become the target's one, and the source's is deleted, though they
+    be the same: to copy twice dissolves it."""
+    if target.stack is None:
+        stack.members.append(target.id)
+        target.stack = stack.id
+        return
+    merged = world.stacks[target.stack]
+    merged.members = list(dict.fromkeys([*merged.members, *stack.members]))
+    for id in merged.members:
+        world.assets[id].stack = merged.id
+    del world.stacks[stack.id]
+    if stack is merged:
+        for id in merged.members:
+            world.assets[id].stack = None
 
 
 COPIED = ("albums", "favorite", "sharedLinks", "stack", "sidecar")

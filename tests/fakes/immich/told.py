@@ -37,7 +37,8 @@ def read_told(world: World, asset: Asset) -> None:
     """The metadata job and the thumbnail job have run; `updatedAt` is bumped."""
     if asset.id not in world.assets:
         return
-    asset.taken = min(asset.taken, asset.modified)
+    if "taken" not in asset.written:
+        asset.taken = min(asset.taken, asset.modified)
     if asset.original.path and asset.kind == "IMAGE":
         _read_file(asset)
     if asset.sidecar:
@@ -46,6 +47,7 @@ def read_told(world: World, asset: Asset) -> None:
 
 
 def _read_file(asset: Asset) -> None:
+    """[SRC asset.repository.ts, lockedProperties] What was set over the API stays, whatever the file says."""
     assert asset.original.path
     try:
         with Image.open(asset.original.path) as image:
@@ -66,12 +68,13 @@ def _read_file(asset: Asset) -> None:
         int(str(named["ISOSpeedRatings"])) if "ISOSpeedRatings" in named else None,
         _exposure(_number(named.get("ExposureTime"))),
     )
-    asset.description = _text(named.get("ImageDescription")) or ""
+    if "description" not in asset.written:
+        asset.description = _text(named.get("ImageDescription")) or ""
     taken = EXIF_DATE.match(str(named.get("DateTimeOriginal") or named.get("DateTimeDigitized") or ""))
-    if taken:
+    if taken and "taken" not in asset.written:
         zone = _text(named.get("OffsetTimeOriginal"))
         set_taken(asset, "{}-{}-{}T{}".format(*taken.groups()) + (zone or ""))
-    if len(places) > 3:
+    if len(places) > 3 and "place" not in asset.written:
         asset.place = named_place(_degrees(places, 2), _degrees(places, 4))
 
 

@@ -9,7 +9,7 @@ from iiiffs.providers.base import ProviderContext, Secrets
 from iiiffs.providers.http_policy import RetryPolicy
 from iiiffs.providers.http_values import HttpSettings
 from iiiffs.providers.immich import provider_of
-from iiiffs.providers.immich.provider import ImmichProvider
+from iiiffs.providers.immich.writing import WritableImmichProvider
 from iiiffs.render.headers import read_facts
 from iiiffs.sync.identity import Row
 from tests.fakes.immich import ImmichServer
@@ -71,6 +71,6 @@ def account_of(
     *,
     http: HttpSettings = QUICK,
     settings: Mapping[str, object] | None = None,
-) -> ImmichProvider:
+) -> WritableImmichProvider:
     """The provider of such an account. Whoever asks for it closes it."""
     return provider_of(context_of(server, secrets, url, settings), http)

@@ -78,6 +78,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     token: str | None = None
     also: bool = False
     not_carried: tuple[bytes, ...] = ()
+    missing: tuple[int, int] | None = None
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -124,6 +125,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         token=item.token,
         also=item.also,
         not_carried=tuple(map(_written, item.not_carried)),
+        missing=item.missing,
     )
     return _sealed(key, row)
 
@@ -195,6 +197,7 @@ def _item(row: _ItemRow) -> Item:
         token=row.token,
         also=row.also,
         not_carried=tuple(map(_read, row.not_carried)),
+        missing=row.missing,
     )
 
 

@@ -75,6 +75,7 @@ class Item:
     `token`: by which the provider knows what was sent, where that is another's id: of the file whose place it took.
     `not_carried`: model.writing.Replaced.not_carried.
     `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
+    `missing`: bytes [from, to) that a program wrote, was told that they could not be kept, and never wrote again.
     """
 
     id: str
@@ -100,11 +101,18 @@ class Item:
     token: str | None = None
     also: bool = False
     not_carried: tuple[str, ...] = ()
+    missing: tuple[int, int] | None = None
 
     @property
     def has_payload(self) -> bool:
         """True if a file in the spool belongs to it."""
         return self.verb is Verb.UPLOAD and self.stage is not Stage.SENT
+
+    @property
+    def is_aside(self) -> bool:
+        """True of a change that failed before it was whole: what it was to replace is shown, and not it."""
+        is_half = self.generation == 0 or self.size_bytes == 0 or self.missing is not None
+        return self.base is not None and self.stage is Stage.FAILED and is_half
 
     @property
     def version(self) -> Version:

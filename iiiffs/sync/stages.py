@@ -27,6 +27,7 @@ WITHOUT_PAYLOAD = "its bytes are missing in the spool"
 WITHOUT_ROW = "found in the spool without its row: nobody knows its name and album; export it, then discard it"
 EMPTIED = "its bytes are gone: a program had emptied the file when iiiffs ended, and wrote no others"
 CHANGED_SINCE = "its length is not what it was when it was flushed last: a program wrote on until iiiffs ended"
+NOT_KEPT = "a program could not write all of it here: the disk was full or broken, and the program was told so"
 NOBODY = AccountName("")
 """The account of what only its payload is known of."""
 
@@ -157,6 +158,16 @@ def renamed(name: str, size_bytes: int) -> Event:
     return Event.RENAMED_SCRATCH if stays_here(name, size_bytes) else Event.RENAMED_MEDIA
 
 
+def resting(item: Item, *, is_open: bool) -> Item:
+    """The file in the stage that its name and length ask for, once nobody writes it; what is not whole is not sent."""
+    if is_open:
+        return item
+    if item.missing is not None:
+        return replace(item, stage=Stage.FAILED, reason=NOT_KEPT, tries=0)
+    stage = Stage.SCRATCH if stays_here(item.name, item.size_bytes) else Stage.SETTLING
+    return replace(item, stage=stage, reason=None, tries=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What a start makes of rows and payloads. `items`: all of them, in order. `changed`: those to be put into the
@@ -197,10 +208,12 @@ def _restarted(item: Item, size_bytes: int | None) -> Item:
     if item.verb is not Verb.UPLOAD or stage is Stage.SENT:
         return replace(item, stage=stage)
     if size_bytes is None:
-        return _failed(item, WITHOUT_PAYLOAD)
+        return _failed(item if item.base is None else replace(item, missing=(0, item.size_bytes)), WITHOUT_PAYLOAD)
     if item.generation == 0:
         found = replace(item, size_bytes=size_bytes)
         return _failed(found, INTERRUPTED)
+    if item.missing is not None:
+        return _failed(item, NOT_KEPT)
     if size_bytes != item.size_bytes:
         item = replace(item, size_bytes=size_bytes, generation=item.generation + 1, sha1=None)
         if size_bytes == 0 and stage is not Stage.SCRATCH:

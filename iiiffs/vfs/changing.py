@@ -7,7 +7,7 @@ AT_ONCE_S; offline it is refused. Rule: DESIGN §4, §4.6.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -189,11 +189,3 @@ def asset_of_base(base: Base, media_type: str = "application/octet-stream") -> A
     return Asset(
         base.asset, base.album, base.name, base.version, base.size_bytes, base.mtime_ns, base.changed_ns, media_type
     )
-
-
-def resting(item: Item, *, is_open: bool) -> Item:
-    """The item in the stage that its name and length ask for, once nobody writes it."""
-    if is_open:
-        return item
-    stays = is_scratch(item.name) or item.size_bytes == 0
-    return replace(item, stage=Stage.SCRATCH if stays else Stage.SETTLING, reason=None, tries=0)

@@ -6,23 +6,21 @@ file that is opened to be changed shows what it was until the first change, and 
 
 from __future__ import annotations
 
-import io
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import BinaryIO, TypeVar, cast
+from typing import TypeVar
 
 import trio
 
 from iiiffs.errors import StoreError, StoreFull, VersionChanged
-from iiiffs.model.gallery import Version
 from iiiffs.providers.base import Original
 from iiiffs.sync.items import Item, Stage
-from iiiffs.tree.scratch import is_scratch
+from iiiffs.sync.stages import resting
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.spooled import SpooledOriginal
 
 Result = TypeVar("Result")
 
@@ -60,6 +58,8 @@ class LocalFile:
         self.is_new = False
         """Its name is not on disk yet."""
         self.unmeasured_bytes = 0
+        self.missing: tuple[int, int] | None = None
+        """Rule: Item.missing."""
         self.flushing = trio.Lock()
         self.copying = trio.Lock()
 
@@ -182,6 +182,7 @@ class LocalFiles:
             return again
         opened = self._open[item.id] = LocalFile(item.id, descriptor, None, Live(item.size_bytes, item.mtime_ns))
         opened.is_new = opened.is_dirty = item.generation == 0  # of an earlier run, which never flushed it
+        opened.missing = item.missing
         return opened
 
     def _payload(self, item: Item, *, write: bool) -> int:
@@ -199,21 +200,36 @@ class LocalFiles:
         if not self.is_settled(item) or item.stage is Stage.SENT:
             raise VersionChanged(f"{item.name} is being written")
         descriptor = await self._in_thread(lambda: self._payload(item, write=False))
-        return SpooledOriginal(self, descriptor, item)
+
+        def check() -> None:
+            """A payload that nobody has open any more keeps its bytes, even when its row is gone."""
+            current = self._queue.get(item.id)
+            if current is not None and (current.version != item.version or not self.is_settled(current)):
+                raise VersionChanged(f"{item.name} is being written")
+
+        return SpooledOriginal(descriptor, item.size_bytes, check, self._threads)
 
     # ---- changing ---------------------------------------------------------------------------------------------
 
     async def write(self, opened: LocalFile, offset: int, data: bytes) -> int:
-        """All of `data` is at `offset`; it is on disk after the next flush. Errors: StoreFull."""
-        descriptor = await self._changeable(opened)
+        """All of `data` is at `offset`; it is on disk after the next flush.
+
+        Errors: StoreFull, StoreError; then the file is not sent until somebody has written those bytes.
+        """
+        descriptor, end = await self._changeable(opened), offset + len(data)
         opened.unmeasured_bytes += len(data)
-        if opened.unmeasured_bytes >= ROOM_STEP_BYTES:
-            opened.unmeasured_bytes = 0
-            await self._in_thread(lambda: self._queue.spool.room(0))
         opened.is_dirty = True
-        await self._in_thread(lambda: _write_all(descriptor, data, offset))
+        try:
+            if opened.unmeasured_bytes >= ROOM_STEP_BYTES:
+                await self._in_thread(lambda: self._queue.spool.room(0))
+                opened.unmeasured_bytes = 0
+            await self._in_thread(lambda: _write_all(descriptor, data, offset))
+        except StoreError:
+            opened.missing = with_missing(opened.missing, offset, end)
+            raise
         opened.is_dirty = True  # a flush may have begun before the bytes were there
-        opened.live = Live(max(opened.live.size_bytes, offset + len(data)), self._now_ns())
+        opened.missing = without_written(opened.missing, offset, end)
+        opened.live = Live(max(opened.live.size_bytes, end), self._now_ns())
         return len(data)
 
     async def truncate(self, opened: LocalFile, size_bytes: int) -> None:
@@ -226,6 +242,7 @@ class LocalFiles:
         opened.is_dirty = True
         await self._in_thread(lambda: os.ftruncate(descriptor, size_bytes))
         opened.is_dirty = True
+        opened.missing = without_cut(opened.missing, size_bytes)
         opened.live = Live(size_bytes, self._now_ns())
 
     async def truncate_item(self, item: Item, size_bytes: int) -> None:
@@ -277,6 +294,7 @@ class LocalFiles:
                         size_bytes=size_bytes,
                         mtime_ns=opened.live.mtime_ns,
                         sha1=None,
+                        missing=opened.missing,
                     )
                 )
             except BaseException:
@@ -305,9 +323,10 @@ class LocalFiles:
         item = self._queue.get(opened.id)
         if item is None or item.stage is not Stage.OPEN or opened.descriptor is None:
             return
-        stays = is_scratch(item.name) or item.size_bytes == 0
-        stage = Stage.FAILED if reason else Stage.SCRATCH if stays else Stage.SETTLING
-        self._queue.note(replace(item, stage=stage, reason=reason, tries=0))
+        if reason is not None:
+            self._queue.note(replace(item, stage=Stage.FAILED, reason=reason, tries=0, missing=opened.missing))
+        else:
+            self._queue.note(resting(item, is_open=False))
 
     async def _put_away(self, opened: LocalFile) -> None:
         if self._open.get(opened.id) is opened:
@@ -368,6 +387,27 @@ class LocalFiles:
             raise kind(f"the spool cannot be used: {error.strerror}") from error
 
 
+def with_missing(missing: tuple[int, int] | None, begin: int, end: int) -> tuple[int, int]:
+    """Those bytes are not there either."""
+    return (begin, end) if missing is None else (min(missing[0], begin), max(missing[1], end))
+
+
+def without_written(missing: tuple[int, int] | None, begin: int, end: int) -> tuple[int, int] | None:
+    """Those bytes are there; what of `missing` is still not."""
+    if missing is None:
+        return None
+    first = end if begin <= missing[0] < end else missing[0]
+    last = begin if begin < missing[1] <= end else missing[1]
+    return (first, last) if first < last else None
+
+
+def without_cut(missing: tuple[int, int] | None, size_bytes: int) -> tuple[int, int] | None:
+    """The file has been made that long: what would be behind its end is missed by nobody."""
+    if missing is None or missing[0] >= size_bytes:
+        return None
+    return missing[0], min(missing[1], size_bytes)
+
+
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:
@@ -418,54 +458,3 @@ class LocalHandle:
         if not self._is_closed:
             self._is_closed = True
             await self._files.release(self._opened, writes=self.writes)
-
-
-class SpooledOriginal:
-    """providers.base.Original over a payload, in the version that was flushed last."""
-
-    def __init__(self, files: LocalFiles, descriptor: int, item: Item) -> None:
-        self._files = files
-        self._descriptor = descriptor
-        self._item = item
-        self.size_bytes = item.size_bytes
-
-    @property
-    def _version(self) -> Version:
-        return self._item.version
-
-    def _check(self) -> None:
-        """A payload that nobody has open any more keeps its bytes, even when its row is gone."""
-        item = self._files._queue.get(self._item.id)
-        if item is not None and (item.version != self._version or not self._files.is_settled(item)):
-            raise VersionChanged(f"{item.name} is being written")
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Rule: Original.read."""
-        length = max(0, min(length, self.size_bytes - offset))
-        descriptor = os.dup(self._descriptor)
-        try:
-            data = await self._files._in_thread(lambda: os.pread(descriptor, length, offset))
-        finally:
-            os.close(descriptor)
-        self._check()
-        if len(data) != length:
-            raise VersionChanged("the file became shorter while it was read")
-        return data
-
-    async def prepare(self) -> None:
-        """Rule: Original.prepare. The file is on this machine."""
-        self._check()
-
-    @contextmanager
-    def stream(self) -> Iterator[BinaryIO]:
-        """Rule: Original.stream. With a position of its own, since the file is opened again."""
-        self._check()
-        with io.FileIO(f"/proc/self/fd/{self._descriptor}") as raw, io.BufferedReader(raw, 256 << 10) as buffered:
-            yield cast(BinaryIO, buffered)
-            self._check()
-
-    async def aclose(self) -> None:
-        """Rule: Original.aclose."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)

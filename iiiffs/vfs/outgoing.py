@@ -19,9 +19,8 @@ from iiiffs.model.writing import Space
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Stage, Verb
-from iiiffs.sync.stages import recovered
+from iiiffs.sync.stages import recovered, resting
 from iiiffs.vfs.changes import Changes
-from iiiffs.vfs.changing import resting
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.local_files import LocalFiles

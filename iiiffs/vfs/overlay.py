@@ -318,6 +318,8 @@ class Overlay:
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
         """The assets that are not shown by their provider's name because of it."""
         match item.verb:
+            case Verb.UPLOAD if item.is_aside:
+                return ()
             case Verb.UPLOAD:
                 base = () if item.base is None else (item.base.asset,)
                 return base if item.sent is None or item.also else (*base, item.sent.id)
@@ -345,7 +347,7 @@ class Overlay:
             self._serial += 1
         if before is not None and before.base is not None and self._replaced.get(before.base.asset) == before.id:
             del self._replaced[before.base.asset]
-        if after is not None and after.verb is Verb.UPLOAD and after.base is not None:
+        if after is not None and after.verb is Verb.UPLOAD and after.base is not None and not after.is_aside:
             self._replaced[after.base.asset] = after.id
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
             self._rehome(before)

@@ -84,7 +84,9 @@ class QueueVerbs:
             if item.account not in self._accounts:
                 raise Forbidden(f"{item.id}: no account is mounted that it could be sent to: export it and discard it")
         failed = [item for item in items if item.stage is Stage.FAILED]
-        await self._queue.commit(*(replace(item, stage=Stage.READY, tries=0, reason=None) for item in failed))
+        await self._queue.commit(
+            *(replace(item, stage=Stage.READY, tries=0, reason=None, missing=None) for item in failed)
+        )
         for name, account in self._accounts.items():
             account.sender.send_now([item.id for item in items if item.account == name])
         return {"ids": [item.id for item in items]}

@@ -12,11 +12,12 @@ from dataclasses import replace
 from functools import partial
 
 from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly
-from iiiffs.model.gallery import Album, Asset, AssetId, Listing
+from iiiffs.model.gallery import Album, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.providers.base import Provider
 from iiiffs.providers.views import LIBRARY
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
+from iiiffs.sync.stages import resting
 from iiiffs.tree.nodes import Node
 from iiiffs.tree.places import Place
 from iiiffs.vfs import changing
@@ -105,12 +106,10 @@ class Removals:
         held = await self.caught(item)
         if held is None or held.stage is Stage.SENT:
             return held
-        if not held.earlier or held.base is not None or where.writing.membership or is_local_id(held.album):
+        if not held.earlier or where.writing.membership or is_local_id(held.album):
             return held
         try:
-            work = partial(where.gallery.provider.listing, held.album)
-            listing = await at_once(where.gallery, work)
-            base = await self._arrived(where, held, listing)
+            base = await self._arrived(where, held)
         except AssetGone:
             return held
         except BaseException:
@@ -133,12 +132,19 @@ class Removals:
         self._queue.hold(held)
         return held
 
-    async def _arrived(self, where: Spot, item: Item, listing: Listing) -> Base | None:
-        """What of the file came to its provider: of its name, and with bytes that were sent."""
-        for asset in listing.assets:
-            if asset.name == item.name:
-                sha1 = asset.checksum or await at_once(where.gallery, partial(_sum_of, where.gallery.provider, asset))
-                return changing.base_of(asset, item.album, item.name) if sha1 in item.earlier else None
+    async def _arrived(self, where: Spot, item: Item) -> Base | None:
+        """What of the file came to its provider: of its name, or what it replaces, and with bytes that were sent."""
+        provider, base = where.gallery.provider, item.base
+        if base is not None:
+            found = [await at_once(where.gallery, partial(provider.asset, base.asset))]
+            found = [asset for asset in found if asset.version != base.version]
+        else:
+            listing = await at_once(where.gallery, partial(provider.listing, item.album))
+            found = [asset for asset in listing.assets if asset.name == item.name]
+        for asset in found:
+            sha1 = asset.checksum or await at_once(where.gallery, partial(_sum_of, provider, asset))
+            if sha1 in item.earlier:
+                return changing.base_of(asset, item.album, item.name)
         return None
 
     def let_go(self, held: Item, before: Item) -> None:
@@ -147,7 +153,7 @@ class Removals:
         if latest is None or latest.stage is not Stage.OPEN:
             return
         if self._is_open(held.id) or before.stage in (Stage.OPEN, Stage.SENDING):
-            latest = changing.resting(latest, is_open=self._is_open(held.id))
+            latest = resting(latest, is_open=self._is_open(held.id))
         else:
             latest = replace(latest, stage=before.stage, reason=before.reason)
         self._queue.note(latest)
@@ -159,7 +165,7 @@ class Removals:
             return False
         link = links[0]
         moved = replace(item, album=link.album, name=link.name, order=self._queue.next_order())
-        await self._queue.exchange(changing.resting(moved, is_open=self._is_open(item.id)), [link.id])
+        await self._queue.exchange(resting(moved, is_open=self._is_open(item.id)), [link.id])
         return True
 
     async def drop(self, item: Item) -> None:

@@ -25,6 +25,7 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import Album, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.sync.stages import resting
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.names import legal_name
 from iiiffs.tree.nodes import Discarded, Node
@@ -180,7 +181,7 @@ class Renames:
         dropped = [] if item.base is None else [one.id for one in target.overlay.arrived(target.album, item.base.asset)]
         if gone is not None:
             dropped += [gone.id, *(other.id for other in self._queue.about(AssetId(gone.id)))]
-        await self._queue.exchange(changing.resting(renamed, is_open=self._is_open(item.id)), dropped)
+        await self._queue.exchange(resting(renamed, is_open=self._is_open(item.id)), dropped)
         if gone is not None:
             await self._queue.resolve_conflict(gone.id)
 

@@ -44,7 +44,7 @@ def shows_name(item: Item) -> bool:
     """True if a name is shown because of it."""
     match item.verb:
         case Verb.UPLOAD:
-            return True
+            return not item.is_aside
         case Verb.MAKE_ALBUM:
             return item.stage is not Stage.SENT
         case Verb.ADD:

@@ -15,7 +15,7 @@ from iiiffs.iiif.uris import Uris
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
 from iiiffs.providers.media import kind_of
 from iiiffs.sync.entries import IndexEntry, pairs
-from iiiffs.sync.items import Item
+from iiiffs.sync.items import Item, Stage
 from iiiffs.tree.nodes import (
     AccountDir,
     AlbumDir,
@@ -269,6 +269,10 @@ class ExtendedAttributes:
         if self._reasons is None:
             return None
         item = self._item(node) if isinstance(node, Local) else None
+        if item is not None and item.stage is Stage.FAILED:
+            return (
+                f"{item.reason or 'it failed'}; see to that and `iiiffs queue retry {item.id}`, or export or discard it"
+            )
         refusal = None
         if isinstance(node, Original) and (overlay := self._galleries[node.account].overlay) is not None:
             refusal = overlay.edits.refusal(node.asset)

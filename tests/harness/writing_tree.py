@@ -145,8 +145,9 @@ class Life:
         return Life(self.home, self._store, self._number)
 
     def close(self) -> None:
-        """Stopped."""
-        self._token.run_sync_soon(self._stop.set)
+        """Stopped; a second call does nothing."""
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._stop.set)
         while self._thread.is_alive():
             self._thread.join(0.02)
             with suppress(trio.RunFinishedError):

@@ -327,6 +327,23 @@ def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[L
     assert names(life, "files") == set(expected)
 
 
+@pytest.mark.parametrize("verb", ["rename", "unlink"])
+def test_a_change_whose_answer_was_lost_is_ours(verb: str, folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    there(life, store, "x.jpg", NAVY)
+    life.ask(wrote("files/x.jpg", RED))
+    store.script.add(Fault(FaultKind.LOST_SILENTLY, "replace"))
+    life.passes(SENT_S)
+    assert [item.stage for item in items(life)] == [Stage.SENDING]
+    if verb == "rename":
+        life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
+    else:
+        life.ask(lambda life: unlinked(life, "files/x.jpg"))
+    store.script.clear()
+    life.passes(SENT_S)
+    assert bodies(store) == ({"y.jpg": RED} if verb == "rename" else {})
+
+
 # ---- albums ---------------------------------------------------------------------------------------------------------
 
 

@@ -178,6 +178,8 @@ class Writing(Programs):
                 is_safe = file.promised is not None and not file.has_failed
                 assert not is_safe or item.stage is not Stage.FAILED, f"{place[1]} has failed: {item.reason}"
                 file.has_failed = item.stage is Stage.FAILED
+                if item.is_aside:  # a change that was not flushed once: what was there is shown
+                    del self.model.pending[place]
         if kills:  # what was only noted, a moment ago, may be gone
             self.model.added, self.model.taken_out = self.said_in_queue()
         self.take_stock(is_settled=False)

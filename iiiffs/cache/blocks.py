@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha1
+from pathlib import Path
 
 import trio
 
@@ -18,10 +19,13 @@ from iiiffs.cache.environment import CacheEnvironment
 from iiiffs.cache.renditions import VALUE_SHARE_MAX, RenditionStats, RenditionStore, Verification
 from iiiffs.cache.writer import CacheWriter
 from iiiffs.errors import StoreError
+from iiiffs.sync.blocks import bytes_of, count_of
 
 THREADS = 4
 """Blocks read at once, and runs of them written at once: some tenths of a millisecond for each MiB."""
 VERIFIED = "verified"
+COPIED_AT_ONCE = 16
+"""Blocks of a file that one step in a thread copies: some 25 ms."""
 NOWHERE = Place(0, sum_of(b""))
 
 
@@ -132,6 +136,48 @@ class BlockStore:
                 self._writer.drop_put()
             else:
                 self._file(_key(group, str(index)), FiledEntry(stamp, group.key, str(index), *written))
+
+    async def copy_in(self, group: BlockGroup, source: Path, size_bytes: int, digest: bytes) -> bool:
+        """All of the file `source`, which has that length, is there from now on, and verified: its SHA-1 is `digest`.
+
+        False, and nothing more is there than was, if its bytes are others, if there is no room, or if it is too large a
+        part of the quota. Read, summed and written in a thread: 1.4 ms a MiB. A link to it would be cheaper, but a
+        cache that cannot tell damaged bytes from good ones may hand out neither.
+        """
+        if size_bytes > self._table.quota_bytes // VALUE_SHARE_MAX:
+            return False
+        count = count_of(size_bytes)
+        if self.is_verified(group) and len(self.present(group)) == count:
+            return True
+        filing, summed = self.filing(range(count)), sha1(usedforsecurity=False)
+
+        def copy(run: range) -> None:
+            with source.open("rb", buffering=0) as file:
+                for index in run:
+                    offset, length = bytes_of(range(index, index + 1), size_bytes)
+                    file.seek(offset)
+                    data = file.read(length)
+                    summed.update(data)
+                    filing.write(index, data)
+
+        try:
+            for first in range(0, count, COPIED_AT_ONCE):
+                run = range(first, min(first + COPIED_AT_ONCE, count))
+                await trio.to_thread.run_sync(copy, run, limiter=self._writers)
+                if len(filing.written) < run.stop:
+                    break
+        except OSError:
+            filing.give_up()
+            return False
+        except BaseException:
+            filing.give_up()
+            raise
+        if len(filing.written) < count or summed.digest() != digest:
+            filing.give_up()
+            return False
+        self.file(group, filing)
+        self.set_verified(group)
+        return True
 
     def present(self, group: BlockGroup) -> set[int]:
         """The numbers of the blocks that are there. No use of them."""

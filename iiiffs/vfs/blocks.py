@@ -82,6 +82,15 @@ class BlockCache:
         file.check_behind()
         return CachedOriginal(file, self._means.scratch)
 
+    async def keep(self, account: AccountName, asset: Asset, source: Path, digest: bytes) -> None:
+        """What was sent from the file `source` is kept as that version, as if it had been read: rule
+        `BlockStore.copy_in`. The file is read once more, and only this disk is asked."""
+        group = BlockGroup.of(account, asset.id, asset.version)
+        if asset.size_bytes and await self._means.store.copy_in(group, source, asset.size_bytes, digest):
+            self._means.wrong.pop(group.key, None)
+            if (file := self._files.get(group)) is not None:
+                file.settle_sum(digest)
+
     def drop(self, account: AccountName, asset: Asset) -> None:
         """Nothing of that version is kept any more; who reads it goes on."""
         group = BlockGroup.of(account, asset.id, asset.version)

@@ -83,7 +83,7 @@ class Gallery:
         self.library: Library | None = None
         """What is known of all its folders; None for a provider without any."""
         self._provider = provider
-        self._blocks = reading.blocks
+        self.blocks = None if provider.capabilities.local else reading.blocks
         self.mode = reading.mode
         self.facts_reader.open = self.open
         self._flights = flights
@@ -385,9 +385,9 @@ class Gallery:
         if asset.is_local and self.overlay is not None:
             return await self.overlay.open(asset)
         with trio.move_on_after(self.deadlines.lookup_s):
-            if self._blocks is None or self.capabilities.local:
+            if self.blocks is None:
                 return await self._provider.open(asset)
-            return await self._blocks.open(self.name, asset, partial(self._provider.open, asset))
+            return await self.blocks.open(self.name, asset, partial(self._provider.open, asset))
         raise DeadlinePassed(f"{self.name}: {asset.name} could not be opened within {self.deadlines.lookup_s:g} s")
 
     async def with_facts(self, album: AlbumId) -> tuple[AlbumNames, dict[AssetId, Facts]]:

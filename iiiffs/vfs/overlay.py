@@ -328,8 +328,10 @@ class Overlay:
         return ()
 
     def _added(self, item: Item) -> Asset | None:
+        """The asset as one of the album that it is put into; where it was before may be no more."""
         waiting = self.item_of(item.assets[0])
-        return item.sent if waiting is None else waiting.sent or self.asset_of(waiting)
+        added = item.sent if waiting is None else waiting.sent or self.asset_of(waiting)
+        return None if added is None else replace(added, album=item.album)
 
     def _changed(self, before: Item | None, after: Item | None) -> None:
         """An item is another; rule: Queue.watch."""
@@ -379,13 +381,14 @@ class Overlay:
 
     def _with_also(self, before: Item | None, after: Item) -> Item:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with
-        the answer, for nothing tells it later: listings have both. Rule: Queue.complete."""
+        the answer, for nothing tells it later: listings have both. Not a file that has its own former bytes again: a
+        try that broke off may have taken that asset out of the trash. Rule: Queue.complete."""
         if after.account != self._account or before is None or before.sent is not None or after.sent is None:
             return after
         told, _ = self._listings.told_last(after.album)
-        is_base = after.base is not None and after.base.asset == after.sent.id
+        was_own = after.base is not None and after.base.asset in (after.sent.id, self.asset_id(after.sent.id))
         name = None if told is None else told.name_of(after.sent.id)
-        return after if name in (None, after.name) or is_base else replace(after, also=True)
+        return after if name in (None, after.name) or was_own else replace(after, also=True)
 
     def _rehome(self, made: Item) -> None:
         """What waits in a provisional album waits in what that has become."""

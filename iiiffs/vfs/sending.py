@@ -27,6 +27,7 @@ from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage, Verb
+from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
@@ -64,6 +65,11 @@ class Account(Protocol):
     @property
     def settle_s(self) -> float:
         """So long after it was closed a file is sent."""
+        ...
+
+    @property
+    def blocks(self) -> BlockCache | None:
+        """What keeps originals that are not local; None: nothing does, or they are."""
         ...
 
     def expire(self, album: AlbumId | None) -> None:
@@ -163,8 +169,10 @@ class Sender:
 
     async def arrived(self, item: Item, asset: Asset, not_carried: tuple[str, ...] = ()) -> None:
         """The provider has the item's bytes, as `asset`; nothing if it has others by now. Errors: StoreError."""
-        current = self._queue.get(item.id)
-        if current is None or current.generation != item.generation or current.stage is not Stage.SENDING:
+        if self._to_be_told(item) is not None:
+            await self._keep(item, asset)
+        current = self._to_be_told(item)
+        if current is None:
             return
         album, name = self._order.album_of(current), current.name
         if current.base is not None and not self._is_in_sets:
@@ -174,6 +182,27 @@ class Sender:
         await self._queue.commit(sent)
         await self.finish(sent)
         self._account.expire(album)
+
+    def _to_be_told(self, item: Item) -> Item | None:
+        """The item as it is now, if it is still what was sent."""
+        current = self._queue.get(item.id)
+        is_same = current is not None and current.generation == item.generation
+        return current if current is not None and is_same and current.stage is Stage.SENDING else None
+
+    async def _keep(self, item: Item, asset: Asset) -> None:
+        """Read your writes: from the moment that the asset is what its name shows, nobody need be asked for its bytes.
+
+        Not where that would leave too little room for what is still to be written.
+        """
+        blocks, spool = self._account.blocks, self._queue.spool
+        if blocks is None or item.sha1 is None:
+            return
+        try:
+            await trio.to_thread.run_sync(spool.room, item.size_bytes, limiter=self._threads)
+        except StoreError as error:
+            log.debug("%s: %s is not kept: %s", self._account.name, item.name, error)
+            return
+        await blocks.keep(self._account.name, asset, spool.path(item.id), item.sha1)
 
     async def finish(self, item: Item) -> None:
         """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""

@@ -41,6 +41,7 @@ from iiiffs.tree.inodes import ROOT_NUMBER
 from iiiffs.tree.nodes import Directory, PageKind
 from iiiffs.tree.thumbnails import THUMBNAILS
 from iiiffs.tree.visibility import PRIVATE
+from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.bodies import Bodies
 from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.document_records import DocumentRecords
@@ -50,7 +51,7 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
-from iiiffs.vfs.reading import Deadlines
+from iiiffs.vfs.reading import Deadlines, Reading
 from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News
@@ -170,6 +171,7 @@ class Life:
         async with AsyncExitStack() as stack:
             cache = open_cache(self.home / "cache", 64 << 20)
             stack.callback(cache.close)
+            self._blocks = cache.blocks
             self.state = State.open(self.state_path, min_free_bytes=0)
             stack.callback(self.state.close)
             provider = open_scripted(self._store, threads=False)
@@ -178,7 +180,8 @@ class Life:
                 await nursery.start(cache.writer.run)
                 await nursery.start(self.state.journal.run)
                 flights, bodies = Flights(nursery), Bodies(1 << 20)
-                self.gallery = gallery_of(names_of(ACCOUNT), provider, cache.catalogue, flights, Deadlines())
+                reading = Reading(blocks=BlockCache(cache.blocks, flights, self.home / "cache"))
+                self.gallery = gallery_of(names_of(ACCOUNT), provider, cache.catalogue, flights, Deadlines(), reading)
                 self.gallery.access, self.gallery.settle_s = Access.EDIT, SETTLE_S
                 galleries = {ACCOUNT: self.gallery}
                 records = DocumentRecords(cache.catalogue, bodies, self.state.times, flights)
@@ -249,6 +252,7 @@ class Life:
         limiters = [trio.to_thread.current_default_thread_limiter()]
         if hasattr(self, "uploader"):
             limiters += [self.uploader.threads, self.outgoing.files._threads, self.state.journal._limiter]
+            limiters += [self._blocks._readers, self._blocks._writers]
         return sum(int(limiter.borrowed_tokens) for limiter in limiters)
 
     # ---- inside its loop ----------------------------------------------------------------------------------------

@@ -111,6 +111,56 @@ async def test_a_sequential_reader_gets_the_bytes_each_asked_for_once(tmp_path: 
         assert (len(r.provider.reads.asked), r.provider.asked["open"]) == (asked, min(asked, 1))
 
 
+@pytest.mark.parametrize("size", [1, STEP, MIB, 3 * MIB + 5, len(CONTENT)])
+@in_trio
+async def test_what_was_sent_is_kept_and_never_asked_for(tmp_path: Path, size: int) -> None:
+    source = tmp_path / "payload"
+    source.write_bytes(CONTENT[:size])
+    async with rig(tmp_path / "cache") as r:
+        asset = r.provider.put("a", "a.jpg", CONTENT[:size])
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT[:size]))
+        source.unlink()
+        original = await r.open(asset)
+        assert await read_all(original) == CONTENT[:size]
+        await original.prepare()
+        assert stream_all(original) == CONTENT[:size]
+        await original.aclose()
+        assert (r.provider.reads.asked, r.provider.asked["open"]) == ([], 0)
+
+
+@in_trio
+async def test_a_reader_who_has_some_of_it_goes_on_with_what_was_kept(tmp_path: Path) -> None:
+    source = tmp_path / "payload"
+    source.write_bytes(CONTENT)
+    async with rig(tmp_path / "cache") as r:
+        asset = r.provider.put("a", "a.jpg", CONTENT)
+        original = await r.open(asset)
+        assert await original.read(0, 10) == CONTENT[:10]
+        await r.settled()
+        asked = len(r.provider.reads.asked)
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT))
+        assert await read_all(original) == CONTENT
+        await original.aclose()
+        assert len(r.provider.reads.asked) == asked
+
+
+@pytest.mark.parametrize("problem", ["other bytes", "shorter", "gone", "too large"])
+@in_trio
+async def test_what_is_not_what_was_sent_is_not_kept(tmp_path: Path, problem: str) -> None:
+    source = tmp_path / "payload"
+    bytes_there = {"other bytes": CONTENT[1:] + b"x", "shorter": CONTENT[:MIB]}.get(problem, CONTENT)
+    if problem != "gone":
+        source.write_bytes(bytes_there)
+    async with rig(tmp_path / "cache", quota=32 * MIB if problem == "too large" else QUOTA) as r:
+        asset = r.provider.put("a", "a.jpg", CONTENT)
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT))
+        await r.committed()
+        assert (r.cache.blocks.stats().entries, list((tmp_path / "cache").rglob("?" * 16))) == (0, [])
+        original = await r.open(asset)
+        assert await read_all(original) == CONTENT
+        await original.aclose()
+
+
 @in_trio
 async def test_headers_cost_one_small_question(tmp_path: Path) -> None:
     async with rig(tmp_path) as r:

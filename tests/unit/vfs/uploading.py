@@ -25,6 +25,7 @@ from iiiffs.providers.base import Capabilities, Provider
 from iiiffs.state.spool import Spool
 from iiiffs.sync.items import Base, Conflict, Item, Stage, Verb
 from iiiffs.sync.stages import recovered
+from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.sending_news import News
 from iiiffs.vfs.uploader import Uploader
@@ -352,6 +353,7 @@ class Account:
     name: AccountName = HOME
     trouble: str | None = None
     settle_s: float = SETTLE_S
+    blocks: BlockCache | None = None
     expired: list[AlbumId | None] = field(default_factory=list)
 
     def expire(self, album: AlbumId | None) -> None:

@@ -64,6 +64,8 @@ class Machine(RuleBasedStateMachine):
         self.is_blind = False
         """What the server has is not known, or not as it is now."""
         self.held: list[int] = []
+        self.cached: set[tuple[str, str]] = set()
+        """Assets in the versions whose bytes are in the cache: sent from here, or read to their end."""
         self.kept = self.model.contents()
         self.life = Life(self.home, self.store)
 
@@ -197,6 +199,7 @@ class Machine(RuleBasedStateMachine):
         there = {one.id for one in self.store.members(folder.id)}
         found = [one for one in self.store.assets() if self.store.bytes_of(one.id) == file.content]
         assert len(found) == 1, f"{name} is there {len(found)} times"
+        self.cached.add((found[0].id, found[0].version))
         if not file.is_disturbed:  # else it went where others moved it, or beside what they made
             assert found[0].id in there and (found[0].name == name or self.model.has_sets), f"{name} is {found[0]}"
         return found[0]
@@ -242,9 +245,10 @@ class Machine(RuleBasedStateMachine):
             for name in await calls.listed(life, path):
                 if name in below:
                     found[name] = None
-                elif self.is_online or not self.is_remote(shown.get(name)):
+                elif self.is_online or not self.is_remote(shown.get(name)) or self.is_cached(shown.get(name)):
                     try:
                         found[name] = await calls.read_all(life, f"{path}/{name}")
+                        self.has_read(shown.get(name))
                     except OSError as error:
                         entry = shown.get(name)
                         if not (isinstance(entry, File) and entry.is_disturbed and not entry.is_touched):
@@ -269,6 +273,14 @@ class Machine(RuleBasedStateMachine):
             if found.get(name, "absent") != expected.get(name, "absent")
         }
         assert not wrong, f"{path}: name -> (what it is, what it should be): {wrong}; {self.items()}"
+
+    def is_cached(self, entry: object) -> bool:
+        """Its bytes were here: whether the server can be asked is no matter."""
+        return isinstance(entry, StoredAsset) and (entry.id, entry.version) in self.cached
+
+    def has_read(self, entry: object) -> None:
+        if isinstance(entry, StoredAsset):
+            self.cached.add((entry.id, entry.version))
 
     def handles_read_what_was_written(self) -> None:
         for one in self.opened:

@@ -66,10 +66,11 @@ class Programs(Machine):
             file = there
         else:
             file = File(self.store.bytes_of(there.id), base=there.id, is_touched=False)
-            self.model.pending[folder, name] = file
+        file.item = self.item_at(found[1])
+        if isinstance(there, StoredAsset):
+            self.model.pending[self.home_of(file, folder), name] = file
         if flags & os.O_TRUNC:
             self.touch(file, b"")
-        file.item = self.item_at(found[1])
         file.writers += 1
         file.has_failed = False
         made = Opened(*found, writes=True, file=file)
@@ -153,8 +154,6 @@ class Programs(Machine):
         if file.is_disturbed:
             allowed = (0, errno.ESTALE, errno.ENOENT)
         if not self.does(lambda life: calls.truncated(life, self.path(folder, name), size), *allowed):
-            if file is not there:
-                self.model.pending[folder, name] = file
             self.touch(file, file.content[:size].ljust(size, b"\0"))
             file.promised, file.has_failed = file.content, False
 
@@ -162,6 +161,13 @@ class Programs(Machine):
                 return int((await calls.existing(life, self.path(folder, name))).st_ino)
 
             file.item = self.item_at(self.life.ask(number))
+            if file is not there:
+                self.model.pending[self.home_of(file, folder), name] = file
+
+    def home_of(self, file: File, folder: Folder) -> Folder:
+        """What is in several albums is one inode, which does not say by which of its names it was opened."""
+        (item,) = [one for one in self.items() if one.id == file.item]
+        return next((one for one in self.model.folders if item.album in (one.id, one.item)), folder)
 
     @precondition(lambda self: self.writers())
     @rule(pick=PICK)

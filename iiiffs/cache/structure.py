@@ -20,16 +20,16 @@ from iiiffs.errors import StoreCorrupt
 MAGIC, FORMAT = 0xBEEFC0DE, 1
 BRANCH, LEAF, OVERFLOW, META = 0x01, 0x02, 0x04, 0x08
 BIG_DATA, SUB_DATA, DUP_DATA = 0x01, 0x02, 0x04
-NO_PAGE = 2**64 - 1
+NOPAGE = 2**64 - 1
 HEADER_BYTES = 16
 DEPTH_MAX = 32
 
-_PAGE = struct.Struct("=QHHHH")  # number, pad, flags, lower, upper
+PAGE = struct.Struct("=QHHHH")  # number, pad, flags, lower, upper
 _RUN = struct.Struct("=QHHI")  # number, pad, flags, count of pages of an overflow run
 _META = struct.Struct("=IIQQ")  # magic, format, address, map size
 _TREE = struct.Struct("=IHHQQQQQ")  # pad (page size), flags, depth, branch, leaf, overflow, entries, root
 _LAST = struct.Struct("=QQ")  # last page, transaction
-_NODE = struct.Struct("=HHHH")  # low, high, flags, key size
+NODE = struct.Struct("=HHHH")  # low, high, flags, key size
 
 
 def check_structure(path: Path) -> None:
@@ -58,7 +58,9 @@ class _Walk:
         self._page_bytes, self._trees, last = self._newest_meta()
         self._pages = last + 1
         self._size_bytes = size_bytes
-        self._met = bytearray(self._pages)
+        self._met = bytearray(size_bytes // self._page_bytes)
+        self._met_beyond: set[int] = set()
+        """Free pages past the end of the file; see `_offset`."""
 
     def run(self) -> None:
         """Every tree walked; StoreCorrupt if one does not hang together."""
@@ -74,7 +76,7 @@ class _Walk:
         newest: tuple[int, tuple[bytes, bytes], int] | None = None
         for page in (0, 1):
             at = page * page_bytes
-            flags = _PAGE.unpack_from(self._view, at)[2]
+            flags = PAGE.unpack_from(self._view, at)[2]
             magic, version, _, _ = _META.unpack_from(self._view, at + HEADER_BYTES)
             if (magic, version) != (MAGIC, FORMAT) or not flags & META:
                 raise StoreCorrupt(f"page {page} is no meta page of LMDB format {FORMAT}")
@@ -89,6 +91,11 @@ class _Walk:
     def _meet(self, first: int, count: int) -> None:
         if count < 1 or first + count > self._pages:
             raise StoreCorrupt(f"pages {first}+{count} of {self._pages}")
+        if first + count > len(self._met):
+            if count > 1 or first in self._met_beyond:
+                raise StoreCorrupt(f"pages {first}+{count} past the end of the file")
+            self._met_beyond.add(first)
+            return
         if any(self._met[first : first + count]):
             raise StoreCorrupt(f"page {first} is used twice")
         self._met[first : first + count] = b"\1" * count
@@ -105,7 +112,7 @@ class _Walk:
     def _tree(self, record: bytes, *, is_free_list: bool = False) -> None:
         fields: tuple[int, ...] = _TREE.unpack(record)
         depth, entries, root = fields[2], fields[6], fields[7]
-        if root == NO_PAGE:
+        if root == NOPAGE:
             return
         if depth > DEPTH_MAX:
             raise StoreCorrupt(f"a tree {depth} pages deep")
@@ -115,9 +122,9 @@ class _Walk:
 
     def _page(self, number: int, depth: int, is_free_list: bool) -> int:
         """The number of entries below page `number`, which is `depth` levels above nothing."""
-        self._meet(number, 1)
         at = self._offset(number, 1)
-        own, _, flags, lower, upper = _PAGE.unpack_from(self._view, at)
+        self._meet(number, 1)
+        own, _, flags, lower, upper = PAGE.unpack_from(self._view, at)
         kind = BRANCH if depth > 1 else LEAF
         if own != number or flags & 0xF != kind or not HEADER_BYTES <= lower <= upper <= self._page_bytes:
             raise StoreCorrupt(f"page {number} is not what its parent says")
@@ -132,19 +139,21 @@ class _Walk:
             return count
         children = 0
         for offset in offsets:
-            low, high, top, _ = _NODE.unpack_from(page, offset)
+            low, high, top, key_bytes = NODE.unpack_from(page, offset)
+            if offset + NODE.size + key_bytes > len(page):
+                raise StoreCorrupt("a key reaches over the end of its page")
             children += self._page(low | high << 16 | top << 32, depth - 1, is_free_list)
         return children
 
     def _leaf(self, page: bytes, offset: int, is_free_list: bool) -> None:
-        low, high, flags, key_bytes = _NODE.unpack_from(page, offset)
+        low, high, flags, key_bytes = NODE.unpack_from(page, offset)
         size = low | high << 16
-        start = offset + _NODE.size + key_bytes
+        start = offset + NODE.size + key_bytes
         held = 8 if flags & BIG_DATA else size
         if start + held > len(page):
             raise StoreCorrupt("an entry reaches over the end of its page")
         if flags & DUP_DATA:
-            raise StoreCorrupt("a tree of duplicates, which this cache never makes")
+            raise StoreCorrupt("a tree of duplicates, which is never made here")
         data = page[start : start + held]
         if flags & BIG_DATA:
             data = self._overflow(int.from_bytes(data, sys.byteorder), size, is_free_list)
@@ -158,8 +167,8 @@ class _Walk:
         own, _, flags, count = _RUN.unpack_from(self._view, at)
         if own != number or not flags & OVERFLOW or count * self._page_bytes < HEADER_BYTES + size:
             raise StoreCorrupt(f"page {number} does not begin a value of {size} bytes")
-        self._meet(number, count)
         self._offset(number, count)
+        self._meet(number, count)
         return self._view[at + HEADER_BYTES : at + HEADER_BYTES + size] if is_read else b""
 
     def _free(self, data: bytes) -> None:

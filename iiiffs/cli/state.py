@@ -24,6 +24,10 @@ Merge = Annotated[
     bool, typer.Option("--merge", help="Into a state that is not empty: what it knows stays, the rest is added.")
 ]
 
+From = Annotated[
+    Path | None, typer.Option("--from", metavar="FILE", help="What `iiiffs state export` wrote before the damage.")
+]
+
 
 @app.command("export")
 def export(file: NewFile, config: ConfigFile = None) -> None:
@@ -72,6 +76,29 @@ def import_(file: ExportedFile, merge: Merge = False, config: ConfigFile = None)
         typer.echo(f"account {account or '(unknown)'}: {waiting} changes that wait are sent when this is mounted")
     for account in sorted({*taken.added, *taken.waiting} - {*names, NOBODY}):
         typer.echo(f"notice: account {account} is not in {read.file}; ids belong to the account's name")
+
+
+@app.command("renew")
+def renew(from_: From = None, config: ConfigFile = None) -> None:
+    """Begin anew where the state's database is damaged. It is put aside, never deleted; files that wait are kept.
+
+    They get the names that can still be found of them, and go to .iiiffs/failed/ with the reason, until
+    `iiiffs queue retry`, `export` or `discard`.
+    """
+    from iiiffs.config import load_config
+    from iiiffs.state.archive import read_archive
+    from iiiffs.state.store import State
+
+    read = load_config(config)
+    renewed = State.renew(read.state.path, None if from_ is None else read_archive(from_))
+    typer.echo(f"the damaged database is kept in {renewed.aside}")
+    if renewed.taken is not None:
+        typer.echo(f"{sum(renewed.taken.added.values())} files and folders have their ids from {from_}")
+    if renewed.without:
+        typer.echo(
+            f"{renewed.without} files wait in the spool that nothing was known of, and will be in .iiiffs/failed/; "
+            f"names were found of {renewed.found}; see `iiiffs queue list` once it is mounted"
+        )
 
 
 def _told(archive: Archive) -> str:

@@ -17,6 +17,7 @@ import lmdb
 
 from iiiffs.cache.environment import FULL
 from iiiffs.errors import StoreCorrupt, StoreError, StoreFull
+from iiiffs.state.damage import damaged
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +68,14 @@ class Environment:
             )
             self._databases = {name: self._lmdb.open_db(name.encode()) for name in DATABASES}
 
-    def close(self) -> None:
-        """Closed; a second call does nothing. Stays open if a thread hangs in it: LMDB must not be closed under one."""
+    def close(self) -> bool:
+        """Closed, and True; a second call does nothing. False if a thread hangs in it: LMDB must not be closed then."""
         with self._idle:
             if not self._idle.wait_for(lambda: self._active == 0, CLOSE_S):
                 log.error("%s: a thread is still in it; it ends with the process", self._path)
-                return
+                return False
         self._lmdb.close()
+        return True
 
     @property
     def map_bytes(self) -> int:
@@ -131,7 +133,7 @@ class Environment:
         except lmdb.PanicError as error:
             raise StoreError(f"{self._path}: the disk failed in the middle of a change; start iiiffs again") from error
         except CORRUPT as error:
-            raise StoreCorrupt(f"{self._path} is damaged: {error}; restore it from a backup") from error
+            raise StoreCorrupt(damaged(self._path, str(error))) from error
         except lmdb.Error as error:
             if error.code in FULL:
                 raise StoreFull(f"no space left for {self._path}; free some on that disk") from error

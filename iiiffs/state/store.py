@@ -6,6 +6,8 @@ import os
 import secrets
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import trio
@@ -13,12 +15,14 @@ import trio
 from iiiffs.errors import StoreCorrupt, StoreError
 from iiiffs.model.gallery import AccountName
 from iiiffs.state.archive import Archive
+from iiiffs.state.damage import DATA_NAME, check_database, damaged, mark_closed, put_aside
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
 from iiiffs.state.identities import AccountLedger
 from iiiffs.state.journal import Journal
 from iiiffs.state.notes import Notes
 from iiiffs.state.previews import PreviewLedger
+from iiiffs.state.salvage import salvaged
 from iiiffs.state.spool import MIN_FREE_BYTES, Spool, sync_folder
 from iiiffs.state.successors import Successors
 from iiiffs.state.times import DocumentTimes
@@ -28,6 +32,7 @@ from iiiffs.state.transfer import (
     exported,
     gather,
     pack,
+    put_items,
     put_payloads,
     refuse_if_used,
     take_in,
@@ -38,9 +43,20 @@ SCHEMA = 1
 """Raised when older code would misread what newer code writes."""
 
 INODE_KEY_BYTES = 16
-SPOOL_NAME = "spool"
+DATABASE, SPOOL_NAME = "db", "spool"
 EXPORT_PREFIX = "export-"
 """Of folders in the state's own that wait to be packed by `iiiffs state export`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """`aside`: the folder of the damaged database. `without`: payloads that had no row; `found`: how many of those have
+    one again."""
+
+    aside: Path
+    taken: TakenIn | None
+    without: int
+    found: int
 
 
 class State:
@@ -70,7 +86,8 @@ class State:
         try:
             for left in path.glob(f"{EXPORT_PREFIX}*"):  # of a command that was killed
                 remove_export(left)
-            environment = Environment(path / "db", map_bytes)
+            check_database(path / DATABASE, is_new=not (path / SPOOL_NAME).exists())
+            environment = Environment(path / DATABASE, map_bytes)
             try:
                 inode_key = environment.write(lambda writing: _begin(path, writing))
                 spool = Spool(path / SPOOL_NAME, min_free_bytes)
@@ -83,10 +100,42 @@ class State:
             raise
         return cls(path, environment, lock, inode_key, spool)
 
+    @classmethod
+    def renew(cls, path: Path, archive: Archive | None = None) -> Renewed:
+        """A new state is in the folder `path`, in the place of a damaged one, with what `archive` holds if given.
+        The damaged database is kept beside it, and every payload in the spool; those without a row get what can be
+        found of theirs, or none. Blocking, while nothing uses the state.
+
+        Errors: StoreError if the state is whole, or there is none: then nothing has changed; StoreLocked, StoreFull.
+        """
+        prepare_folder(path)
+        lock = lock_folder(path)
+        try:
+            if not (path / DATABASE / DATA_NAME).exists():
+                raise StoreError(f"{path}: there is no state; it begins with the first `iiiffs mount`")
+            if _is_whole(path):
+                raise StoreError(f"{path}: the state is whole, and is left as it is")
+            aside = put_aside(path, date.today())
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be changed: {error.strerror}") from error
+        finally:
+            os.close(lock)
+        state = cls.open(path, min_free_bytes=0)
+        try:
+            taken = None if archive is None else state._take_in(archive, merge=False)
+            known = {item.id for item in state.journal.load().items}
+            without = [id for id in state.spool.sizes() if id not in known]
+            found = salvaged(aside / DATA_NAME, without)
+            state._environment.write(lambda writing: put_items(writing, found))
+        finally:
+            state.close()
+        return Renewed(aside, taken, len(without), len(found))
+
     def close(self) -> None:
         """Closed and unlocked; a second call does nothing."""
-        self._environment.close()
         if self._lock >= 0:
+            if self._environment.close():
+                mark_closed(self._path / DATABASE)
             os.close(self._lock)
             self._lock = -1
 
@@ -159,6 +208,9 @@ class State:
         """
         if not merge:
             self._environment.read(lambda reading: refuse_if_used(reading, self._spool, self._path))
+        return self._take_in(archive, merge=merge)
+
+    def _take_in(self, archive: Archive, *, merge: bool) -> TakenIn:
         held, ledgers = archive.held, {account: self.ledger(account) for account in archive.held.rows}
         payloads = self._environment.read(lambda reading: wanted_payloads(reading, archive, self._spool))
         put_payloads(self._spool, archive, payloads)
@@ -193,6 +245,25 @@ class State:
             return int.from_bytes(await trio.to_thread.run_sync(self._environment.write, job), "big")
 
 
+def _is_whole(path: Path) -> bool:
+    """Every row of it can be read. Errors: StoreError if a newer iiiffs wrote it."""
+    try:
+        check_database(path / DATABASE, is_new=False)
+    except StoreError:
+        return False
+    environment = None
+    try:
+        environment = Environment(path / DATABASE)
+        environment.write(lambda writing: _begin(path, writing))
+        environment.read(exported)
+    except StoreCorrupt:
+        return False
+    finally:
+        if environment is not None:
+            environment.close()
+    return True
+
+
 def remove_export(path: Path) -> None:
     """What `State.gather` made is not there any more; also the file that iiiffs once made in its place."""
     if path.is_dir():
@@ -205,7 +276,7 @@ def _sync_folders(path: Path) -> None:
     """The names of the state's files are on disk, so that what is written to them is found again; those in its own
     folder are since the spool was opened."""
     try:
-        sync_folder(path / "db")
+        sync_folder(path / DATABASE)
         with suppress(PermissionError):  # a folder that may be entered and not listed cannot be opened
             sync_folder(path.absolute().parent)
     except OSError as error:
@@ -218,7 +289,7 @@ def _begin(path: Path, writing: Writing) -> bytes:
     if schema is None:
         writing.put("meta", b"schema", b"%d" % SCHEMA)
     elif not schema.isdigit():
-        raise StoreCorrupt(f"{path}: its schema {schema!r} is no number; restore it from a backup")
+        raise StoreCorrupt(damaged(path / DATABASE, f"its schema {schema!r} is no number"))
     elif int(schema) > SCHEMA:
         raise StoreError(
             f"state was written by a newer iiiffs: {path} has schema {int(schema)}, this one knows {SCHEMA}; upgrade"

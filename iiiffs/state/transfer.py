@@ -144,12 +144,17 @@ def _take_in_items(writing: Writing, pairs: Pairs) -> Counter[AccountName]:
     last = max((item.order for item in here), default=0)
     new = [item for item in _items(pairs) if writing.get(ITEMS, item.id.encode()) is None]
     new = [item for item in new if not _is_done_with(writing, item)]
-    for item in new:
-        key = item.id.encode()
-        writing.put(ITEMS, key, encode_item(key, replace(item, order=item.order + last)))
+    put_items(writing, [replace(item, order=item.order + last) for item in new])
     readable = {item.id.encode() for item in _items(pairs)}
     _add(writing, ITEMS, tuple(pair for pair in pairs if pair[0] not in readable))
     return Counter(item.account for item in new)
+
+
+def put_items(writing: Writing, items: Collection[Item]) -> None:
+    """Their rows are as they are."""
+    for item in items:
+        key = item.id.encode()
+        writing.put(ITEMS, key, encode_item(key, item))
 
 
 def _is_done_with(reading: Reading, item: Item) -> bool:

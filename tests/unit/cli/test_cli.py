@@ -66,7 +66,7 @@ def test_help_names_every_command_and_every_command_takes_config(tmp_path: Path)
     groups = {
         "config": ("init", "check"),
         "cache": ("stats", "verify", "clear"),
-        "state": ("export", "import"),
+        "state": ("export", "import", "renew"),
         "webserver": ("nginx", "caddy", "apache"),
         "viewer": ("install",),
         "queue": ("list", "retry", "discard", "export"),

@@ -36,6 +36,7 @@ from iiiffs.errors import IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.model.gallery import AccountName, Asset
+from iiiffs.model.writing import Space
 from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
@@ -262,12 +263,13 @@ class Operations(pyfuse3.Operations):
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
         """The room of the one account; a large constant, all of it free, where there are several, or nobody says: a
         zero makes programs refuse (peers.md §6)."""
-        space = None if self._filesystem.writer is None else self._filesystem.writer.space()
-        total, free = (LARGE_BYTES, LARGE_BYTES) if space is None else (space.total_bytes, space.free_bytes)
+        writer = self._filesystem.writer
+        space = (None if writer is None else await writer.space()) or Space(LARGE_BYTES, LARGE_BYTES)
         answer = StatvfsData()
         answer.f_bsize = answer.f_frsize = STAT_BLOCK_BYTES
-        answer.f_blocks = max(1, total // STAT_BLOCK_BYTES)
-        answer.f_bfree = answer.f_bavail = free // STAT_BLOCK_BYTES
+        answer.f_blocks = max(1, space.total_bytes // STAT_BLOCK_BYTES)
+        answer.f_bavail = space.free_bytes // STAT_BLOCK_BYTES
+        answer.f_bfree = (space.free_bytes + space.reserved_bytes) // STAT_BLOCK_BYTES
         answer.f_files = answer.f_ffree = answer.f_favail = 1 << 32
         answer.f_namemax = NAME_BYTES_MAX
         return answer

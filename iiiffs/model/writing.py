@@ -137,7 +137,8 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The room of an account, in bytes."""
+    """The room of an account, in bytes. `reserved_bytes`: free as well, but not for us."""
 
     total_bytes: int
     free_bytes: int
+    reserved_bytes: int = 0

@@ -27,7 +27,7 @@ WITHOUT_PAYLOAD = "its bytes are missing in the spool"
 WITHOUT_ROW = "found in the spool without its row: nobody knows its name and album; export it, then discard it"
 EMPTIED = "its bytes are gone: a program had emptied the file when iiiffs ended, and wrote no others"
 CHANGED_SINCE = "its length is not what it was when it was flushed last: a program wrote on until iiiffs ended"
-NOT_KEPT = "a program could not write all of it here: the disk was full or broken, and the program was told so"
+NOT_KEPT = "a program could not write all of it here, and was told so: the disk or the account was full, or broken"
 NOBODY = AccountName("")
 """The account of what only its payload is known of."""
 

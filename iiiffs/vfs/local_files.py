@@ -15,11 +15,12 @@ from typing import TypeVar
 
 import trio
 
-from iiiffs.errors import StoreError, StoreFull, VersionChanged
+from iiiffs.errors import OverQuota, StoreError, StoreFull, VersionChanged
 from iiiffs.providers.base import Original
 from iiiffs.sync.items import Item, Stage
 from iiiffs.sync.stages import resting
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.rooms import Room
 from iiiffs.vfs.spooled import SpooledOriginal
 
 Result = TypeVar("Result")
@@ -67,7 +68,16 @@ class LocalFile:
 class LocalFiles:
     """All open files of one mount that are here; the only one that writes payloads."""
 
-    def __init__(self, queue: Queue, interrupt: Interrupt, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        interrupt: Interrupt,
+        now_ns: Callable[[], int] = time.time_ns,
+        *,
+        room: Room | None = None,
+    ) -> None:
+        """`room`: None where nobody knows of any."""
+        self._room = room
         self._queue = queue
         self._interrupt = interrupt
         self._now_ns = now_ns
@@ -127,7 +137,8 @@ class LocalFiles:
     # ---- opening ----------------------------------------------------------------------------------------------
 
     async def create(self, item: Item) -> LocalHandle:
-        """A new, empty file, open for writing. Errors: StoreFull, StoreError."""
+        """A new, empty file, open for writing. Errors: OverQuota, StoreFull, StoreError."""
+        await self._needs(item, 1)
         descriptor = await self._in_thread(lambda: self._begun(item.id, 0))
         opened = LocalFile(item.id, descriptor, None, Live(0, item.mtime_ns))
         opened.is_new = opened.is_dirty = True
@@ -214,17 +225,18 @@ class LocalFiles:
     async def write(self, opened: LocalFile, offset: int, data: bytes) -> int:
         """All of `data` is at `offset`; it is on disk after the next flush.
 
-        Errors: StoreFull, StoreError; then the file is not sent until somebody has written those bytes.
+        Errors: OverQuota, StoreFull, StoreError; then the file is not sent until somebody has written those bytes.
         """
         descriptor, end = await self._changeable(opened), offset + len(data)
         opened.unmeasured_bytes += len(data)
         opened.is_dirty = True
         try:
+            await self._grows(opened, end)
             if opened.unmeasured_bytes >= ROOM_STEP_BYTES:
                 await self._in_thread(lambda: self._queue.spool.room(0))
                 opened.unmeasured_bytes = 0
             await self._in_thread(lambda: _write_all(descriptor, data, offset))
-        except StoreError:
+        except (StoreError, OverQuota):
             opened.missing = with_missing(opened.missing, offset, end)
             raise
         opened.is_dirty = True  # a flush may have begun before the bytes were there
@@ -238,12 +250,23 @@ class LocalFiles:
             await self._into_spool(opened, copies=False)
         descriptor = await self._changeable(opened)
         if size_bytes > opened.live.size_bytes:
+            await self._grows(opened, size_bytes)
             await self._in_thread(lambda: self._queue.spool.room(0))
         opened.is_dirty = True
         await self._in_thread(lambda: os.ftruncate(descriptor, size_bytes))
         opened.is_dirty = True
         opened.missing = without_cut(opened.missing, size_bytes)
         opened.live = Live(size_bytes, self._now_ns())
+
+    async def _grows(self, opened: LocalFile, size_bytes: int) -> None:
+        """It may be so long. Errors: OverQuota."""
+        item = self._queue.get(opened.id)
+        if size_bytes > opened.live.size_bytes and item is not None:
+            await self._needs(item, size_bytes - item.size_bytes)
+
+    async def _needs(self, item: Item, more_bytes: int) -> None:
+        if self._room is not None:
+            await self._room(item.account, more_bytes)
 
     async def truncate_item(self, item: Item, size_bytes: int) -> None:
         """As `truncate`, of a file that is perhaps not open, and flushed if it was not."""

@@ -13,10 +13,7 @@ from typing import NoReturn
 
 import trio
 
-from iiiffs.errors import IiiffsError
 from iiiffs.model.gallery import AccountName, AlbumId
-from iiiffs.model.writing import Space
-from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import recovered, resting
@@ -29,6 +26,7 @@ from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.reasons import Reasons
 from iiiffs.vfs.removing import Removals
 from iiiffs.vfs.renaming import Renames
+from iiiffs.vfs.rooms import Rooms
 from iiiffs.vfs.sending_news import Notify
 from iiiffs.vfs.uploader import Uploader
 from iiiffs.vfs.writer import Writer
@@ -37,8 +35,6 @@ log = logging.getLogger(__name__)
 
 LOST_S = 60.0
 """No verb holds a file back for as long."""
-SPACE_S = 30.0
-"""So long what a provider says of its room is believed."""
 
 
 class Outgoing:
@@ -48,11 +44,10 @@ class Outgoing:
         self.queue = queue
         self.uploaders: dict[AccountName, Uploader] = {}
         """By the accounts' names."""
-        self._galleries = galleries
         self._flights = flights
-        self.files = LocalFiles(queue, self._interrupt)
+        self.rooms = Rooms(queue, galleries.values(), flights)
+        self.files = LocalFiles(queue, self._interrupt, room=self.rooms.needed)
         self.writer: Writer
-        self._space: tuple[float, Space | None] = (float("-inf"), None)
 
     @classmethod
     async def build(
@@ -86,7 +81,7 @@ class Outgoing:
         changes = Changes(dict(galleries), queue, outgoing.files)
         removals = Removals(dict(galleries), queue, outgoing._interrupt, outgoing.files.is_held_open)
         renames = Renames(dict(galleries), queue, removals, outgoing.files.is_held_open)
-        outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.space)
+        outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.rooms.space)
         return outgoing
 
     async def _interrupt(self, item: Item) -> None:
@@ -118,24 +113,6 @@ class Outgoing:
             "flights": len(self._flights),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
         }
-
-    def space(self) -> Space | None:
-        """The room of the one account that can be written to; None where there are several, or nobody says yet."""
-        if len(self._galleries) != 1 or len(self.uploaders) != 1:
-            return None
-        gallery = next(iter(self._galleries.values()))
-        asked_s, space = self._space
-        provider = writing_of(gallery.provider)
-        if provider is not None and trio.current_time() - asked_s > SPACE_S:
-            self._space = trio.current_time(), space
-            self._flights.begin(("space", gallery.account), partial(self._ask_space, provider))
-        return space
-
-    async def _ask_space(self, provider: HasWriting) -> None:
-        try:
-            self._space = trio.current_time(), await provider.space()
-        except IiiffsError as error:
-            log.debug("nobody says how much room there is: %s", error)
 
 
 async def _names_in(gallery: Gallery, album: AlbumId) -> Collection[str]:

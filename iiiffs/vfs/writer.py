@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from iiiffs.errors import IiiffsError, VersionChanged
@@ -28,9 +28,9 @@ class Writer:
         removals: Removals,
         renames: Renames,
         reasons: Reasons,
-        space: Callable[[], Space | None],
+        space: Callable[[], Awaitable[Space | None]],
     ) -> None:
-        """`space`: how much room there is, without waiting; None where nobody says."""
+        """`space`: how much room there is, after a moment at the most; None where nobody says."""
         self.changes = changes
         self.space = space
         self._removals = removals

@@ -259,7 +259,8 @@ class FolderWriting:
         def job() -> Space:
             with self._disk.open_folder(b"") as folder, changing(self._disk.root):
                 status = os.fstatvfs(folder.number)
-                return Space(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+                reserved = status.f_bfree - status.f_bavail
+                return Space(*(blocks * status.f_frsize for blocks in (status.f_blocks, status.f_bavail, reserved)))
 
         return await self._busy(lambda _: job())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from iiiffs.errors import StoreError, StoreFull, VersionChanged
+from iiiffs.errors import OverQuota, StoreError, StoreFull, VersionChanged
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.state.store import State
 from iiiffs.sync.items import Base, Item, Stage, Verb
@@ -322,3 +322,33 @@ async def test_a_file_of_which_nothing_is_changed_is_in_no_journal_though_it_be_
         await at.queue.commit()
         assert [kept.name for kept in at.state.journal.load().items] == ["q.jpg"]
         await handle.aclose()
+
+
+@in_trio
+async def test_what_has_no_room_at_its_provider_is_refused_and_not_sent_with_a_gap(tmp_path: Path) -> None:
+    """As where the disk is full: nothing is made, and a file that could not be written whole is not sent so."""
+    left_bytes = 10
+
+    async def room(account: AccountName, more_bytes: int) -> None:
+        await trio.lowlevel.checkpoint()
+        if more_bytes > left_bytes:
+            raise OverQuota(f"{account} is full")
+
+    async with desk(tmp_path) as at:
+        at.files._room = room
+        handle = await at.files.create(at.item())
+        (item,) = at.queue.items()
+        assert await handle.write(0, b"0123456789") == 10
+        for too_much in (lambda: handle.write(10, b"x"), lambda: handle.truncate(11)):
+            with pytest.raises(OverQuota):
+                await too_much()
+        assert await handle.write(5, b"xxxxx") == 5
+        await handle.flush()
+        assert (at.now(item).size_bytes, at.now(item).missing) == (10, (10, 11))
+        assert await handle.write(10, b"y") == 1, "what was flushed counts as waiting"
+        await handle.aclose()
+        assert (at.payload(item), at.now(item).missing) == (b"01234xxxxxy", None)
+        left_bytes = 0
+        with pytest.raises(OverQuota):
+            await at.files.create(at.item("y.jpg"))
+        assert (len(at.queue.items()), at.files.open_files, at.descriptors) == (1, 0, 0)

@@ -21,7 +21,7 @@ from iiiffs.errors import (
     ProviderUnreachable,
     ReadOnly,
 )
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Property, Writing
 from iiiffs.providers.views import TRASH
 from iiiffs.providers.writing import HasWriting, writing_of
@@ -144,15 +144,12 @@ async def at_once(gallery: Gallery, work: Callable[[], Awaitable[Result]]) -> Re
         raise ReadOnly(f"{gallery.name}: {text}; this is only done while it can be asked") from error
 
 
-async def forget_sent(queue: Queue, account: AccountName, asset: AssetId, album: AlbumId | None) -> None:
+async def forget_sent(overlay: Overlay, queue: Queue, asset: AssetId, album: AlbumId | None) -> None:
     """What was sent of the asset a moment ago is not shown for it any more: something else has become of it since.
 
     `album`: that it was sent into; None where that is not known.
     """
-    items = queue.items(account) if album is None else queue.in_album(account, album)
-    sent = [item.id for item in items if item.stage is Stage.SENT and item.sent is not None and item.sent.id == asset]
-    if sent:
-        await queue.drop_all(sent)
+    await queue.drop_all([item.id for item in overlay.arrived(album, asset)])
 
 
 def must_not_lie_in_trash(asset: Asset) -> None:

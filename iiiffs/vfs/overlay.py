@@ -373,11 +373,11 @@ class Overlay:
         if before is not None and after is None:
             self._sent_s.pop(before.id, None)
 
-    def arrived(self, album: AlbumId, asset: AssetId) -> list[Item]:
-        """The uploads that became the asset in that album, and whose names are shown until its listing has it: whoever
-        renames or removes the asset ends them, for the listing will never have it under that name."""
+    def arrived(self, album: AlbumId | None, asset: AssetId) -> list[Item]:
+        """The uploads that became the asset in that album (None: in any), and whose names are shown until its listing
+        has it: whoever renames or removes the asset ends them, for the listing will never have it under that name."""
         found = (self._queue.get(id) for id in self._arrived.get(asset, ()))
-        return [item for item in found if item is not None and item.album == album]
+        return [item for item in found if item is not None and album in (None, item.album)]
 
     def _with_also(self, before: Item | None, after: Item) -> Item:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with

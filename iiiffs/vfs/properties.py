@@ -86,7 +86,8 @@ class Properties:
             where = writing_of(gallery.provider)
             assert where is not None, "asked before"
             changed = await at_once(gallery, partial(where.edit, asset, edit))
-            await changing.forget_sent(self._queue, gallery.name, changed.id, changed.album)
+            assert gallery.overlay is not None, "asked before"
+            await changing.forget_sent(gallery.overlay, self._queue, changed.id, changed.album)
             gallery.expire(changed.album)
             return changed
         item = self._item(gallery, Verb.EDIT, AlbumId(""), "", asset)

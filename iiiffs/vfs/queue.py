@@ -160,6 +160,8 @@ class Queue:
         for item in dropped:
             await self._record_successors(item)
         dropped = [item for item in dropped if self._items.get(item.id) is not None]
+        if not dropped:
+            return
         for item in dropped:
             self._take(item)
         try:

@@ -190,7 +190,7 @@ class Removals:
             case _:
                 raise Forbidden(f"{where.place.value}/: nothing is removed here; remove it from its album or folder")
         album = None if where.place is Place.TIMELINE else where.album
-        await forget_sent(self._queue, where.gallery.name, asset.id, album)
+        await forget_sent(where.overlay, self._queue, asset.id, album)
 
     async def _take_out(self, where: Spot, asset: Asset) -> None:
         """Journaled, and sent together with others; an adding that was not sent yet is taken back."""

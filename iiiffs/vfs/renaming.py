@@ -165,7 +165,7 @@ class Renames:
         moved = await at_once(source.gallery, work)
         base = changing.base_of(moved, target.album, target.name)
         await self._renamed(target, replace(self._latest(held), base=base), gone)
-        await forget_sent(self._queue, source.gallery.name, moved.id, source.album)
+        await forget_sent(source.overlay, self._queue, moved.id, source.album)
         source.gallery.expire(None)  # others may have moved it since it was opened
 
     def _latest(self, held: Item) -> Item:
@@ -196,9 +196,9 @@ class Renames:
                     raise Forbidden(f"{target.name} is a name of iiiffs; choose another one")
                 may_hold(target)
                 there = await self._move_over(target, asset, there, gone)
-                await forget_sent(self._queue, source.gallery.name, asset.id, source.album)
+                await forget_sent(source.overlay, self._queue, asset.id, source.album)
                 if there is not None:
-                    await forget_sent(self._queue, source.gallery.name, there.id, target.album)
+                    await forget_sent(target.overlay, self._queue, there.id, target.album)
                 if there is not None:  # its address goes on, and names what took its place
                     await self._queue.successors.record(source.gallery.name, there.id, asset.id)
                 self._expire(source, target)

@@ -174,7 +174,7 @@ class Queue:
     async def _record_successors(self, item: Item) -> None:
         """What waits for a file that was sent finds what it has become, also when its row goes before the sender is
         through with it."""
-        if item.sent is None:
+        if item.sent is None or item.verb is not Verb.UPLOAD:
             return
         now = self.successors.successor(item.account, item.sent.id) or item.sent.id
         for old in (item.id, *([] if item.base is None else [item.base.asset])):

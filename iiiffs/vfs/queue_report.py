@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from iiiffs.model.gallery import AccountName
-from iiiffs.sync.items import Conflict, Item, Stage
+from iiiffs.sync.items import Conflict, Item, Stage, Verb
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.queue_places import Places
@@ -177,6 +177,8 @@ class QueueReport:
         }
 
     def _sent_bytes(self, item: Item) -> int:
+        if item.verb is not Verb.UPLOAD or item.stage is not Stage.SENDING:
+            return 0
         account = self._accounts.get(item.account)
         sent = 0 if account is None else account.sender.sent_bytes.get(item.id, 0)
         return min(sent, item.size_bytes)

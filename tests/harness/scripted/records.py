@@ -206,9 +206,9 @@ class Index:
         """What is in an album or folder, but for the trash; in the order in which it came."""
         if self.flavour is Flavour.FOLDER:
             return self.assets("folder = ? AND NOT is_trashed", album)
-        found = self.assets("number IN (SELECT asset FROM members WHERE album = ?) AND NOT is_trashed", album)
-        with self._lock:
-            rows = self._connection.execute("SELECT asset, added FROM members WHERE album = ?", (album,)).fetchall()
+        with self.transaction() as connection:
+            found = self.assets("number IN (SELECT asset FROM members WHERE album = ?) AND NOT is_trashed", album)
+            rows = connection.execute("SELECT asset, added FROM members WHERE album = ?", (album,)).fetchall()
         added = dict(rows)
         return sorted(found, key=lambda asset: added[asset.number])
 

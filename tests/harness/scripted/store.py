@@ -140,6 +140,10 @@ class Store(AbstractContextManager["Store"]):
         payload = Payload("", Path(), len(data), blob.sha1, mtime_ns or time.time_ns())
         return self.asset(self._verbs.upload(where, name, payload, blob).id)
 
+    def at_once(self) -> AbstractContextManager[object]:
+        """What is changed inside is one transaction: thousands of changes take a moment."""
+        return self._index.transaction()
+
     def _top(self) -> AlbumId:
         return LIBRARY if self.flavour is Flavour.IMMICH else self._index.albums("parent IS NULL")[0].id
 

@@ -16,6 +16,7 @@ from iiiffs.sync.items import Item, Stage
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
 from tests.harness.writing_tree import (
+    ACCOUNT,
     SETTLE_S,
     Life,
     attribute,
@@ -344,7 +345,10 @@ def test_many_likes_are_one_call(lives: Lives) -> None:
     before = lives.store.script.counts().get("tag", 0)
     for number in range(30):
         lives.link(f"albums/A/{number}.jpg", f"favorites/{number}.jpg")
+    added = [item.id for item in lives.life.ask(_items)]
     lives.passes()
+    successors = lives.life.state.successors
+    assert {successors.successor(ACCOUNT, id) for id in added} == {None}  # each would be a wait for the disk
     assert sum(bool(one.favorite) for one in lives.store.assets()) == 30
     assert lives.store.script.counts()["tag"] - before == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -65,6 +66,28 @@ def test_a_place_that_nobody_can_tell_keeps_no_list_waiting(tmp_path: Path) -> N
         assert [row["path"] for row in await parts.listed("queue.list")] == ["shown/albums/Trip/a.jpg"]
         parts.account.is_away = True
         assert [row["path"] for row in await parts.listed("queue.list")] == ["shown/albums/Trip/a.jpg"]
+
+    run(tmp_path, test)
+
+
+def test_who_asks_for_thousands_asks_the_sender_for_uploads_that_are_on_their_way_alone(tmp_path: Path) -> None:
+    """Each question goes through all that flies: 5,000 of an album at once held the daemon up for half a minute."""
+
+    class Counts(dict[str, int]):
+        asked = 0
+
+        def get(self, *key: Any) -> Any:
+            Counts.asked += 1
+            return super().get(*key)
+
+    async def test(parts: Queued) -> None:
+        parts.account.sent_bytes = Counts({"local-a": 3})
+        await parts.add("a", Stage.SENDING)
+        for number in range(20):
+            verb = Verb.ADD if number % 2 else Verb.UPLOAD
+            await parts.add(f"b{number}", Stage.READY, verb=verb)
+        (first, *others) = await parts.listed("queue.list")
+        assert (first["sent_bytes"], {row["sent_bytes"] for row in others}, Counts.asked) == (3, {0}, 1)
 
     run(tmp_path, test)
 

@@ -45,6 +45,7 @@ from iiiffs.vfs.local_files import LocalFiles, LocalHandle
 from iiiffs.vfs.modes import file_mode
 from iiiffs.vfs.properties import Properties
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import about, is_refused, refuse_refused
 from iiiffs.vfs.unopened import UnopenedOriginal
 
 
@@ -106,6 +107,7 @@ class Changes:
                 item = self._queue.get(id)
                 if item is None:
                     raise VersionChanged("this file has reached its provider since it was looked up")
+                refuse_refused(item)
                 return await self._files.open(item, writes=True, truncates=truncates), None
             case Original():
                 item = await self._replacing(node)
@@ -122,6 +124,20 @@ class Changes:
         if item is None:
             raise VersionChanged("this file has reached its provider since it was looked up")
         return await self._files.open(item, writes=False)
+
+    async def refused(self, node: Local) -> Asset | None:
+        """What a name shows that was refused (rule: vfs.refused); None for a file with bytes of its own.
+
+        Errors: VersionChanged if it is another than when it was looked up; as `Gallery.asset`.
+        """
+        item = self._queue.get(node.item)
+        if item is None or not is_refused(item):
+            return None
+        asset = await self._galleries[node.account].asset(item.assets[0])
+        if (asset.size_bytes, asset.mtime_ns) != (item.size_bytes, item.mtime_ns):
+            self._queue.note(about(item, asset))
+            raise VersionChanged(f"{item.name} has changed since it was looked up")
+        return asset
 
     async def _replacing(self, node: Original) -> Item:
         """From now on the asset is a file that may be written; nothing of it is, yet.
@@ -310,7 +326,9 @@ class Changes:
             item = self._queue.get(node.item)
             if item is None:
                 raise VersionChanged("this file has reached its provider since it was looked up")
-            return where.overlay.asset_of(item)
+            if not is_refused(item):
+                return where.overlay.asset_of(item)
+            return await where.gallery.asset(item.assets[0])
         return await where.gallery.asset_in(node.asset, node.version)
 
     async def _add(self, where: Spot, asset: Asset) -> Asset:
@@ -324,8 +342,8 @@ class Changes:
         is_back = asset.album == TRASH
         asset = await changing.restored(where, self._queue, asset)
         if not is_back or await where.entry() is None:  # else it is in the album again already
-            item = self._item(where, Verb.ADD, Stage.SETTLING, where.name)
-            self._queue.note(replace(item, assets=(asset.id,), sent=None if asset.is_local else asset))
+            item = replace(self._item(where, Verb.ADD, Stage.SETTLING, where.name), assets=(asset.id,))
+            self._queue.note(item if asset.is_local else about(item, asset))
         return asset
 
     def _is_shown_as(self, where: Spot, asset: Asset) -> bool:
@@ -360,6 +378,8 @@ class Changes:
         item = self._queue.get(id)
         if item is None and (handle is None or wanted.mtime_ns is not None):
             raise VersionChanged("this file has reached its provider since it was looked up")
+        if item is not None and wanted != Wanted():
+            refuse_refused(item)
         if wanted.size_bytes is not None and handle is not None and handle.writes:
             await handle.truncate(wanted.size_bytes)
         elif wanted.size_bytes is not None and item is not None:

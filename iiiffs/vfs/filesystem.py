@@ -172,6 +172,9 @@ class Filesystem:
             case ControlFile():
                 return await self._control.open(node)
             case Local() if self.writer is not None:
+                refused = await self.writer.changes.refused(node)
+                if refused is not None:
+                    return await self._opened_original(node.account, refused.id, refused.version)
                 return await self.writer.changes.open_local(node)
             case Local():
                 raise VersionChanged("nothing waits to be sent on this mount")

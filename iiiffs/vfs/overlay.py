@@ -27,6 +27,7 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import is_refused, shown_refused
 from iiiffs.vfs.waiting_names import WaitingNames, shows_name
 
 log = logging.getLogger(__name__)
@@ -252,7 +253,7 @@ class Overlay:
             case Verb.MAKE_ALBUM:
                 return _album_of(item)
             case Verb.ADD:
-                return self._added(item)
+                return self._added(item, told)
         if item.stage is not Stage.SENT or item.sent is None:
             return self.asset_of(item)
         if told is None:
@@ -327,8 +328,10 @@ class Overlay:
                 return item.assets
         return ()
 
-    def _added(self, item: Item) -> Asset | None:
+    def _added(self, item: Item, told: AlbumNames | None) -> Asset | None:
         """The asset as one of the album that it is put into; where it was before may be no more."""
+        if is_refused(item):
+            return shown_refused(item, told or self._listings.told_last(item.album)[0])
         waiting = self.item_of(item.assets[0])
         added = item.sent if waiting is None else waiting.sent or self.asset_of(waiting)
         return None if added is None else replace(added, album=item.album)
@@ -451,8 +454,10 @@ class Overlay:
         )
 
     def item(self, id: str) -> Item | None:
-        """The file of that id, if it waits and has not been sent."""
+        """The file of that id, if it waits and has not been sent, or is refused."""
         item = self._queue.get(id)
+        if item is not None and is_refused(item):
+            return item
         return item if item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT else None
 
     def live(self, asset: Asset) -> Live:
@@ -483,6 +488,13 @@ class Overlay:
             if item is not None and is_file and not self._is_taken_out(item):
                 return item
         return None
+
+    def refused_named(self, album: AlbumId, name: str) -> Item | None:
+        """The photo of that name that was not put into the album, if that is what the name shows."""
+        waiting = self._waiting.get(album)
+        ids = [] if waiting is None else list(waiting.named.get(name, ()))
+        item = self._queue.get(ids[-1]) if ids else None
+        return item if item is not None and is_refused(item) and self._shown(item) is not None else None
 
     async def open(self, asset: Asset) -> Original:
         """The bytes of exactly this version, of an asset that `is_local`. Errors: VersionChanged, AssetGone."""

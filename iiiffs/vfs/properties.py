@@ -23,6 +23,7 @@ from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import at_once, may_edit, must_not_lie_in_trash
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import about, is_refused
 
 
 class Properties:
@@ -56,6 +57,8 @@ class Properties:
         item = self._queue.get(node.item)
         if item is None or gallery.overlay is None:
             raise VersionChanged("this file has reached its provider since it was looked up")
+        if is_refused(item):
+            return await gallery.asset(item.assets[0])
         return gallery.overlay.asset_of(item)
 
     async def favor(self, gallery: Gallery, asset: Asset, *, is_favorite: bool) -> None:
@@ -77,7 +80,7 @@ class Properties:
             await changing.withdraw_additions(self._queue, favorites, asset.id)
         verb = Verb.ADD if is_favorite else Verb.TAKE_OUT
         item = self._item(gallery, verb, favorites, name or "", asset.id)
-        await self._queue.commit(replace(item, sent=None if asset.is_local else asset) if is_favorite else item)
+        await self._queue.commit(about(item, asset) if is_favorite and not asset.is_local else item)
 
     async def edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:
         """Done now, and the asset as it is then; None where it is journaled. Errors: Forbidden."""

@@ -119,6 +119,10 @@ class QueueVerbs:
             if item.album in ids or ids.intersection(item.assets):
                 left = () if item.album in ids else tuple(asset for asset in item.assets if asset not in ids)
                 changed[item.id] = replace(item, assets=left)
+        for item in filter(None, map(self._queue.get, ids)):
+            for other in self._kept_back(item) if item.verb is Verb.ADD else ():
+                left = tuple(asset for asset in other.assets if asset not in item.assets)
+                changed[other.id] = replace(other, assets=left)
         emptied = [id for id, item in changed.items() if not item.assets]
         kept = [item for item in changed.values() if item.assets]
         await self._queue.drop_all([*ids, *emptied])  # at once: no await since their stages were looked at
@@ -126,6 +130,16 @@ class QueueVerbs:
             await self._queue.commit(*kept)
         for id in ids:
             await self._queue.resolve_conflict(id)
+
+    def _kept_back(self, adding: Item) -> list[Item]:
+        """What was to take the same photos out of another album once they were in this: a move that is given up leaves
+        them where they were."""
+        others = [other for asset in adding.assets for other in self._queue.about(asset)]
+        return [
+            other
+            for other in others
+            if other.verb is Verb.TAKE_OUT and other.order > adding.order and other.album != adding.album
+        ]
 
     async def export(self, args: Mapping[str, object]) -> object:
         """Where the payloads of those items, or of all that failed, are in the spool: the asker copies them."""

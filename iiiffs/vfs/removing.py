@@ -57,6 +57,10 @@ class Removals:
         if waiting is not None:
             await self.unlink_waiting(where, waiting)
             return
+        refused = where.overlay.refused_named(where.album, name)
+        if refused is not None:
+            await self.drop(refused)
+            return
         entry = await existing(where)
         if isinstance(entry, Album):
             raise IsDirectory(f"{name} is a directory")

@@ -45,6 +45,7 @@ from iiiffs.vfs.changing import (
     spot,
 )
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import about
 from iiiffs.vfs.removing import Removals
 
 NO_REPLACE = 1
@@ -81,6 +82,10 @@ class Renames:
         source, target = spot(self._galleries, parent, name), spot(self._galleries, to_parent, to_name)
         if source.gallery is not target.gallery:
             raise OtherAccount("a file moves within its account; copy it")
+        refused = source.overlay.refused_named(source.album, name)
+        if refused is not None:
+            await self._rename_refused(target, refused, flags)
+            return
         waiting = await source.waiting()
         entry = None if waiting is not None else await existing(source)
         if waiting is None and entry is None:
@@ -97,6 +102,18 @@ class Renames:
             await self._rename_waiting(source, target, waiting, there)
         elif isinstance(entry, Asset):
             await self._rename_asset(source, target, entry, there)
+
+    async def _rename_refused(self, target: Spot, refused: Item, flags: int) -> None:
+        """A photo that one album did not take is put into another one."""
+        there = await target.entry()
+        if there is not None and (flags & NO_REPLACE or isinstance(there, Album)):
+            raise AlreadyThere(f"{target.name} is there already")
+        if target.place is not Place.ALBUM or target.name != refused.name:
+            raise Forbidden(f"{refused.name} is not in this album; move it into another one, under its name")
+        if there is not None and there.id != refused.assets[0]:
+            may_edit(target.gallery, "replacing a file")
+            await self._removals.remove(target, there)
+        self._queue.note(replace(refused, album=target.album, stage=Stage.SETTLING, reason=None, tries=0))
 
     # ---- files that wait --------------------------------------------------------------------------------------
 
@@ -239,10 +256,13 @@ class Renames:
             asset = await restored(target, self._queue, asset)
         if there is not None and there.id != asset.id:
             await self._removals.remove(target, there)
+        refused = target.overlay.refused_named(target.album, target.name)
+        if refused is not None:
+            await self._queue.drop(refused.id)
         now = await target.entry() if source.place is Place.TRASH else None
         if now is None or now.id != asset.id:  # else it is in the album again already
-            add = self._item(target, Verb.ADD)
-            self._queue.note(replace(add, name=target.name, assets=(asset.id,), sent=asset))
+            add = replace(self._item(target, Verb.ADD), name=target.name, assets=(asset.id,))
+            self._queue.note(about(add, asset))
         if source.place is Place.ALBUM:
             await self._removals.remove(source, asset)
 

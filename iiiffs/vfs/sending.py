@@ -30,6 +30,7 @@ from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import about
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.waiting_order import WaitingOrder
 
@@ -179,7 +180,8 @@ class Sender:
             album, name = asset.album, asset.name  # others may have moved it since it was opened
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         sent = replace(sent, not_carried=not_carried)
-        await self._queue.commit(sent)
+        links = [link for link in self._queue.about(AssetId(item.id)) if link.verb is Verb.ADD]
+        await self._queue.commit(sent, *(about(link, asset) for link in links))
         await self.finish(sent)
         self._account.expire(album)
 

@@ -126,6 +126,13 @@ class Model:
             if where is folder and isinstance(file, File) and file in places
         }
 
+    def is_taken_unseen(self, place: Place) -> bool:
+        """The server has a file of that name there, which others gave to what is being changed here: it is shown under
+        the name that it had."""
+        folder, name = place
+        is_there = folder.id is not None and any(one.name == name for one in self.store.members(folder.id))
+        return is_there and name not in self.shown(folder)
+
     def bytes_of(self, entry: File | StoredAsset) -> bytes:
         """What it reads as."""
         return entry.content if isinstance(entry, File) else self.store.bytes_of(entry.id)

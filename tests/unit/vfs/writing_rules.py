@@ -62,6 +62,7 @@ class Programs(Machine):
             return None
         if there is None:
             file = self.model.pending[folder, name] = File(b"")
+            file.is_disturbed = self.model.is_taken_unseen((folder, name))
         elif isinstance(there, File):
             file = there
         else:
@@ -236,7 +237,8 @@ class Programs(Machine):
         self, place: Place, entry: File | StoredAsset, target: Place, there: File | StoredAsset | None
     ) -> tuple[int, ...]:
         is_sync = self.is_remote(entry)
-        if any(isinstance(one, File) and one.is_disturbed for one in (entry, there)):
+        is_disturbed = any(isinstance(one, File) and one.is_disturbed for one in (entry, there))
+        if is_disturbed or self.model.is_taken_unseen(target):
             return (0, errno.ESTALE, errno.ENOENT, errno.EEXIST, *NOT_ASKED)
         if not self.is_online:
             return (errno.EIO, errno.EROFS) if is_sync else self.at_least(0, there)
@@ -252,6 +254,7 @@ class Programs(Machine):
         del self.model.pending[place]
         if entry.base is None and there is not None:
             entry.base = there.base if isinstance(there, File) else there.id
+        entry.is_disturbed = entry.is_disturbed or self.model.is_taken_unseen(target)
         self.model.pending[target] = entry
         entry.has_failed = False
 
@@ -295,6 +298,8 @@ class Programs(Machine):
             allowed = [errno.EEXIST, *NOT_ASKED]
         if isinstance(entry, File) and entry.is_disturbed:
             allowed += [errno.ESTALE, errno.ENOENT]
+        if self.model.is_taken_unseen(target):
+            allowed += [errno.EEXIST]
         self.does(lambda life: calls.linked(life, self.path(*place), self.path(*target)), *allowed)
 
     # ---- albums --------------------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class Exported(msgspec.Struct, frozen=True):
     conflicts: Pairs = ()
     given: Pairs = ()
     notes: Pairs = ()
+    homes: Pairs = ()
 
 
 @dataclass(frozen=True, slots=True)

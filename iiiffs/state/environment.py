@@ -38,6 +38,7 @@ DATABASES = (
     "successors",
     "given",
     "notes",
+    "homes",
 )
 MAP_BYTES = 64 << 20
 MAP_GROWTH = 2

@@ -18,6 +18,7 @@ from iiiffs.state.archive import Archive
 from iiiffs.state.damage import DATA_NAME, check_database, damaged, mark_closed, put_aside
 from iiiffs.state.environment import MAP_BYTES, Environment, Reading, Writing
 from iiiffs.state.folder import lock_folder, prepare_folder
+from iiiffs.state.homes import HomesKept
 from iiiffs.state.identities import AccountLedger
 from iiiffs.state.journal import Journal
 from iiiffs.state.notes import Notes
@@ -170,6 +171,10 @@ class State:
     def notes(self) -> Notes:
         """What people should know of assets, and the names that they gave them. Blocking, once."""
         return Notes(self._environment, self._writer)
+
+    def homes(self) -> HomesKept:
+        """Where albums are that something waits for. Blocking, once."""
+        return HomesKept(self._environment, self._writer)
 
     @property
     def times(self) -> DocumentTimes:

@@ -17,7 +17,7 @@ from iiiffs.model.gallery import AccountName
 from iiiffs.state.archive import Archive, Exported, Packed, Pairs, encoded, write_archive
 from iiiffs.state.environment import DATABASES, Reading, Writing
 from iiiffs.state.identities import AccountLedger, rows_by_account
-from iiiffs.state.journal import CONFLICTS, ITEMS
+from iiiffs.state.journal import ITEMS
 from iiiffs.state.queue_rows import decode_item, encode_item
 from iiiffs.state.spool import Spool
 from iiiffs.state.successors import add_successors, successor_of
@@ -41,6 +41,10 @@ class TakenIn:
     waiting: Mapping[AccountName, int]
 
 
+COPIED = ("seen", "times", "previews", "conflicts", "given", "notes", "homes")
+"""Databases that an export has row by row; one that the state has a row of already keeps it."""
+
+
 # ---- gathering ------------------------------------------------------------------------------------------------------
 
 
@@ -49,14 +53,9 @@ def exported(reading: Reading) -> Exported:
     return Exported(
         inode_key=reading.get("meta", INODE_KEY) or b"",
         rows={account: tuple(rows) for account, rows in rows_by_account(reading).items()},
-        seen=tuple(reading.below("seen", b"")),
-        times=tuple(reading.below("times", b"")),
-        previews=tuple(reading.below("previews", b"")),
-        successors=tuple(reading.below("successors", b"")),
         journal=tuple(reading.below(ITEMS, b"")),
-        conflicts=tuple(reading.below(CONFLICTS, b"")),
-        given=tuple(reading.below("given", b"")),
-        notes=tuple(reading.below("notes", b"")),
+        successors=tuple(reading.below("successors", b"")),
+        **{database: tuple(reading.below(database, b"")) for database in COPIED},
     )
 
 
@@ -122,9 +121,8 @@ def take_in(writing: Writing, held: Exported, ledgers: Mapping[AccountName, Acco
     """`held` is in the state. With `merge` what the state knows stays as it is; else it holds nothing."""
     if not merge and held.inode_key:
         writing.put("meta", INODE_KEY, held.inode_key)
-    pairs = [("seen", held.seen), ("times", held.times), ("previews", held.previews)]
-    for database, rows in (*pairs, (CONFLICTS, held.conflicts), ("given", held.given), ("notes", held.notes)):
-        _add(writing, database, rows)
+    for database in COPIED:
+        _add(writing, database, getattr(held, database))
     waiting = _take_in_items(writing, held.journal)
     add_successors(writing, held.successors)
     added = {account: ledgers[account].take_in(writing, rows) for account, rows in held.rows.items()}

@@ -18,6 +18,7 @@ from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import recovered, resting
 from iiiffs.vfs.changes import Changes
+from iiiffs.vfs.deserted import DesertedAlbums
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.local_files import LocalFiles
@@ -72,12 +73,15 @@ class Outgoing:
             await trio.to_thread.run_sync(state.spool.remove, id)
         _tell_of(recovery.items)
         outgoing = cls(queue, galleries, flights)
+        homes = await trio.to_thread.run_sync(state.homes)
         for gallery in galleries.values():
             writing = gallery.capabilities.writing
             if writing is None or not gallery.access.adds:
                 continue
             gallery.overlay = Overlay(gallery.name, queue, outgoing.files, flights, gallery)
-            outgoing.uploaders[gallery.name] = Uploader(gallery, queue, partial(_names_in, gallery), notify)
+            uploader = Uploader(gallery, queue, partial(_names_in, gallery), notify)
+            uploader.deserted = DesertedAlbums(gallery, queue, homes, flights)
+            outgoing.uploaders[gallery.name] = uploader
         changes = Changes(dict(galleries), queue, outgoing.files)
         removals = Removals(dict(galleries), queue, outgoing._interrupt, outgoing.files.is_held_open)
         renames = Renames(dict(galleries), queue, removals, outgoing.files.is_held_open)

@@ -144,10 +144,15 @@ class Overlay:
         """An album that its provider has not made yet; None for all others. Errors: AssetGone."""
         if not is_local_id(album):
             return None
-        item = self._queue.get(album)
-        if item is None or item.verb is not Verb.MAKE_ALBUM:
+        item = self.making(album)
+        if item is None:
             raise AssetGone("this album was never made")
         return _album_of(item)
+
+    def making(self, album: AlbumId) -> Item | None:
+        """What makes the album of that id, if one is to be made."""
+        item = self._queue.get(album) if is_local_id(album) else None
+        return item if item is not None and item.verb is Verb.MAKE_ALBUM else None
 
     def empty(self, album: AlbumId) -> AlbumNames | None:
         """What an album holds of which no provider knows: nothing, before `over`; None for all others."""

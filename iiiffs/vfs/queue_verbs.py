@@ -22,9 +22,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 
 from iiiffs.errors import BadSyntax, Forbidden, NoSuchName
-from iiiffs.model.gallery import LOCAL, AccountName
+from iiiffs.model.gallery import LOCAL, AccountName, AlbumId
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import TRANSITIONS, Event
+from iiiffs.vfs.deserted import is_deserted
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.queue_report import QueuedAccount, QueueReport
 
@@ -78,6 +79,7 @@ class QueueVerbs:
         else:
             failed = [item for item in self._queue.items() if item.stage is Stage.FAILED]
             items = [item for item in failed if item.account in self._accounts]
+        items += self._makers(items)
         for item in items:
             if Event.RETRIED not in TRANSITIONS[item.stage]:
                 raise Forbidden(f"{item.id} ({item.name}) is {item.stage.value}: only what failed or waits is retried")
@@ -123,6 +125,7 @@ class QueueVerbs:
             for other in self._kept_back(item) if item.verb is Verb.ADD else ():
                 left = tuple(asset for asset in other.assets if asset not in item.assets)
                 changed[other.id] = replace(other, assets=left)
+        ids |= self._left_empty(ids)
         emptied = [id for id, item in changed.items() if not item.assets]
         kept = [item for item in changed.values() if item.assets]
         await self._queue.drop_all([*ids, *emptied])  # at once: no await since their stages were looked at
@@ -130,6 +133,29 @@ class QueueVerbs:
             await self._queue.commit(*kept)
         for id in ids:
             await self._queue.resolve_conflict(id)
+
+    def _makers(self, items: Collection[Item]) -> list[Item]:
+        """What makes the albums that are gone anew into which those are sent."""
+        found: dict[str, Item] = {}
+        for item in items:
+            maker = self._queue.get(item.album)
+            while maker is not None and is_deserted(maker):
+                found[maker.id] = maker
+                maker = self._queue.get(maker.album)
+        return [maker for id, maker in found.items() if id not in {item.id for item in items}]
+
+    def _left_empty(self, ids: Collection[str]) -> set[str]:
+        """The albums that are gone and are only there for what is dropped."""
+        found: set[str] = set()
+        for item in filter(None, map(self._queue.get, ids)):
+            maker = self._queue.get(item.album)
+            while maker is not None and is_deserted(maker):
+                inside = {other.id for other in self._queue.in_album(item.account, AlbumId(maker.id))}
+                if not inside <= {*ids, *found}:
+                    break
+                found.add(maker.id)
+                maker = self._queue.get(maker.album)
+        return found
 
     def _kept_back(self, adding: Item) -> list[Item]:
         """What was to take the same photos out of another album once they were in this: a move that is given up leaves

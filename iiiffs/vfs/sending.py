@@ -82,6 +82,18 @@ class Account(Protocol):
         ...
 
 
+class Deserted(Protocol):
+    """Rule: vfs.deserted.DesertedAlbums."""
+
+    async def keep(self, album: AlbumId, failing: set[str]) -> list[Item]:
+        """What waits in an album that is gone is kept; what has FAILED by that."""
+        ...
+
+
+class AlbumGone(Rejected):
+    """What photos were to be put into is not there any more."""
+
+
 class NotArrived(Exception):
     """The provider has something, and it is not what was sent. Nobody sees it but the uploader."""
 
@@ -116,6 +128,11 @@ class Flight:
     def is_upload(self) -> bool:
         """It has bytes."""
         return self.item.verb is Verb.UPLOAD
+
+    def is_into_gone(self, error: Exception) -> bool:
+        """True if by that error the album is gone into which it puts something."""
+        is_making = self.item.verb in (Verb.UPLOAD, Verb.MAKE_ALBUM)
+        return isinstance(error, AlbumGone) or (is_making and isinstance(error, AssetGone))
 
 
 class Sender:
@@ -323,7 +340,7 @@ class Sender:
             with flight.scope, _deadline(CALL_S * (1 + len(flight.items) / CALL_ASSETS_MAX)):
                 await tell(self._writing, album, wanted, told)
         except AssetGone:
-            error = Rejected("the album is not there any more")
+            error = AlbumGone("the album is not there any more")
         except ProviderError as raised:
             error = raised
         failed: list[Item] = []

@@ -29,7 +29,7 @@ from iiiffs.vfs.conflicts import Conflicts, NamesIn
 from iiiffs.vfs.departures import Departures
 from iiiffs.vfs.gates import Gate
 from iiiffs.vfs.queue import Queue
-from iiiffs.vfs.sending import Account, Flight, NotArrived, PartlyDone, Sender
+from iiiffs.vfs.sending import Account, Deserted, Flight, NotArrived, PartlyDone, Sender
 from iiiffs.vfs.sending_news import Counters, News, Notify, SendingState
 from iiiffs.vfs.unfinished import UNFINISHED, Endings
 from iiiffs.vfs.waiting_order import MEMBERSHIP, TO_BE_SENT, WaitingOrder
@@ -52,6 +52,7 @@ class Uploader:
         self, account: Account, queue: Queue, names_in: NamesIn, notify: Notify, draw: Callable[[], float] = random
     ) -> None:
         """`names_in`: the names that an album shows. `draw`: in [0, 1), spreads tries."""
+        self.deserted: Deserted | None = None
         self.counters = Counters()
         self._account = account
         self._queue = queue
@@ -359,7 +360,12 @@ class Uploader:
             await self._again(flight, str(error), error)
         else:
             self._got_through()
-            await self._fail(self._current(flight), str(error))
+            current = self._current(flight)
+            if self.deserted is not None and flight.is_into_gone(error):
+                album = self._order.album_of(flight.item)
+                self._tell_failed(await self.deserted.keep(album, {item.id for item in current}))
+            else:
+                await self._fail(current, str(error))
 
     async def _again(self, flight: Flight, reason: str, error: IiiffsError) -> None:
         """Its items are tried again, later."""

@@ -100,6 +100,8 @@ class ExtendedAttributes:
             names = (*names, NOTE)
         if isinstance(node, Local) and self._item(node) is None:
             names = ()
+        if isinstance(node, AlbumDir) and self._failed_album(node) is not None:
+            names = (*names, STATE)
         return (*names, ERROR) if self._error(node) is not None else names
 
     async def value(self, node: Node, name: str) -> bytes | None:
@@ -137,6 +139,8 @@ class ExtendedAttributes:
                 return await self._of_original(node, name)
             case Local():
                 return self._of_local(node, name)
+            case AlbumDir() if name == STATE:
+                return Stage.FAILED.value
             case AlbumDir(account, album) | PresentationDir(account, album):
                 return album if name == ID else await self._album_uri(account, album)
             case ServiceDir(account, asset, _, api, identifier):
@@ -180,6 +184,12 @@ class ExtendedAttributes:
     def _item(self, node: Local) -> Item | None:
         overlay = self._galleries[node.account].overlay
         return None if overlay is None else overlay.item(node.item)
+
+    def _failed_album(self, node: AlbumDir) -> Item | None:
+        """What could not make the album, if it is one that its provider does not have."""
+        overlay = self._galleries[node.account].overlay
+        item = None if overlay is None else overlay.making(node.album)
+        return item if item is not None and item.stage is Stage.FAILED else None
 
     def _of_local(self, node: Local, name: str) -> str | None:
         """Of a file that waits to be sent; `state` is the stage in which it is."""
@@ -269,6 +279,8 @@ class ExtendedAttributes:
         if self._reasons is None:
             return None
         item = self._item(node) if isinstance(node, Local) else None
+        if isinstance(node, AlbumDir):
+            item = self._failed_album(node)
         if item is not None and item.stage is Stage.FAILED:
             return (
                 f"{item.reason or 'it failed'}; see to that and `iiiffs queue retry {item.id}`, or export or discard it"

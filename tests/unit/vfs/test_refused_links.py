@@ -46,14 +46,14 @@ def attribute(life: Life, path: str, name: str) -> str | None:
     return life.ask(ask)
 
 
-def decides(life: Life, verb: str) -> None:
-    """As `iiiffs queue VERB` of all that failed."""
+def decides(life: Life, verb: str, what: Verb | None = None) -> None:
+    """As `iiiffs queue VERB` of all that failed, or of what of it is of that verb."""
 
     async def decide(life: Life) -> None:
         queue, galleries = life.outgoing.queue, {ACCOUNT: life.gallery}
         accounts = {ACCOUNT: QueuedAccount(life.gallery, life.uploader, lambda: None)}
         verbs = QueueVerbs(queue, accounts, QueueReport(queue, accounts, Places(queue, galleries)))
-        failed = [item.id for item in queue.items() if item.stage is Stage.FAILED]
+        failed = [item.id for item in queue.items() if item.stage is Stage.FAILED and what in (None, item.verb)]
         await verbs.handlers[f"queue.{verb}"]({"ids": failed, "confirmed": True})
 
     life.ask(decide)

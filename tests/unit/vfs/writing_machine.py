@@ -220,9 +220,8 @@ class Machine(RuleBasedStateMachine):
         """What nobody has open is not kept from being sent; `Outgoing.run` would send it a minute late."""
         left = [item for item in self.life.outgoing.queue.items() if self.life.outgoing._is_lost(item)]
         assert not left, f"open, and nobody has them open: {left}"
-        used = {one.file.item for one in self.opened if one.file is not None}
-        kept = {id for id in self.life.outgoing.files._open if id not in used}
-        assert len(kept) <= len([one for one in self.opened if one.file is None]), f"nobody has them open: {kept}"
+        kept = self.life.outgoing.files.open_files
+        assert self.opened or not kept, f"{kept} files are open, and nobody has them open"
 
     def nothing_is_destroyed(self) -> None:
         now = self.model.contents()

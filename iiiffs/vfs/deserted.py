@@ -1,0 +1,134 @@
+"""Albums that were deleted at their provider while files waited to be sent into them: their directories stay.
+
+Such an album is one that is still to be made, and FAILED: what waited is in it, under its name, and readable, until a
+person lets it be made anew (`iiiffs queue retry`), or gives the files up (DESIGN §4.6).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from iiiffs.errors import AssetGone, IiiffsError
+from iiiffs.model.gallery import AlbumId
+from iiiffs.providers.views import ALBUMS
+from iiiffs.state.homes import Home, HomesKept
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.tree.names import legal_name
+from iiiffs.tree.places import Place
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.queue import Queue
+
+log = logging.getLogger(__name__)
+
+DELETED = "the album was deleted at its provider; `iiiffs queue retry` makes it anew, and sends what is in it"
+NAMELESS = "deleted album"
+"""What nobody ever called otherwise here."""
+
+SENT_INTO = frozenset({Verb.UPLOAD, Verb.ADD})
+NOT_BEGUN = frozenset({Stage.SETTLING, Stage.READY})
+
+
+class DesertedAlbums:
+    """Of one account. Knows the homes of all albums that something is sent into, as soon as it is."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        queue: Queue,
+        homes: HomesKept,
+        flights: Flights,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._gallery = gallery
+        self._queue = queue
+        self._homes = homes
+        self._flights = flights
+        self._now_ns = now_ns
+        self._learnt: set[AlbumId] = set()
+        """Those that were looked at in this run."""
+        albums = {item.album for item in queue.items(gallery.name)}
+        flights.begin(("homes", gallery.name), partial(homes.keep_only, gallery.name, albums))
+        for item in queue.items(gallery.name):
+            self._changed(None, item)
+        queue.watch(self._changed)
+
+    def _changed(self, before: Item | None, after: Item | None) -> None:
+        if after is None or after.account != self._gallery.name or after.verb not in (*SENT_INTO, Verb.MAKE_ALBUM):
+            return
+        if after.album not in self._learnt and not is_local_id(after.album) and after.stage is not Stage.SENT:
+            self._learnt.add(after.album)
+            self._flights.begin(("home", self._gallery.name, after.album), partial(self._learn, after.album))
+
+    async def _learn(self, album: AlbumId) -> None:
+        """The home of the album is known, and those of all that it is in."""
+        try:
+            while self._gallery.place(album) in (Place.ALBUM, Place.FOLDER):
+                told = await self._gallery.told_album(album)
+                if told.parent is None:
+                    return
+                await self._homes.note(self._gallery.name, album, Home(legal_name(told.title), told.parent))
+                album = told.parent
+        except IiiffsError as error:
+            self._learnt.discard(album)
+            log.debug("%s: where %s is cannot be told: %s", self._gallery.name, album, error)
+
+    async def keep(self, album: AlbumId, failing: set[str]) -> list[Item]:
+        """What waits in an album that is gone waits in one that is to be made again; the items that have FAILED by
+        that. `failing`: ids of those that were on their way into it. Errors: StoreError."""
+        changed: list[Item] = []
+        failed: list[Item] = []
+        maker = await self._maker(album)
+        for item in self._queue.in_album(self._gallery.name, album):
+            if item.verb is Verb.TAKE_OUT or item.stage is Stage.SENT:
+                continue
+            is_to_fail = item.id in failing or (item.verb in SENT_INTO and item.stage in NOT_BEGUN)
+            if is_to_fail and item.base is None:
+                failed.append(
+                    replace(item, album=AlbumId(maker.id), stage=Stage.FAILED, tries=item.tries + 1, reason=DELETED)
+                )
+            elif item.base is None and item.stage is not Stage.SENDING:
+                changed.append(replace(item, album=AlbumId(maker.id)))
+        await self._queue.commit(maker, *failed, *changed)
+        taken_out = [item for item in self._queue.in_album(self._gallery.name, album) if item.verb is Verb.TAKE_OUT]
+        await self._queue.drop_all([item.id for item in taken_out])  # nothing is in an album that is gone
+        return failed
+
+    async def _maker(self, album: AlbumId) -> Item:
+        """The item that makes the album anew; one album of a name in another."""
+        home = self._homes.of(self._gallery.name, album) or Home(NAMELESS, None)
+        parent = home.parent
+        if parent is None:
+            parent = await self._top()
+        elif self._gallery.place(parent) is Place.FOLDER and await self._is_gone(parent):
+            above = await self._maker(parent)
+            await self._queue.commit(above)
+            parent = AlbumId(above.id)
+        for item in self._queue.in_album(self._gallery.name, parent):
+            if item.verb is Verb.MAKE_ALBUM and item.name == home.name and item.stage is not Stage.SENT:
+                return item
+        id, order = self._queue.new_id(), self._queue.next_order()
+        return Item(
+            id, order, self._gallery.name, Verb.MAKE_ALBUM, Stage.FAILED, parent, home.name, self._now_ns(),
+            reason=DELETED,
+        )  # fmt: skip
+
+    async def _is_gone(self, album: AlbumId) -> bool:
+        try:
+            await self._gallery.provider.album(album)
+        except AssetGone:
+            return True
+        return False
+
+    async def _top(self) -> AlbumId:
+        """What albums are in that nobody knows more of."""
+        return (await self._gallery.provider.root()).id if self._gallery.capabilities.folders else ALBUMS
+
+
+def is_deserted(item: Item) -> bool:
+    """True of what makes an album anew that was deleted."""
+    return item.verb is Verb.MAKE_ALBUM and item.stage is Stage.FAILED and item.reason == DELETED

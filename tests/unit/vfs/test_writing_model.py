@@ -269,7 +269,6 @@ class WritingSets(Writing):
             self.said(self.model.added, target[0], what)
 
 
-@pytest.mark.soak
 @WARNS
 class TestFolders(Writing.TestCase):  # type: ignore[misc,valid-type]
     """Real names, new bytes in place."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class Writing:
     `album_verbs`: of all albums but the topmost folder. `nested`: albums may be made in albums.
     `properties`: that can be changed. `tags`: they can be made, set and taken away. `suffixes`: lower case, with the
         dot, of the files that it takes; None: any file.
+    `lacks`: what is not offered only because the account's key may not -> the permissions that it needs; of AlbumVerb
+        and Property their values, "tags", "upload".
     """
 
     membership: bool
@@ -66,6 +68,12 @@ class Writing:
     properties: Set[Property] = frozenset()
     suffixes: Set[str] | None = None
     tags: bool = False
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def lack(self, *deeds: str) -> str:
+        """The rest of a sentence that refuses them: which permissions the key lacks; "" if it lacks none."""
+        missing = dict.fromkeys(permission for deed in deeds for permission in self.lacks.get(deed, ()))
+        return f": its key lacks {', '.join(missing)}; give it that at the server" if missing else ""
 
     def takes(self, name: str) -> bool:
         """True if a file of that name may be sent."""

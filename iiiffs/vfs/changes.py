@@ -259,9 +259,10 @@ class Changes:
     async def _make_tag(self, where: Spot) -> Found:
         """At once: a tag has no id before its provider gave it one."""
         if not where.writing.tags:
-            raise Forbidden(f"{where.gallery.name}: this provider keeps no tags")
+            raise Forbidden(f"{where.gallery.name}: no tags can be made here{where.writing.lack('tags')}")
         if is_synthetic(where.name) or is_junk(where.name) or legal_name(where.name) != where.name:
             raise Forbidden(f"{where.name!r} cannot be the name of a tag")
+        may_edit(where.gallery, "making a tag")
         await must_be_free(where)
         made = await at_once(where.gallery, partial(where.provider.make_tag, where.name))
         where.gallery.expire(where.album)
@@ -285,7 +286,8 @@ class Changes:
             or not where.place.holds_albums
             or AlbumVerb.MAKE not in where.writing.album_verbs
         ):
-            raise Forbidden(f"{where.gallery.name}: no album can be made here")
+            lack = where.writing.lack(AlbumVerb.MAKE) if where.place.holds_albums else ""
+            raise Forbidden(f"{where.gallery.name}: no album can be made here{lack}")
         is_passing = is_scratch(where.name) and where.place is Place.ALBUMS
         is_another = where.place is not Place.FOLDER and legal_name(where.name) != where.name
         if is_passing or is_synthetic(where.name) or is_junk(where.name) or is_another:

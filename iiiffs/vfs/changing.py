@@ -104,7 +104,8 @@ def may_mark(where: Spot) -> None:
         return
     is_favorite = where.place is Place.FAVORITES
     if not (Property.FAVORITE in where.writing.properties if is_favorite else where.writing.tags):
-        raise Forbidden(f"{where.gallery.name}: this provider keeps no {'favorites' if is_favorite else 'tags'}")
+        lack = where.writing.lack(Property.FAVORITE if is_favorite else "tags")
+        raise Forbidden(f"{where.gallery.name}: no {'favorites' if is_favorite else 'tags'} can be set here{lack}")
     may_edit(where.gallery, "marking a favorite" if is_favorite else "giving a tag")
 
 
@@ -116,6 +117,8 @@ def may_hold(where: Spot) -> None:
     if not where.place.holds_files:
         raise ReadOnly(f"{where.place.value}/ holds no files of its own; copy into an album, or use ln")
     if not is_scratch(where.name) and not where.writing.takes(where.name):
+        if lack := where.writing.lack("upload"):
+            raise Forbidden(f"{where.gallery.name}: nothing can be uploaded{lack}")
         suffixes = " ".join(sorted(where.writing.suffixes or ()))
         raise Forbidden(f"{where.gallery.name}: takes no files like {where.name}; it takes {suffixes}")
 
@@ -162,6 +165,7 @@ async def restored(where: Spot, queue: Queue, asset: Asset) -> Asset:
     """What lies in the trash is back in the library, and in the albums that it was in; all else is as it is."""
     if asset.album != TRASH:
         return asset
+    may_edit(where.gallery, "restoring")
     found = await at_once(where.gallery, partial(where.provider.restore, asset.id))
     where.gallery.expire(None)
     await queue.successors.record(where.gallery.name, asset.id, asset.id)  # its id is in use again

@@ -116,7 +116,8 @@ def may_keep(gallery: Gallery, edit: Edit) -> Writing:
     writing = gallery.writing
     assert writing is not None and gallery.overlay is not None, "asked before"
     if missing := edit.properties - writing.properties:
-        raise Forbidden(f"{gallery.name}: {', '.join(sorted(missing))} cannot be changed at this provider")
+        told = f"{', '.join(sorted(missing))} cannot be changed at this provider{writing.lack(*sorted(missing))}"
+        raise Forbidden(f"{gallery.name}: {told}")
     return writing
 
 

@@ -234,7 +234,8 @@ class Removals:
             return
         may_edit(where.gallery, "removing an album")
         if AlbumVerb.REMOVE not in where.writing.album_verbs or not where.place.holds_albums:
-            raise Forbidden(f"{where.gallery.name}: albums cannot be removed here")
+            lack = where.writing.lack(AlbumVerb.REMOVE) if where.place.holds_albums else ""
+            raise Forbidden(f"{where.gallery.name}: albums cannot be removed here{lack}")
         if any(item.verb is Verb.TAKE_OUT for item in self._queue.in_album(where.gallery.name, album.id)):
             await self._taken_out(where, album)
         await at_once(where.gallery, partial(where.provider.remove_album, album.id))

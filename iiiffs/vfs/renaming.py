@@ -296,7 +296,7 @@ class Renames:
             album = replace(album, id=source.overlay.album_id(album.id))  # it was made just now
         may_edit(source.gallery, "renaming an album")
         if AlbumVerb.RENAME not in source.writing.album_verbs:
-            raise Forbidden(f"{source.gallery.name}: albums cannot be renamed")
+            raise Forbidden(f"{source.gallery.name}: albums cannot be renamed{source.writing.lack(AlbumVerb.RENAME)}")
         work = partial(source.provider.rename_album, album.id, target.album, target.name)
         await at_once(source.gallery, work)
         self._expire(source, target)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from iiiffs.errors import IiiffsError, VersionChanged
+import trio
+
+from iiiffs.errors import Forbidden, IiiffsError, ReadOnly, Rejected, VersionChanged
 from iiiffs.model.writing import Space
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.nodes import DiscardedDir, File, Local, Node
@@ -17,6 +20,12 @@ from iiiffs.vfs.local_files import LocalHandle
 from iiiffs.vfs.reasons import Reasons
 from iiiffs.vfs.removing import Removals
 from iiiffs.vfs.renaming import Renames
+
+log = logging.getLogger(__name__)
+
+REFUSALS = (ReadOnly, Forbidden, Rejected)
+LINES_KEPT = 128
+LINES_A_MINUTE = 10
 
 
 class Writer:
@@ -36,6 +45,7 @@ class Writer:
         self._removals = removals
         self._renames = renames
         self._reasons = reasons
+        self._told: dict[str, float] = {}
 
     async def create(self, parent: Node, name: str, flags: int) -> tuple[Found, WritableHandle]:
         """Rule: Changes.create."""
@@ -100,8 +110,21 @@ class Writer:
             raise
         except IiiffsError as error:
             self._reasons.failed(node, deed, error)
+            self._tell(error)
             raise
         self._reasons.worked(node, deed)
+
+    def _tell(self, error: IiiffsError) -> None:
+        """What the access level, the provider or the key's permissions refuse is one line, and one only: the same text
+        again says nothing new, and of thousands of files that a program copies some say enough."""
+        text, now_s = str(error), trio.current_time()
+        if type(error) not in REFUSALS or text in self._told:
+            return
+        self._told[text] = now_s
+        if len(self._told) > LINES_KEPT:
+            del self._told[next(iter(self._told))]
+        if sum(now_s - told_s < 60.0 for told_s in self._told.values()) <= LINES_A_MINUTE:
+            log.info("refused: %s", text)
 
 
 class DiscardedDirs:

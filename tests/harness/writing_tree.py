@@ -86,12 +86,13 @@ class Fields:
 class Life:
     """One run of a daemon over `home`, which holds its state and cache, and the server of `store`."""
 
-    def __init__(self, home: Path, store: Store, number: int = 0) -> None:
+    def __init__(self, home: Path, store: Store, number: int = 0, access: Access = Access.EDIT) -> None:
         self.home = home
         self.news: list[tuple[News, str]] = []
         self.changes: list[AlbumChange] = []
         self._store = store
         self._number = number
+        self._access = access
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._clock = trio.testing.MockClock()
@@ -182,7 +183,7 @@ class Life:
                 flights, bodies = Flights(nursery), Bodies(1 << 20)
                 reading = Reading(blocks=BlockCache(cache.blocks, flights, self.home / "cache"))
                 self.gallery = gallery_of(names_of(ACCOUNT), provider, cache.catalogue, flights, Deadlines(), reading)
-                self.gallery.access, self.gallery.settle_s = Access.EDIT, SETTLE_S
+                self.gallery.access, self.gallery.settle_s = self._access, SETTLE_S
                 galleries = {ACCOUNT: self.gallery}
                 records = DocumentRecords(cache.catalogue, bodies, self.state.times, flights)
                 rules = Rules(Uris(BASE_URL, {}), Limits(1000, 1000, 10**6), 512, PRIVATE, PRIVACY, 5000, "x", 10**9)
@@ -199,9 +200,11 @@ class Life:
                 self.filesystem.writer = self.outgoing.writer
                 self.operations = Operations(self.filesystem, self.state.inode_key, Owner(0, 0, 0), lambda: None)
                 self.outgoing.queue.watch(self._item_changed)
-                self.uploader = self.outgoing.uploaders[ACCOUNT]
+                if self._access.adds:
+                    self.uploader = self.outgoing.uploaders[ACCOUNT]
                 nursery.start_soon(run_account, self.gallery, self._told)
-                await nursery.start(self.uploader.run)
+                if self._access.adds:
+                    await nursery.start(self.uploader.run)
                 await self._quiet()
                 self._ready.set()
                 await self._stop.wait()

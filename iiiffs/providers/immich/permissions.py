@@ -49,6 +49,13 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
     def may(permission: str) -> bool:
         return held is None or not lacking(held, [permission])
 
+    lacks = {
+        **{verb.value: (permission,) for verb, permission in VERBS.items()},
+        **{each.value: ("asset.update",) for each in Property},
+        "tags": ("tag.create", "tag.asset"),
+        "upload": ("asset.upload",),
+    }
+    missing = {deed: tuple(one for one in needed if not may(one)) for deed, needed in lacks.items()}
     return Writing(
         membership=True,
         fixed_names=True,
@@ -58,6 +65,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
         properties=frozenset(Property) if may("asset.update") else frozenset(),
         tags=may("tag.create") and may("tag.asset"),
         suffixes=frozenset(suffixes) if may("asset.upload") else frozenset(),
+        lacks={deed: needed for deed, needed in missing.items() if needed},
     )
 
 

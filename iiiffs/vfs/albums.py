@@ -43,7 +43,7 @@ class Albums:
         if entry is not None:
             return self._shown(directory, entry) or Absent(attrs.ABSENT_S)
         if _is_filling(gallery, directory) and gallery.overlay is not None:
-            return gallery.overlay.discarded(gallery.overlay.album_id(directory.album), name) or Absent(0.0)
+            return gallery.overlay.filling.discarded(gallery.overlay.album_id(directory.album), name) or Absent(0.0)
         match name:
             case "index.html":
                 return self._page(await gallery.names(directory.album))
@@ -213,7 +213,7 @@ class Presentations:
 
 def _is_filling(gallery: Gallery, directory: AlbumDir) -> bool:
     overlay = gallery.overlay
-    return overlay is not None and overlay.is_filling(overlay.album_id(directory.album))
+    return overlay is not None and overlay.filling.is_on(overlay.album_id(directory.album))
 
 
 def found_document(made: Made) -> Found:

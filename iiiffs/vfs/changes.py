@@ -96,7 +96,7 @@ class Changes:
             raise VersionChanged(f"{name} appeared meanwhile")  # the kernel looks again, and opens it
         item = self._item(where, Verb.UPLOAD, Stage.OPEN, name)
         handle = await self._files.create(item)
-        where.overlay.go_on_filling(where.album)
+        where.overlay.filling.go_on(where.album)
         return self.found(where.gallery, item), handle
 
     async def open(self, node: File, flags: int) -> tuple[WritableHandle, Local | None]:
@@ -204,8 +204,8 @@ class Changes:
     def _remember(self, gallery: Gallery, album: AlbumId, path: str, made: Found) -> None:
         if gallery.overlay is not None:
             album = gallery.overlay.album_id(album)
-            gallery.overlay.go_on_filling(album)
-            gallery.overlay.discard(album, path, made)
+            gallery.overlay.filling.go_on(album)
+            gallery.overlay.filling.discard(album, path, made)
 
     def _may_discard(self, node: Node) -> Gallery:
         account = getattr(node, "account", None)
@@ -251,8 +251,8 @@ class Changes:
             item = replace(self._item(where, Verb.MAKE_ALBUM, Stage.READY, name), id=id)
             await self._queue.commit(item)
             album = Album(AlbumId(id), name, where.album, item.began_ns)
-        where.overlay.go_on_filling(where.album)
-        where.overlay.begin_filling(album.id)
+        where.overlay.filling.go_on(where.album)
+        where.overlay.filling.begin(album.id)
         node = AlbumDir(where.directory.account, album.id, where.directory.depth + 1)
         return Found(node, attrs.directory(album.mtime_ns or self._now_ns(), mode=0o755))
 

@@ -22,7 +22,7 @@ from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
-from iiiffs.vfs.entries import Found
+from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
@@ -33,8 +33,6 @@ from iiiffs.vfs.waiting_names import WaitingNames, shows_name
 log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE = "application/octet-stream"
-FILLING_S = 2.0
-DISCARDED_S = 10.0
 LISTED_S = 30.0
 """So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
 LOOK_S = 2.0
@@ -96,8 +94,7 @@ class Overlay:
         self._sent_s: dict[str, float] = {}
         self._arrived: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
-        self._discarded: dict[tuple[AlbumId, str], tuple[float, Found]] = {}
-        self._filling: dict[AlbumId, float] = {}
+        self.filling = Filling(account, queue)
         self._serial = 0
         self._replaced: dict[AssetId, str] = {}
         """Asset -> the item that has new bytes for it."""
@@ -404,41 +401,6 @@ class Overlay:
         if album is not None:
             for item in self._queue.in_album(self._account, AlbumId(made.id)):
                 self._queue.note(replace(item, album=AlbumId(album)))
-
-    # ---- albums that are being filled -------------------------------------------------------------------------
-
-    def begin_filling(self, album: AlbumId) -> None:
-        """The album was made just now: until nothing was made in it for a moment, nothing of ours is there, so that
-        whoever copies an album meets no entry of ours where it makes its own (DESIGN §4)."""
-        self._filling[album] = trio.current_time()
-
-    def go_on_filling(self, album: AlbumId) -> None:
-        """Something was made in it."""
-        if self.is_filling(album):
-            self._filling[album] = trio.current_time()
-
-    def is_filling(self, album: AlbumId) -> bool:
-        """True for an album that somebody made, and goes on making things in."""
-        since_s = self._filling.get(album)
-        if since_s is None:
-            return False
-        if trio.current_time() - since_s < FILLING_S:
-            return True
-        if any(item.stage is Stage.OPEN for item in self._queue.in_album(self._account, album)):
-            return True
-        del self._filling[album]
-        return False
-
-    def discard(self, album: AlbumId, path: str, found: Found) -> None:
-        """A program made this there, and it is not kept; `path` is relative to the album."""
-        now_s = trio.current_time()
-        self._discarded = {key: kept for key, kept in self._discarded.items() if now_s - kept[0] < DISCARDED_S}
-        self._discarded[album, path] = now_s, found
-
-    def discarded(self, album: AlbumId, path: str) -> Found | None:
-        """What a program made there a moment ago, for it may look once more."""
-        kept = self._discarded.get((album, path))
-        return None if kept is None or trio.current_time() - kept[0] >= DISCARDED_S else kept[1]
 
     # ---- files ------------------------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class DiscardedDirs:
         overlay = self._galleries[directory.account].overlay
         if overlay is None:
             return Absent(0.0)
-        found = overlay.discarded(overlay.album_id(directory.album), f"{directory.name}/{name}")
+        found = overlay.filling.discarded(overlay.album_id(directory.album), f"{directory.name}/{name}")
         return found or Absent(0.0)
 
     async def entries(self, directory: DiscardedDir) -> Snapshot:

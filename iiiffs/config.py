@@ -27,7 +27,6 @@ from iiiffs.config_accounts import (
     LATER_ACCOUNT_KEYS,
     LATER_PROVIDERS,
     PROVIDER_KEYS,
-    READ_ONLY_PROVIDERS,
     Account,
     AccountKeys,
     account_name_problem,
@@ -219,14 +218,9 @@ def select_accounts(config: Config, names: tuple[str, ...]) -> Config:
 
 def notices(config: Config) -> tuple[str, ...]:
     """What the file asks for and this version does not do, one line each."""
-    lines = [
-        f'account.{account.name}.access = "{account.access}": this version only reads from {account.provider}'
-        for account in config.accounts
-        if account.access != "read" and account.provider in READ_ONLY_PROVIDERS
-    ]
     if config.publish is not None:
-        lines.append("[publish]: no effect, this version has no published mounts")
-    return tuple(lines)
+        return ("[publish]: no effect, this version has no published mounts",)
+    return ()
 
 
 def privacy_of(tell: Tell) -> Privacy:

@@ -42,8 +42,6 @@ RESERVED_NAMES = frozenset(
 API_VERSIONS: tuple[ApiVersion, ...] = (2, 3)
 LATER_PROVIDERS = ("nextcloud", "webdav", "google")
 """Refused by name, until a package registers them."""
-READ_ONLY_PROVIDERS = ("immich",)
-"""Those of ours that this version cannot write to, whatever `access` says."""
 LATER_ACCOUNT_KEYS = ("upload_folder",)
 SETTLE = Seconds(3)
 Mode = Literal["direct", "proxy", "hybrid"]

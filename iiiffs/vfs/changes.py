@@ -24,7 +24,7 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import Album, AlbumId, Asset
 from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.base import Original as OriginalBytes
-from iiiffs.providers.views import TRASH
+from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES
@@ -154,7 +154,8 @@ class Changes:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
         album = gallery.overlay.album_id(asset.album)
-        name = (await gallery.names(album)).name_of(asset.id) or asset.name
+        shown = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
+        name = shown or asset.name
         source = await _opened(gallery, asset)
         writing = gallery.overlay.item_of(asset.id)
         if writing is not None and writing.stage is not Stage.SENT:

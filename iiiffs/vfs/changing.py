@@ -168,6 +168,9 @@ async def restored(where: Spot, queue: Queue, asset: Asset) -> Asset:
     may_edit(where.gallery, "restoring")
     found = await at_once(where.gallery, partial(where.provider.restore, asset.id))
     where.gallery.expire(None)
+    of_account = queue.items(where.gallery.name)
+    sent = [item for item in of_account if item.stage is Stage.SENT and item.base and item.base.asset == asset.id]
+    await queue.drop_all([item.id for item in sent])  # it is beside what took its place now
     await queue.successors.record(where.gallery.name, asset.id, asset.id)  # its id is in use again
     return found
 

@@ -18,6 +18,7 @@ from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Capabilities, Original
 from iiiffs.providers.media import kind_of
+from iiiffs.providers.views import TRASH
 from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree.albums import AlbumNames
@@ -178,7 +179,10 @@ class Overlay:
         return None if item is None else self._shown(item)
 
     def over_entry(self, album: AlbumId, name: str, entry: Album | Asset) -> Album | Asset | None:
-        """What is shown of what the provider tells of under `name`: another version that waits, or nothing."""
+        """What is shown of what the provider tells of under `name`: another version that waits, or nothing. In the
+        trash it is what it was."""
+        if album == TRASH:
+            return entry
         if not self._shows(album, name, entry):
             return None
         replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None

@@ -141,7 +141,7 @@ class AlbumChanges:
         except AssetGone:
             self._forget(album)
             raise await self._why_not(id, "puts something into it") from None
-        self._listings.drop(album)
+        self._listings.forget_listing(album)
         return refused
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
@@ -159,7 +159,7 @@ class AlbumChanges:
             if isinstance(why, Forbidden):
                 raise why from None
             return {}
-        self._listings.drop(album)
+        self._listings.forget_listing(album)
         return refused
 
     async def _why_not(self, id: UUID, deed: str) -> ProviderError | Forbidden:

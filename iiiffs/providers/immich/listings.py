@@ -74,6 +74,8 @@ class Listings:
         self._members: dict[AlbumId, array[int]] = {}
         """Of every album that was listed, though its listing may be remembered no more: a number for each asset in it.
         Two assets may have the same."""
+        self.unfinished: set[str] = set()
+        """Assets that are about to take another's place: no album shows both, so that names do not come and go."""
         self._told = ToldAssets()
         self.has_shown_trash = False
         self.binned: OrderedDict[str, None] = OrderedDict()
@@ -95,7 +97,7 @@ class Listings:
         record, listing = await self._whole(id, record)
         members = await trio.to_thread.run_sync(_numbers, listing)
         self.drop(album)
-        if drops != self._drops:  # what was asked may be older than what the drop was for
+        if drops != self._drops or self.unfinished:  # what was asked may be older than what the drop was for
             return listing
         self._members[album] = members
         self._albums[album] = _Remembered(record.figures, record.album_name, listing)
@@ -123,6 +125,18 @@ class Listings:
         for id in holding:
             self.drop(id)
         return holding
+
+    def forget_holding(self, assets: Collection[str]) -> None:
+        """Listings that hold one of these are fetched anew; that they do is still known, for who watches."""
+        self._drops += 1
+        wanted = {_number(asset) for asset in assets}
+        for id in [id for id in self._albums if not wanted.isdisjoint(self._members.get(id, ()))]:
+            self._forget_listing(id)
+
+    def forget_listing(self, album: AlbumId) -> None:
+        """Its listing is fetched anew."""
+        self._drops += 1
+        self._forget_listing(album)
 
     def drop_all(self) -> set[AlbumId]:
         """Nothing is remembered of any listing; of which albums there was."""
@@ -206,7 +220,8 @@ class Listings:
                 found = await self._pages(record)
             now = (record.figures, frozenset(found))
             if len(found) == record.asset_count or now == before:
-                return record, await trio.to_thread.run_sync(listing_of_placed, record, found)
+                shown = {key: placed for key, placed in found.items() if key not in self.unfinished}
+                return record, await trio.to_thread.run_sync(listing_of_placed, record, shown)
             before = now
         raise ProviderUnreachable(f"{self._client.name}: an album changes faster than it can be listed")
 

@@ -64,7 +64,11 @@ class Replacement:
 
 
 class Replacing:
-    """Of one account. `read_before`: what the bytes of an asset say of themselves."""
+    """Of one account.
+
+    `read_before`: what the bytes of an asset say of themselves. `unfinished`: gets the ids of what is taking another's
+    place, for as long as that lasts.
+    """
 
     def __init__(
         self,
@@ -73,12 +77,14 @@ class Replacing:
         uploads: Uploads,
         read_headers: ReadHeaders,
         read_before: Callable[[WholeAsset], Awaitable[Facts]],
+        unfinished: set[str],
     ) -> None:
         self._client = client
         self._calls = calls
         self._uploads = uploads
         self._read_headers = read_headers
         self._read_before = read_before
+        self._unfinished = unfinished
         self._trash_s = float("-inf")
 
     async def replace(self, asset: Asset, payload: Payload) -> Replacement:
@@ -166,11 +172,21 @@ class Replacing:
         fields = {"fileCreatedAt": old.file_created_at}
         if old.visibility == "archive":
             fields["visibility"] = "archive"
-        arrived = await self._uploads.arrive(payload, old.original_file_name, found, fields)
-        done = Replacement(uuid_of(arrived.record.id))
-        said = Said(await self._said_before(old), await self._said_after(payload, old))
-        await self._hand_over(old, done, said)
-        await self._retire(old, done, payload.token)
+        taking: set[str] = set()
+        if found is not None and found.is_trashed and found.asset_id is not None:
+            taking.add(found.asset_id)
+            self._unfinished |= taking
+        try:
+            arrived = await self._uploads.arrive(payload, old.original_file_name, found, fields)
+            if arrived.is_new:
+                taking.add(arrived.record.id)
+                self._unfinished |= taking
+            done = Replacement(uuid_of(arrived.record.id))
+            said = Said(await self._said_before(old), await self._said_after(payload, old))
+            await self._hand_over(old, done, said)
+            await self._retire(old, done, payload.token)
+        finally:
+            self._unfinished -= taking
         return done
 
     async def _retire(self, old: WholeAsset, done: Replacement, token: str) -> None:

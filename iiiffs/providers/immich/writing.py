@@ -40,7 +40,14 @@ class WritableImmichProvider(ImmichProvider):
         self._calls = ChangeCalls(self._client)
         self._uploads = Uploads(self._client, self._calls)
         self._albums = AlbumChanges(self._client, self._calls, self._listings)
-        self._replacing = Replacing(self._client, self._calls, self._uploads, context.read_headers, self._facts_in_file)
+        self._replacing = Replacing(
+            self._client,
+            self._calls,
+            self._uploads,
+            context.read_headers,
+            self._facts_in_file,
+            self._listings.unfinished,
+        )
         self._marking = Marking(self._client, self._calls)
         self._offer()
 
@@ -87,14 +94,20 @@ class WritableImmichProvider(ImmichProvider):
         if album != LIBRARY and (refused := await self._albums.add(album, [id])):
             raise Forbidden(f"{self.http.name}: {name!a} cannot be put into the album: {refused[id]}")
         self._changed(id)
-        return asset_of(arrived.record, album)
+        return self._told(arrived.record, album)
 
     async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """Rule: HasWriting.replace."""
         done = await self._replacing.replace(asset, payload)
         self._changed(str(done.id), *done.replaced)
+        album = asset.album if asset.album != LIBRARY else self._listings.home(asset.id) or LIBRARY
         record = await self._client.asset(done.id)
-        return Replaced(asset_of(record, asset.album), tuple(done.not_carried))
+        return Replaced(self._told(record, album), tuple(done.not_carried))
+
+    def _told(self, record: AssetRecord, album: AlbumId) -> Asset:
+        """The asset, which is remembered as a member of that, for no listing has had it yet."""
+        self._listings.tell([record], None if album == LIBRARY else album)
+        return asset_of(record, album)
 
     async def _facts_in_file(self, record: WholeAsset) -> Facts:
         return await self._read_facts(asset_of(record, LIBRARY))
@@ -203,7 +216,7 @@ class WritableImmichProvider(ImmichProvider):
 
     def _changed(self, *assets: str) -> None:
         """What is remembered of albums that hold these is asked anew."""
-        self._listings.drop_holding(assets)
+        self._listings.forget_holding(assets)
 
 
 def _fields(edit: Edit, record: AssetRecord) -> dict[str, object]:

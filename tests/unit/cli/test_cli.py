@@ -154,12 +154,12 @@ def test_config_init_then_check(tmp_path: Path) -> None:
 
 
 def test_config_check_prints_notices(tmp_path: Path, config: Path) -> None:
-    server = '[account.b]\nprovider = "immich"\nurl = "http://127.0.0.1:9"\naccess = "edit"\n'
-    config.write_text(config.read_text().replace('"read"', '"edit"') + server)
+    section = '[publish]\nbase_url = "https://photos.example.org"\nalbums = ["pictures/files"]\n'
+    config.write_text(config.read_text() + section)
     done = iiiffs(tmp_path, "config", "check", "--config", config)
     assert done.returncode == 0
     assert done.stdout.count("notice: ") == 1
-    assert 'notice: account.b.access = "edit": this version only reads from immich\n' in done.stdout
+    assert "notice: [publish]: no effect, this version has no published mounts\n" in done.stdout
 
 
 def test_config_check_prints_every_problem(tmp_path: Path, config: Path) -> None:

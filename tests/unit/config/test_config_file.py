@@ -105,12 +105,6 @@ def test_no_network_needs_no_tls(tmp_path: Path, url: str) -> None:
     assert account.options["url"] == url
 
 
-def test_a_server_is_only_read_yet(tmp_path: Path) -> None:
-    said = 'account.home.access = "edit": this version only reads from immich'
-    config = read(tmp_path, IMMICH.replace('access = "read"', 'access = "edit"'))
-    assert notices(config) == (said,)
-
-
 def test_everything_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     config = read(

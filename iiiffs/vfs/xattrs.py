@@ -1,7 +1,8 @@
 """Extended attributes: what a file or directory is in IIIF, for programs that only know paths. Read-only.
 
-Names are told from memory: no provider is asked, so that `ls -l` and copying programs cost nothing. A value may take
-what reading the thing itself would. Names of others (`security.*`, `user.xdg.*`) are absent at once.
+They are in no list (fuse.operations.listxattr): who knows a name asks for it. Whether it has a value is mostly known
+from memory; a value may take what reading the thing itself would. Names of others (`security.*`, `user.xdg.*`) are
+absent at once.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ SETTABLE: Mapping[str, str] = {
 URL = "user.iiiffs.url"
 DESCRIPTION, FAVORITE, RATING = SETTABLE
 UNTOLD = frozenset((URL, CHECKSUM, DESCRIPTION, FAVORITE, RATING))
-"""Answered when they are asked for by name, and in no list: whether a file has one may take a question."""
+"""Whether a file has one of these may take a question."""
 
 NAMES: Mapping[type[Node], tuple[str, ...]] = {
     Root: (URI,),
@@ -74,6 +75,8 @@ NAMES: Mapping[type[Node], tuple[str, ...]] = {
     Thumbnail: (MIME_TYPE,),
 }
 """What each kind of node always has; LIVE, NOTE and ERROR come and go."""
+
+ALL = frozenset().union(*NAMES.values(), UNTOLD, (LIVE, NOTE, ERROR))
 
 JSON_LD = "application/ld+json"
 HTML = "text/html"
@@ -92,7 +95,7 @@ class ExtendedAttributes:
         ] = OrderedDict()
 
     def names(self, node: Node) -> tuple[str, ...]:
-        """The names that `value` answers now, but for those of UNTOLD; nobody is asked."""
+        """The names that `value` answers now, but for those of UNTOLD, for which somebody may have to be asked."""
         names = NAMES.get(type(node), ())
         if isinstance(node, Original) and self._live(node) is not None:
             names = (*names, LIVE)

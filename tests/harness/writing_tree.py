@@ -502,9 +502,3 @@ async def attribute(life: Life, path: str, name: str) -> str | None:
         return None
 
     return await retried(work)
-
-
-async def attributes(life: Life, path: str) -> set[str]:
-    """listxattr(2)"""
-    entry = await existing(life, path)
-    return {os.fsdecode(name) for name in await called(life.operations.listxattr(entry.st_ino, CONTEXT))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from iiiffs.vfs.xattrs import ALL, UNTOLD
+
+ASKED_FOR = sorted(ALL - UNTOLD)
 SEEN_S = 3.0
 """A change underneath is seen within this (issue 2)."""
 
@@ -19,6 +23,18 @@ def names(folder: Path) -> list[str]:
     """What is listed in `folder`, sorted; each name as often as it was told."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries)
+
+
+def attributes(path: str | Path) -> dict[str, str]:
+    """Name without `user.` -> value, of those attributes of ours that take no question; none of them is in a list."""
+    found = {}
+    for name in ASKED_FOR:
+        try:
+            found[name.removeprefix("user.")] = os.getxattr(path, name).decode()
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+    return found
 
 
 def errno_of(question: Callable[[], object]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from tests.fakes.immich.records import Album, Asset
 from tests.fakes.proxy import FaultProxy, fault_proxy
 from tests.harness.mount import Mount
 from tests.mount.immich_mount import SOON_S, home_of, is_online, mounted_home, status_of
-from tests.mount.observing import drop_kernel_caches, errno_of, eventually, names
+from tests.mount.observing import attributes, drop_kernel_caches, errno_of, eventually, names
 
 AWAY = ("home: ",)
 """In every warning that such an account may bring."""
@@ -66,8 +65,7 @@ def look(mount: Mount, gallery: Gallery) -> dict[str, object]:
     found["info"] = (service / "info.json").read_bytes()
     found["rendition"] = (service / RENDITION).read_bytes()
     found["collection"] = (home / "collection.json").read_bytes(), (home / "albums" / "collection.json").read_bytes()
-    for name in os.listxattr(album / "IMG_1.jpg"):
-        found[name] = os.getxattr(album / "IMG_1.jpg", name)
+    found["attributes"] = attributes(album / "IMG_1.jpg")
     found["size of what was not read"] = (album / "IMG_2.jpg").stat().st_size
     return found
 

@@ -20,7 +20,7 @@ from tests.fakes.immich.records import Album, Asset, Place
 from tests.harness.mount import Mount
 from tests.harness.servers import free_port, printed
 from tests.mount.immich_mount import BYTES, ORIGINALS, home_of, mounted_home, seen, tree_of, write_config
-from tests.mount.observing import drop_kernel_caches, errno_of, names
+from tests.mount.observing import attributes, drop_kernel_caches, errno_of, names
 from tests.mount.served import crawl, get
 from tests.mount.test_web import VALIDATOR, paint_validator_picture
 
@@ -218,7 +218,7 @@ def test_the_moving_half_of_a_live_photo_is_hidden_and_found(world: World) -> No
     assert id_of(half) == world.assets["half"].id
     for absent in ("IMG_9~live.mp4", "IMG_1~live.mov", "clip~live.mov"):
         assert errno_of((album / absent).stat) == errno.ENOENT
-    assert "user.iiiffs.live" not in os.listxattr(album / world.name_in(album, "night"))
+    assert "iiiffs.live" not in attributes(album / world.name_in(album, "night"))
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

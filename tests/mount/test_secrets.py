@@ -15,6 +15,7 @@ import pytest
 from tests.fakes.immich import ImmichServer, immich
 from tests.harness.keyrings import Kept
 from tests.harness.mount import Mount, Program, mounted
+from tests.mount.observing import attributes
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "t0ken-0f-a-pr0xy"
@@ -122,7 +123,7 @@ def look_at_everything(mount: Mount) -> list[str]:
         for name in [*folders, *files]:
             path = Path(folder, name)
             said.append(str(path))
-            said += [repr(os.getxattr(path, attribute)) for attribute in os.listxattr(path)]
+            said += [repr(attributes(path))]
         for name in files:
             try:
                 said.append(Path(folder, name).read_text(errors="replace"))

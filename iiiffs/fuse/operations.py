@@ -11,7 +11,6 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import cast
 
@@ -35,6 +34,7 @@ from pyfuse3 import (
 from iiiffs.errors import IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
+from iiiffs.fuse.open_files import OpenFile
 from iiiffs.model.gallery import AccountName, Asset
 from iiiffs.model.writing import Space
 from iiiffs.tree import attributes
@@ -69,19 +69,6 @@ class OpenDirectory:
         self.directory = directory
         self.snapshot = snapshot
         self.begun = False
-
-
-class OpenFile:
-    """One open of a file: the inode's number, what it was when `handle` was opened."""
-
-    __slots__ = ("former", "handle", "node", "number")
-
-    def __init__(self, number: int, node: File, handle: Handle) -> None:
-        self.number = number
-        self.node = node
-        self.handle = handle
-        self.former: list[Handle] = []
-        """Those that it read before; a read of theirs may still be on its way, so they are closed last."""
 
 
 class Operations(pyfuse3.Operations):
@@ -206,7 +193,7 @@ class Operations(pyfuse3.Operations):
             held = None if self.is_read_only else self.inodes.get(opened.number)
             if held is not None and held.node != opened.node and not self._is_untouched(held.node):
                 await self._open_anew(opened, cast(File, held.node))
-            return cast(bytes, await opened.handle.read(off, size))  # pyfuse3 takes any buffer
+            return await opened.read(off, size)
         except IiiffsError as error:
             self._filesystem.reasons.failed(opened.node, "open", error)
             raise
@@ -221,8 +208,7 @@ class Operations(pyfuse3.Operations):
         if opened.node == node:  # another read was quicker
             await handle.aclose()
         else:
-            opened.former.append(opened.handle)
-            opened.handle, opened.node = handle, node
+            await opened.exchange(node, handle)
 
     def _is_untouched(self, node: Node) -> bool:
         """True of a file that is open to be written, and still has the bytes that it had."""
@@ -235,9 +221,7 @@ class Operations(pyfuse3.Operations):
         if closed is None:
             return
         try:
-            async with AsyncExitStack() as all_closed:  # whatever one of them says
-                for handle in (*closed.former, closed.handle):
-                    all_closed.push_async_callback(handle.aclose)
+            await closed.aclose()
         finally:
             writer, node = self._filesystem.writer, closed.node
             if isinstance(node, Local) and writer is not None and not writer.changes.waits(node):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from iiiffs.errors import DeadlinePassed, IiiffsError, NoSuchName
 from iiiffs.iiif.ranges import part_of_file
-from iiiffs.model.gallery import AccountName, Album, Asset, AssetId, Facts
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Facts
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
@@ -47,14 +48,11 @@ class Albums:
         match name:
             case "index.html":
                 return self._page(await gallery.names(directory.album))
-            case "manifest.json":
-                return found_document(await self._documents.manifest(gallery, directory.album))
-            case "collection.json":
-                return found_document(await self._documents.collection(gallery, directory.album))
-            case str() if (part := part_of_file(name)) is not None:
-                return found_document(await self._documents.manifest(gallery, directory.album, part))
-            case "iiif" if _has_images(names := await gallery.names(directory.album)):
-                return _alias_dir(directory, names.listing.album)
+            case str() if is_document(name):
+                return await _document(self._documents, gallery, directory.album, name)
+            case "iiif":
+                names = await gallery.names(directory.album)
+                return _alias_dir(directory, names.listing.album) if _has_images(names) else _nothing(gallery)
             case ".sh_thumbnails" if self._visibility.originals:
                 album = await gallery.album(directory.album)
                 return Found(ThumbnailDir(directory.account, directory.album), attrs.directory(album.mtime_ns))
@@ -150,11 +148,11 @@ class Aliases:
         gallery = self._galleries[directory.account]
         entry = await gallery.find(directory.album, name)
         if not isinstance(entry, Asset):
-            return Absent(attrs.ABSENT_S)
+            return _nothing(gallery)
         facts = await gallery.facts(entry)
         if not _is_picture(facts):
-            return Absent(attrs.ABSENT_S, facts.error)
-        return _alias(directory, entry)
+            return _nothing(gallery, facts.error)
+        return _looked_at_again(gallery, _alias(directory, entry))
 
     async def entries(self, directory: AliasDir) -> Snapshot:
         """A link for every picture of the album; each is made when it is told, for there may be 20,000."""
@@ -184,13 +182,8 @@ class Presentations:
     async def lookup(self, directory: PresentationDir, name: str) -> Found | Absent:
         """The documents that the album has."""
         gallery = self._galleries[directory.account]
-        match name:
-            case "manifest.json":
-                return found_document(await self._documents.manifest(gallery, directory.album))
-            case "collection.json":
-                return found_document(await self._documents.collection(gallery, directory.album))
-        if (part := part_of_file(name)) is not None:
-            return found_document(await self._documents.manifest(gallery, directory.album, part))
+        if is_document(name):
+            return await _document(self._documents, gallery, directory.album, name)
         return Absent(attrs.REFUSED_S)
 
     async def entries(self, directory: PresentationDir) -> Snapshot:
@@ -243,6 +236,33 @@ def _is_picture(facts: Facts) -> bool:
 def _is_shown_picture(facts: dict[AssetId, Facts], asset: AssetId) -> bool:
     told = facts.get(asset)
     return told is not None and _is_picture(told)
+
+
+def is_document(name: str) -> bool:
+    """True if a document of an album could have that name."""
+    return name in (MANIFEST, COLLECTION) or part_of_file(name) is not None
+
+
+async def _document(documents: Documents, gallery: Gallery, album: AlbumId, name: str) -> Found | Absent:
+    try:
+        if name == COLLECTION:
+            made = await documents.collection(gallery, album)
+        else:
+            made = await documents.manifest(gallery, album, part_of_file(name))
+    except NoSuchName:
+        return _nothing(gallery)
+    return _looked_at_again(gallery, found_document(made))
+
+
+def _looked_at_again(gallery: Gallery, found: Found) -> Found:
+    """Not kept where a program may change what the name leads to: the kernel does not see that what it writes here
+    makes another of something there."""
+    return found if gallery.writing is None else replace(found, attributes=replace(found.attributes, entry_s=0.0))
+
+
+def _nothing(gallery: Gallery, reason: str | None = None) -> Absent:
+    """Not kept where a program may make what has the name."""
+    return Absent(attrs.ABSENT_S if gallery.writing is None else 0.0, reason)
 
 
 def _alias_dir(directory: AlbumDir, album: Album) -> Found:

@@ -37,7 +37,17 @@ from iiiffs.tree.scratch import is_scratch
 from iiiffs.tree.shelves import Shelf, ShelfKind
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
-from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, may_edit, may_hold, may_mark, must_be_free, spot
+from iiiffs.vfs.changing import (
+    SYNTHETIC_DIRECTORIES,
+    Spot,
+    at_once,
+    at_provider,
+    may_edit,
+    may_hold,
+    may_mark,
+    must_be_free,
+    spot,
+)
 from iiiffs.vfs.entries import Found
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.handles import DiscardHandle, WritableHandle
@@ -275,10 +285,11 @@ class Changes:
         if is_local_id(where.album) or where.gallery.trouble is not None:
             return None
         try:
-            album = await at_once(where.gallery, partial(where.provider.make_album, where.album, name, token))
+            work = partial(where.provider.make_album, where.album, name, token)
+            album = await at_once(where.gallery, work, where.album)
         except ReadOnly:
             return None
-        where.gallery.expire(where.album)
+        where.gallery.done(where.album, album.id, album)
         return album
 
     def _may_hold_album(self, where: Spot) -> None:
@@ -318,8 +329,11 @@ class Changes:
                     raise Forbidden(
                         f"{name}: a file is linked once it has been sent; copy it, or try again in a moment"
                     )
-                asset = await at_once(where.gallery, partial(where.provider.link, asset, where.album, name))
-                where.gallery.expire(where.album)
+                where = await at_provider(self._queue, where)
+                asset = await at_once(
+                    where.gallery, partial(where.provider.link, asset, where.album, name), where.album
+                )
+                where.gallery.done(where.album, asset.id, asset)
             case _:
                 raise ReadOnly(f"{where.place.value}/: nothing is linked here")
         return self._as_found(where.gallery, asset)

@@ -7,7 +7,7 @@ AT_ONCE_S; offline it is refused. Rule: DESIGN §4, §4.6.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Property, Writing
 from iiiffs.providers.views import TRASH
 from iiiffs.providers.writing import HasWriting, writing_of
-from iiiffs.sync.items import Base, Item, Stage, Verb
+from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.nodes import AlbumDir, AliasDir, DiscardedDir, Node, ThumbnailDir, ThumbnailSizeDir
 from iiiffs.tree.places import Place, is_synthetic
@@ -137,14 +137,35 @@ async def existing(where: Spot) -> Album | Asset | None:
     return entry
 
 
-async def at_once(gallery: Gallery, work: Callable[[], Awaitable[Result]]) -> Result:
-    """What the provider answers within AT_ONCE_S. Errors: ReadOnly if it could not be asked."""
+async def at_once(gallery: Gallery, work: Callable[[], Awaitable[Result]], *albums: AlbumId | None) -> Result:
+    """What the provider answers within AT_ONCE_S. Errors: ReadOnly if it could not be asked.
+
+    `albums`: where the work changes something (None: anywhere). Whatever came of it, what was told of them is asked
+    anew: after VersionChanged the kernel looks again, once, and must then find what is there now.
+    """
     try:
         with trio.fail_after(AT_ONCE_S), gallery.questions.place():
             return await work()
     except (ProviderUnreachable, trio.TooSlowError) as error:
         text = str(error) or f"no answer within {AT_ONCE_S:g} s"
         raise ReadOnly(f"{gallery.name}: {text}; this is only done while it can be asked") from error
+    finally:
+        for album in albums:
+            gallery.expire(album)
+
+
+async def at_provider(queue: Queue, where: Spot) -> Spot:
+    """The spot, in an album that its provider has: one that is only here is made first. Errors: ReadOnly if it cannot
+    be made within AT_ONCE_S."""
+    with trio.move_on_after(AT_ONCE_S):
+        while is_local_id(album := where.overlay.album_id(where.album)):
+            making = queue.get(album)
+            if making is None or making.stage is Stage.FAILED:
+                break
+            await queue.wait_changed()
+        else:
+            return replace(where, album=album)
+    raise ReadOnly(f"{where.gallery.name}: the folder is not made yet; this is only done when it is")
 
 
 async def forget_sent(overlay: Overlay, queue: Queue, asset: AssetId, album: AlbumId | None) -> None:

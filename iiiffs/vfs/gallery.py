@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import trio
@@ -27,8 +26,10 @@ from iiiffs.tree.views import view_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.facts import FactsReader
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.kept import NEVER_S, Kept
 from iiiffs.vfs.library import TOP_VIEWS, Library, Source
 from iiiffs.vfs.overlay import Overlay
+from iiiffs.vfs.questions import Questions
 from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.waiting import QUESTIONS_MAX, READS_MAX, WaitingRoom
 
@@ -41,14 +42,6 @@ NAMED_AT_ONCE = 1000
 """Assets of a listing that get their names in the loop: 3 ms."""
 CONFIRM_S = 0.5
 """How long a folder that lost much is given to settle before it is asked again."""
-
-
-@dataclass(slots=True)
-class Kept:
-    """A listing with its names. `asked_s`: when it was told; -inf if it must be asked again."""
-
-    names: AlbumNames
-    asked_s: float
 
 
 class Gallery:
@@ -87,6 +80,7 @@ class Gallery:
         self.mode = reading.mode
         self.facts_reader.open = self.open
         self._flights = flights
+        self._questioning = Questions(self.account, flights, self.questions)
         self._kept: OrderedDict[AlbumId, Kept] = OrderedDict()
         self._albums: OrderedDict[AlbumId, tuple[Album, float]] = OrderedDict()
         if provider.capabilities.folders:
@@ -161,8 +155,7 @@ class Gallery:
 
     async def root(self) -> Album:
         """The folder shown as `files/`."""
-        with self.questions.place():
-            return await self._flights.join(("root", self.account), self._provider.root, self.deadlines.lookup_s)
+        return await self._questioning.ask_of("root", "", self._provider.root, self.deadlines.lookup_s)
 
     async def album(self, album: AlbumId) -> Album:
         """The album itself: from a fresh listing, else asked; what it was when it cannot be asked."""
@@ -182,17 +175,17 @@ class Gallery:
         told = self._albums.get(album)
         if told is not None and trio.current_time() - told[1] < self.capabilities.fresh_s:
             return told[0]
+        era = self._questioning.era(album)
         try:
-            with self.questions.place():
-                found = await self._flights.join(
-                    ("album", self.account, album), partial(self._provider.album, album), self.deadlines.lookup_s
-                )
+            question = partial(self._provider.album, album)
+            found = await self._questioning.ask("album", album, question, self.deadlines.lookup_s)
         except ProviderUnreachable:
             if kept is None:
                 raise
             return kept.names.listing.album
-        self._albums[album] = (found, trio.current_time())
-        self._albums.move_to_end(album)
+        if era == self._questioning.era(album):
+            self._albums[album] = (found, trio.current_time())
+            self._albums.move_to_end(album)
         while len(self._albums) > ALBUMS_KEPT:
             self._albums.popitem(last=False)
         return found
@@ -220,10 +213,7 @@ class Gallery:
         kept = self._kept.get(album)
         if kept is not None and self._is_fresh(kept):
             return kept.names
-        with self.questions.place():
-            return await self._flights.join(
-                ("listing", self.account, album), partial(self._list, album), self.deadlines.list_s
-            )
+        return await self._questioning.ask("listing", album, partial(self._list, album), self.deadlines.list_s)
 
     async def listing(self, album: AlbumId) -> Listing:
         """As `names`, without them."""
@@ -274,7 +264,7 @@ class Gallery:
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
         """What the provider told last, if it is kept, and when it was asked; -inf if it must be asked again."""
         kept = self._kept.get(album)
-        return (None, float("-inf")) if kept is None else (kept.names, kept.asked_s)
+        return (None, NEVER_S) if kept is None else (kept.names, kept.asked_s)
 
     async def last(self, album: AlbumId) -> AlbumNames | None:
         """What the provider told last, also where that has to be read for it."""
@@ -286,9 +276,11 @@ class Gallery:
         return set(self._kept)
 
     def expire(self, album: AlbumId | None) -> None:
-        """What is kept of the album (of all, for None) is asked again before it is told again."""
+        """What is kept of the album (of all, for None) is asked again before it is told again, and so is what is being
+        asked now."""
+        self._questioning.changed(album)
         for kept in self._kept.values() if album is None else filter(None, [self._kept.get(album)]):
-            kept.asked_s = float("-inf")
+            kept.asked_s = NEVER_S
         if album is None:
             self._albums.clear()
         else:
@@ -297,6 +289,12 @@ class Gallery:
     def learnt(self, asset: Asset) -> None:
         """The provider has told of the asset just now, in other words than before."""
         self.expire(asset.album)
+
+    def done(self, album: AlbumId, id: str, entry: Album | Asset | None) -> None:
+        """The provider has just answered that what has that id is `entry` in the album; None: it is not in it."""
+        kept = self._kept.get(album)
+        if kept is not None:
+            kept.done[id] = entry
 
     # ---- assets -----------------------------------------------------------------------------------------------
 
@@ -307,13 +305,27 @@ class Gallery:
             return await self.told_find(album, name)
         album = overlay.album_id(album)
         if (waiting := overlay.find(album, name)) is not None or overlay.album(album) is not None:
-            return waiting
+            if not isinstance(waiting, Asset) or waiting.is_local:
+                return waiting
+            if (current := await self._as_it_is(waiting, album, name)) is not None:
+                return current
+            await overlay.left(album, waiting.id)
         if (given := overlay.given(album, name)) is not None:
             told = await self.told(album)
             if (own := told.name_of(given.asset)) is not None:
                 return told.get(own)
         entry = await self.told_find(album, name)
         return None if entry is None else overlay.over_entry(album, name, entry)
+
+    async def _as_it_is(self, sent: Asset, album: AlbumId, name: str) -> Asset | None:
+        """What was sent or linked a moment ago, as it is now; None if it has not that name any more."""
+        try:
+            current = await self.told_asset(sent.id)
+        except (ProviderUnreachable, DeadlinePassed):
+            return sent
+        except AssetGone:
+            return None
+        return current if not self.capabilities.real_names or (current.album, current.name) == (album, name) else None
 
     async def told_find(self, album: AlbumId, name: str) -> Album | Asset | None:
         """As `find`, of what the provider has."""
@@ -328,7 +340,8 @@ class Gallery:
         current = await self._current(entry)
         if current is not None and (current.album, current.name) == (album, entry.name):
             return current
-        self._kept.pop(album, None)
+        self.expire(album)
+        self.done(album, entry.id, None)
         return (await self.told(album)).get(name)
 
     async def asset(self, asset: AssetId) -> Asset:
@@ -343,6 +356,8 @@ class Gallery:
                 successor = self.overlay.successor(asset)
                 if successor is None:
                     raise
+                if (waiting := self.overlay.asset(successor)) is not None:
+                    return waiting
                 asset = successor
         return await self.told_asset(asset)
 
@@ -360,10 +375,8 @@ class Gallery:
 
     async def told_asset(self, asset: AssetId) -> Asset:
         """As `asset`, of those that the provider has."""
-        with self.questions.place():
-            return await self._flights.join(
-                ("asset", self.account, asset), partial(self._provider.asset, asset), self.deadlines.lookup_s
-            )
+        question = partial(self._provider.asset, asset)
+        return await self._questioning.ask_of("asset", asset, question, self.deadlines.lookup_s)
 
     def motion(self, asset: AssetId) -> AssetId | None:
         """The moving half of a live photo that the provider tells of; None if it tells of none."""
@@ -427,16 +440,17 @@ class Gallery:
     # ---- asking -----------------------------------------------------------------------------------------------
 
     async def _list(self, album: AlbumId) -> AlbumNames:
-        kept = self._kept.get(album)
+        kept, era = self._kept.get(album), self._questioning.era(album)
         try:
             listing = await self._confirmed(album, kept)
         except ProviderUnreachable as error:
             self._went_away(error)
             if kept is None:
                 raise
-            return kept.names
+            return kept.known()
         except AssetGone:
-            self._kept.pop(album, None)
+            if self._kept.get(album) is kept:
+                self._kept.pop(album, None)
             raise
         if self.unreachable is not None:
             log.info("%s: can be reached again", self.name)
@@ -448,7 +462,11 @@ class Gallery:
             library = self.library
             if library is not None and library.is_whole and (kept is not None or not library.knows(listing)):
                 self._flights.begin(("index", self.account, album), partial(library.album_seen, album))
-        self._kept[album] = Kept(names, trio.current_time())
+        is_late = era != self._questioning.era(album)
+        if is_late and (kept is None or self._kept.get(album) is not kept):
+            return names  # of before a change
+        done = kept.done if is_late and kept is not None else {}
+        self._kept[album] = Kept(names, NEVER_S if is_late else trio.current_time(), done)
         self._kept.move_to_end(album)
         while len(self._kept) > LISTINGS_KEPT:
             self._kept.popitem(last=False)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from iiiffs.errors import AssetGone, IiiffsError
+from iiiffs.errors import AssetGone, IiiffsError, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Capabilities, Original
 from iiiffs.providers.media import kind_of
@@ -323,7 +323,10 @@ class Overlay:
             await self._given.give(self._account, item.album, item.name, given)
 
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
-        """The assets that are not shown by their provider's name because of it."""
+        """The assets that are not shown by their provider's name because of it. What was sent has its own name there,
+        or somebody else has renamed it since, where names are real."""
+        if item.sent is not None and item.verb is Verb.UPLOAD and self._real_names:
+            return ()
         match item.verb:
             case Verb.UPLOAD if item.is_aside:
                 return ()
@@ -381,6 +384,10 @@ class Overlay:
             self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
         if before is not None and after is None:
             self._sent_s.pop(before.id, None)
+
+    async def left(self, album: AlbumId, asset: AssetId) -> None:
+        """Somebody has renamed or removed what had just arrived: its name is shown no more because of that."""
+        await self._queue.drop_all([item.id for item in self.arrived(album, asset)])
 
     def arrived(self, album: AlbumId | None, asset: AssetId) -> list[Item]:
         """The uploads that became the asset in that album (None: in any), and whose names are shown until its listing
@@ -468,10 +475,10 @@ class Overlay:
         return item if item is not None and is_refused(item) and self._shown(item) is not None else None
 
     async def open(self, asset: Asset) -> Original:
-        """The bytes of exactly this version, of an asset that `is_local`. Errors: VersionChanged, AssetGone."""
+        """The bytes of exactly this version, of an asset that `is_local`. Errors: VersionChanged."""
         item = self._queue.get(asset.version.rpartition(".")[0])
         if item is None or item.version != asset.version:
-            raise AssetGone(f"{asset.name} does not wait any more")
+            raise VersionChanged(f"{asset.name} does not wait any more, or has other bytes")
         return await self._files.original(item)
 
 

@@ -103,25 +103,26 @@ class Removals:
 
     async def held(self, where: Spot, item: Item) -> Item | None:
         """The file as it is now, and nobody sends it until it is committed or let go; SENT if it was too late; None if
-        it is gone. What may have arrived of it, though no answer did, is what it replaces.
+        it is gone. What it replaces is what is there now: what may have arrived of it, though no answer did; nothing
+        if its base is not there any more, for what somebody else made of that is not its to change.
 
         Errors: ReadOnly if that has to be asked, and cannot be.
         """
         held = await self.caught(item)
         if held is None or held.stage is Stage.SENT:
             return held
-        if not held.earlier or where.writing.membership or is_local_id(held.album):
+        is_new = held.base is None and not held.earlier
+        if is_new or where.writing.membership or is_local_id(held.album):
             return held
         try:
-            base = await self._arrived(where, held)
-        except AssetGone:
-            return held
+            base = await (self._arrived(where, held) if held.base is None else self._remaining(where, held, held.base))
         except BaseException:
             self.let_go(held, item)
             raise
         latest = self._queue.get(item.id)
-        if latest is None or base is None:
+        if latest is None or latest.base == base:
             return latest
+        where.gallery.expire(held.album)
         latest = replace(latest, base=base)
         self._queue.hold(latest)
         return latest
@@ -137,19 +138,33 @@ class Removals:
         return held
 
     async def _arrived(self, where: Spot, item: Item) -> Base | None:
-        """What of the file came to its provider: of its name, or what it replaces, and with bytes that were sent."""
-        provider, base = where.gallery.provider, item.base
-        if base is not None:
-            found = [await at_once(where.gallery, partial(provider.asset, base.asset))]
-            found = [asset for asset in found if asset.version != base.version]
-        else:
-            listing = await at_once(where.gallery, partial(provider.listing, item.album))
-            found = [asset for asset in listing.assets if asset.name == item.name]
-        for asset in found:
-            sha1 = asset.checksum or await at_once(where.gallery, partial(_sum_of, provider, asset))
-            if sha1 in item.earlier:
-                return changing.base_of(asset, item.album, item.name)
+        """What of the file came to its provider: of its name, and with bytes that were sent."""
+        try:
+            listing = await at_once(where.gallery, partial(where.gallery.provider.listing, item.album))
+        except AssetGone:
+            return None
+        for asset in listing.assets:
+            if asset.name == item.name:
+                is_ours = await self._is_ours(where, item, asset)
+                return changing.base_of(asset, item.album, item.name) if is_ours else None
         return None
+
+    async def _remaining(self, where: Spot, item: Item, base: Base) -> Base | None:
+        """What it replaces, with the version that it has if that is the file's own, which arrived unanswered."""
+        try:
+            asset = await at_once(where.gallery, partial(where.gallery.provider.asset, base.asset))
+        except AssetGone:
+            return None
+        if asset.version == base.version:
+            return base
+        return changing.base_of(asset, base.album, base.name) if await self._is_ours(where, item, asset) else None
+
+    async def _is_ours(self, where: Spot, item: Item, asset: Asset) -> bool:
+        """The asset's bytes are some that were sent of the item."""
+        if not item.earlier:
+            return False
+        sha1 = asset.checksum or await at_once(where.gallery, partial(_sum_of, where.gallery.provider, asset))
+        return sha1 in item.earlier
 
     def let_go(self, held: Item, before: Item) -> None:
         """What was held and is not changed after all is to be sent as `before`, unless a program has it open."""
@@ -182,8 +197,10 @@ class Removals:
         """What removing means there: out of the album, to the trash, or liked no more."""
         match where.place:
             case Place.FOLDER | Place.TIMELINE:
-                await at_once(where.gallery, partial(where.provider.remove, asset))
-                where.gallery.expire(None if where.place is Place.TIMELINE else where.album)
+                album = None if where.place is Place.TIMELINE else where.album
+                await at_once(where.gallery, partial(where.provider.remove, asset), album)
+                for shown in (where.album, asset.album):
+                    where.gallery.done(shown, asset.id, None)
                 await self._queue.drop_all([item.id for item in where.overlay.arrived(where.album, asset.id)])
             case Place.ALBUM | Place.FAVORITES | Place.TAG:
                 may_mark(where)
@@ -238,8 +255,8 @@ class Removals:
             raise Forbidden(f"{where.gallery.name}: albums cannot be removed here{lack}")
         if any(item.verb is Verb.TAKE_OUT for item in self._queue.in_album(where.gallery.name, album.id)):
             await self._taken_out(where, album)
-        await at_once(where.gallery, partial(where.provider.remove_album, album.id))
-        where.gallery.expire(where.album)
+        await at_once(where.gallery, partial(where.provider.remove_album, album.id), where.album, album.id)
+        where.gallery.done(where.album, album.id, None)
 
     async def _taken_out(self, where: Spot, album: Album) -> None:
         """What waits to be taken out of an album that goes is taken out now, so that it is empty at its provider."""

@@ -7,7 +7,7 @@ of what it is renamed over. Rule: DESIGN §4, the table.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from iiiffs.errors import (
     Unsupported,
     VersionChanged,
 )
-from iiiffs.model.gallery import Album, Asset, AssetId
+from iiiffs.model.gallery import AccountName, Album, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.sync.stages import resting
@@ -36,6 +36,7 @@ from iiiffs.vfs.changing import (
     SYNTHETIC_DIRECTORIES,
     Spot,
     at_once,
+    at_provider,
     existing,
     forget_sent,
     may_edit,
@@ -123,8 +124,11 @@ class Renames:
             return
         may_hold(target)
         held = await self._removals.held(source, item)
-        if held is None or held.stage is Stage.SENT:
+        if held is None:
             raise VersionChanged(f"{source.name} reached its provider while it was renamed; look again")
+        if held.stage is Stage.SENT and held.sent is not None:
+            await self._rename_asset(source, target, held.sent, there)
+            return
         try:
             await self._rename_held(source, target, held, there)
         except BaseException:
@@ -140,11 +144,11 @@ class Renames:
         before = gone
         if gone is not None:
             gone = await (self._removals.held(target, gone) if is_replacing else self._removals.caught(gone))
-        if gone is not None and gone.stage is Stage.SENT:
-            there, gone = gone.sent, None
-        elif gone is not None and is_replacing:
-            there = None if gone.base is None else changing.asset_of_base(gone.base)
         try:
+            if gone is not None and gone.stage is Stage.SENT:
+                there, gone = gone.sent, None
+            elif gone is not None and is_replacing:
+                there = await self._giving_way(target, gone)
             if is_replacing:
                 await self._rename_replacing(source, target, held, there, gone)
             else:
@@ -168,6 +172,9 @@ class Renames:
         earlier = latest.earlier if gone is None else tuple(dict.fromkeys((*gone.earlier, *latest.earlier)))
         took = gone is not None and gone.earlier and not latest.earlier
         token = (gone.token or gone.id) if took and gone is not None else latest.token
+        if gone is not None:
+            await self._succeed(held.account, [gone.id], held.id if base is None else base.asset)
+            latest = self._latest(held)
         await self._renamed(target, replace(latest, base=base, earlier=earlier, token=token), gone)
 
     async def _rename_replacing(
@@ -178,11 +185,16 @@ class Renames:
         may_edit(source.gallery, "renaming")
         if source.place is not Place.FOLDER or target.place is not Place.FOLDER:
             raise Forbidden(f"{source.name} is changed and not sent yet; rename it in a moment, when it is")
+        target = await at_provider(self._queue, target)
         work = partial(target.provider.move, changing.asset_of_base(held.base), target.album, target.name, there)
-        moved = await at_once(source.gallery, work)
+        moved = await at_once(source.gallery, work, source.album, target.album)
+        self._done(source, target, moved, there)
+        await self._succeed(held.account, [one.id for one in (there, gone) if one is not None], moved.id)
         base = changing.base_of(moved, target.album, target.name)
         await self._renamed(target, replace(self._latest(held), base=base), gone)
         await forget_sent(source.overlay, self._queue, moved.id, source.album)
+        if there is not None:
+            await forget_sent(target.overlay, self._queue, there.id, target.album)
         source.gallery.expire(None)  # others may have moved it since it was opened
 
     def _latest(self, held: Item) -> Item:
@@ -191,6 +203,12 @@ class Renames:
         if latest is None:
             raise NoSuchName(f"{held.name} was removed meanwhile")
         return latest
+
+    async def _succeed(self, account: AccountName, gone: Sequence[str], now: str) -> None:
+        """The addresses of what has given way go on, and name what took its place."""
+        for id in gone:
+            if id != now:
+                await self._queue.successors.record(account, id, now)
 
     async def _renamed(self, target: Spot, item: Item, gone: Item | None) -> None:
         """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
@@ -212,13 +230,12 @@ class Renames:
                 if is_synthetic(target.name):
                     raise Forbidden(f"{target.name} is a name of iiiffs; choose another one")
                 may_hold(target)
-                there = await self._move_over(target, asset, there, gone)
+                target = await at_provider(self._queue, target)
+                there = await self._move_over(source, target, asset, there, gone)
                 await forget_sent(source.overlay, self._queue, asset.id, source.album)
                 if there is not None:
                     await forget_sent(target.overlay, self._queue, there.id, target.album)
-                if there is not None:  # its address goes on, and names what took its place
-                    await self._queue.successors.record(source.gallery.name, there.id, asset.id)
-                self._expire(source, target)
+                    await self._succeed(source.gallery.name, [there.id], asset.id)
             case (Place.ALBUM, Place.ALBUM) | (Place.TRASH, Place.ALBUM | Place.FAVORITES | Place.TAG):
                 await self._move_between_albums(source, target, asset, there)
             case _, Place.ALBUM | Place.FOLDER:
@@ -230,21 +247,42 @@ class Renames:
             case _:
                 raise Forbidden(f"nothing is moved into {_shown(target.place)}")
 
-    async def _move_over(self, target: Spot, asset: Asset, there: Asset | None, gone: Item | None) -> Asset | None:
+    async def _move_over(
+        self, source: Spot, target: Spot, asset: Asset, there: Asset | None, gone: Item | None
+    ) -> Asset | None:
         """The asset is where `gone` waited, which is gone once that is done and not before; the asset that gave way."""
         held = None if gone is None else await self._removals.held(target, gone)
-        if held is not None:
-            base = None if held.base is None else changing.asset_of_base(held.base)
-            there = held.sent if held.stage is Stage.SENT else base
         try:
-            await at_once(target.gallery, partial(target.provider.move, asset, target.album, target.name, there))
+            if held is not None:
+                there = held.sent if held.stage is Stage.SENT else await self._giving_way(target, held)
+            work = partial(target.provider.move, asset, target.album, target.name, there)
+            moved = await at_once(target.gallery, work, source.album, target.album)
         except BaseException:
             if held is not None and gone is not None:
                 self._removals.let_go(held, gone)
             raise
+        self._done(source, target, moved, there)
         if held is not None:
+            await self._succeed(held.account, [held.id], moved.id)
             await self._removals.drop(held)
         return there
+
+    def _done(self, source: Spot, target: Spot, moved: Album | Asset, over: Asset | None) -> None:
+        """It is there now, and not where it was."""
+        if over is not None:
+            target.gallery.done(target.album, over.id, None)
+        source.gallery.done(source.album, moved.id, None)
+        target.gallery.done(target.album, moved.id, moved)
+
+    async def _giving_way(self, target: Spot, held: Item) -> Asset | None:
+        """What the provider has under the name of a file that waits: what that was to replace, or somebody else's."""
+        if held.base is not None:
+            return changing.asset_of_base(held.base)
+        target.gallery.expire(target.album)
+        entry = await at_once(target.gallery, partial(target.gallery.told_find, target.album, target.name))
+        if isinstance(entry, Album):
+            raise IsDirectory(f"{target.name} is a directory")
+        return entry
 
     async def _move_between_albums(self, source: Spot, target: Spot, asset: Asset, there: Asset | None) -> None:
         if source.album == target.album:
@@ -297,14 +335,10 @@ class Renames:
         may_edit(source.gallery, "renaming an album")
         if AlbumVerb.RENAME not in source.writing.album_verbs:
             raise Forbidden(f"{source.gallery.name}: albums cannot be renamed{source.writing.lack(AlbumVerb.RENAME)}")
+        target = await at_provider(self._queue, target)
         work = partial(source.provider.rename_album, album.id, target.album, target.name)
-        await at_once(source.gallery, work)
-        self._expire(source, target)
-        source.gallery.expire(album.id)
-
-    def _expire(self, source: Spot, target: Spot) -> None:
-        for where in (source, target):
-            where.gallery.expire(where.album)
+        renamed = await at_once(source.gallery, work, source.album, target.album, album.id)
+        self._done(source, target, renamed, None)
 
 
 def _shown(place: Place) -> str:

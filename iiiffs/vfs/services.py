@@ -78,10 +78,24 @@ class Services:
             return Absent(attrs.ABSENT_S)
         revision = (self._renditions.known_sources(gallery, picture) or UNDECIDED).revision
         node = ServiceDir(account, name.service, asset.version, name.api, name.identifier, revision)
-        return Found(node, attrs.directory(self.made_ns(account, picture), attr_s=attrs.IMMUTABLE_S))
+        # A program that may change the file must see what it wrote: the kernel cannot be told to forget the name (§6).
+        may_change = asset.is_local or (gallery.writing is not None and gallery.access.edits)
+        entry_s = 0.0 if may_change else attrs.MUTABLE_S
+        made_ns = self.made_ns(account, picture)
+        return Found(node, attrs.directory(made_ns, entry_s=entry_s, attr_s=attrs.IMMUTABLE_S))
 
     async def lookup(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
-        """One more component of a request, or info.json."""
+        """One more component of a request, or info.json.
+
+        Errors: VersionChanged if the asset is another now, also by a successor: who looks again finds that; AssetGone.
+        """
+        try:
+            return await self._component(directory, name)
+        except AssetGone as error:
+            await self._galleries[directory.account].asset(asset_of(directory.asset)[0])
+            raise VersionChanged(f"{directory.asset} is another asset now") from error
+
+    async def _component(self, directory: ServiceDir | ParameterDir, name: str) -> Found | Absent:
         gallery = self._galleries[directory.account]
         picture = await self._picture(directory.account, directory.asset, directory.version)
         spelled = _spelled(directory)

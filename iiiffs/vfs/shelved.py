@@ -30,7 +30,8 @@ from iiiffs.tree.places import Place
 from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery, Kept
+from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery
+from iiiffs.vfs.kept import NEVER_S, Kept
 from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of, place_of
@@ -41,7 +42,6 @@ ASSETS_KEPT = 24_000
 """In all kept listings together; the last one is kept however long it is. Others are read from the disk again."""
 SLICE = 250
 """Assets that are taken up before the loop may do something else: 1 to 2 ms."""
-NEVER_S = float("-inf")
 SETTLED = 5000
 """So many assets that were never listed before, and what is known by now is taken out of the garbage collector's
 rounds: it holds no cycles, and a round over 100,000 files that the kernel knows would hold the loop for 0.1 s."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ AWAY = ("changes are not noticed", "showing what is known")
 OUTSIDE = "Outside"
 OUTSIDE_S = 0.1
 RSS_GROWTH_BYTES_MAX = 64 << 20
+MEASURED = {"PYTHONMALLOC": "default"}
+"""Python's development mode keeps twice what a program asks for, and ever more of it."""
 FEW_INODES = 6
 DESCRIPTORS_MORE_MAX = 4
 """What comes and goes by itself: a read of /proc, a folder that is looked at."""
@@ -96,9 +99,14 @@ class Stress:
         spool = self.mount.folder / "state" / "spool"
         eventually(lambda: list(spool.iterdir()), lambda left: left == [], deadline_s=IDLE_S)
 
-    def idle(self) -> dict[str, float]:
-        """What is held when nobody does anything, once it is as little as it gets."""
-        return eventually(self._held, lambda held: held["busy"] == 0 and held["inodes"] <= FEW_INODES, IDLE_S)
+    def idle(self, tasks: float = math.inf) -> dict[str, float]:
+        """What is held when nobody does anything, once it is as little as it gets. `tasks`: so many at the most, once
+        those that come and go by themselves (pyfuse3's that wait, who serves a status) have gone."""
+
+        def is_idle(held: dict[str, float]) -> bool:
+            return held["busy"] == 0 and held["inodes"] <= FEW_INODES and held["tasks"] <= tasks
+
+        return eventually(self._held, is_idle, IDLE_S)
 
     def _held(self) -> dict[str, float]:
         drop_kernel_caches()
@@ -149,11 +157,10 @@ def stress(
     end()
     _tell(reports)
     under.all_sent()
-    after, resident_after = under.idle(), resident_bytes(under.mount)
+    after, resident_after = under.idle(before["tasks"]), resident_bytes(under.mount)
     print(f"stress: held {before}, then {after}; RSS {resident >> 20} MiB, then {resident_after >> 20} MiB")
     under.judge(warm + reports)
     assert after["bugs"] == 0
-    assert after["tasks"] <= before["tasks"]
     assert after["descriptors"] <= before["descriptors"] + DESCRIPTORS_MORE_MAX
     assert resident_after - resident < RSS_GROWTH_BYTES_MAX
 
@@ -199,7 +206,7 @@ def on_folder(tmp_path: Path) -> Iterator[Stress]:
         picture(photos / OLD / name, ord(name[0]), (900, 700))
     for name in (HOME, OUTSIDE):
         (photos / name).mkdir()
-    program = Program(environment={"XDG_DATA_HOME": str(tmp_path / "data")})
+    program = Program(environment=MEASURED | {"XDG_DATA_HOME": str(tmp_path / "data")})
     config = writable_config(tmp_path, photos, settle=SETTLE)
     with mounted(tmp_path, photos, config=config, program=program) as mount:
         yield Stress(mount, FolderTruth(photos), "pictures/files")
@@ -213,7 +220,6 @@ def stress_a_folder(under: Stress, seconds: float) -> None:
         eventually(lambda path=path: (under.root / OUTSIDE / path.name).read_bytes() == path.read_bytes())  # type: ignore[misc]
 
 
-@pytest.mark.soak
 def test_a_folder(on_folder: Stress) -> None:
     stress_a_folder(on_folder, STRESS_S)
 
@@ -241,7 +247,8 @@ def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
 def on_server(tmp_path: Path, store: Store) -> Iterator[Stress]:
     is_flat = store.flavour is Flavour.IMMICH
     config = scripted_config(tmp_path, store, extra=f'settle = "{SETTLE}"')
-    with mounted(tmp_path, store.path, config=config, program=PROGRAM) as mount:
+    program = replace(PROGRAM, environment={**PROGRAM.environment, **MEASURED})
+    with mounted(tmp_path, store.path, config=config, program=program) as mount:
         place = "pictures/albums" if is_flat else "pictures/files"
         yield Stress(mount, StoreTruth(store), place, ("--troubled", *(["--albums"] if is_flat else [])))
 
@@ -255,8 +262,7 @@ def stress_a_server(under: Stress, store: Store, seconds: float) -> None:
     stress(under, seconds, lambda: store.script.add(*faults), store.script.clear)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("store", list(Flavour), indirect=True)
+@pytest.mark.parametrize("store", [pytest.param(Flavour.IMMICH, marks=pytest.mark.soak), Flavour.FOLDER], indirect=True)
 def test_a_server(on_server: Stress, store: Store) -> None:
     stress_a_server(on_server, store, STRESS_S)
 

@@ -90,6 +90,8 @@ class Ordeals:
             await work(ordeal)
         answer = await work(ordeal)
         for one in ordeal.struck:
+            if one.fault.kind is FaultKind.LATE:
+                await trio.sleep(one.fault.seconds)
             if one.fault.kind is FaultKind.LOST_SILENTLY:
                 await self._held(one)
             if one.fault.kind in (FaultKind.LOST, FaultKind.LOST_SILENTLY):

@@ -32,8 +32,8 @@ class FaultKind(StrEnum):
         (read: one byte is another).
     HALF: upload, replace: the asset is kept, and nothing else is done (no album, no trash); then the connection breaks.
     TWICE: what was asked arrives twice, one after the other; the second answer comes.
-    after all was done: LOST (the connection breaks before the answer), LOST_SILENTLY (no answer comes until the fault
-        is taken away; then the connection breaks).
+    after all was done: LATE (the answer is on its way for `seconds`), LOST (the connection breaks before the answer),
+        LOST_SILENTLY (no answer comes until the fault is taken away; then the connection breaks).
     ITEMS: add, take_out, tag, untag: those of `items`, or all, fail each.
     """
 
@@ -51,6 +51,7 @@ class FaultKind(StrEnum):
     WRONG = "wrong"
     HALF = "half"
     TWICE = "twice"
+    LATE = "late"
     LOST = "lost"
     LOST_SILENTLY = "lost silently"
     ITEMS = "items"

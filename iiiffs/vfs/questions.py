@@ -1,0 +1,52 @@
+"""What is asked of one account's provider: each question flies once, and whoever asks after a change joins none from
+before it, whose answer may not tell of the change (DESIGN §4.3).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from iiiffs.model.gallery import AccountName, AlbumId
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.waiting import WaitingRoom
+
+T = TypeVar("T")
+
+
+class Questions:
+    """Of one account."""
+
+    def __init__(self, account: AccountName, flights: Flights, room: WaitingRoom) -> None:
+        self._account = account
+        self._flights = flights
+        self._room = room
+        self._changes = 0
+        self._of_all = 0
+        self._of_album: Counter[AlbumId] = Counter()
+
+    def changed(self, album: AlbumId | None) -> None:
+        """Something of the album (None: of any) may be another now: what is asked already may not tell of it."""
+        self._changes += 1
+        if album is None:
+            self._of_all += 1
+        else:
+            self._of_album[album] += 1
+
+    def era(self, album: AlbumId | None = None) -> tuple[int, int]:
+        """Another one after each change of the album; None: of anything."""
+        return (self._changes, 0) if album is None else (self._of_all, self._of_album[album])
+
+    async def ask(self, kind: str, album: AlbumId, work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
+        """What `work` answers, which is about that album alone. Errors: its own, DeadlinePassed, ProviderUnreachable if
+        too many wait."""
+        return await self._join((kind, self._account, album, self.era(album)), work, timeout_s)
+
+    async def ask_of(self, kind: str, about: str, work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
+        """As `ask`, of what any change may change."""
+        return await self._join((kind, self._account, about, self.era()), work, timeout_s)
+
+    async def _join(self, key: tuple[object, ...], work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
+        with self._room.place():
+            return await self._flights.join(key, work, timeout_s)

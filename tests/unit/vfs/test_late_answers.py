@@ -1,0 +1,105 @@
+"""An answer that was on its way while something was changed here tells nothing of that, and neither does what was told
+before, while nobody can be asked: nobody who looks afterwards sees it. Rule: DESIGN §4.3, read your writes; §4.6."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.harness.scripted import Fault, FaultKind, Flavour, Store
+from tests.harness.tree import jpeg
+from tests.harness.writing_tree import (
+    Life,
+    directory_made,
+    directory_removed,
+    linked,
+    listed,
+    looked_up,
+    renamed,
+    unlinked,
+)
+from tests.unit.vfs.test_changes_writing import PATIENCE_S, is_there, living, names, there
+
+NAVY = jpeg(colour="navy")
+AT_ONCE_S, SLOW_S, LATE_S = 0.1, 1.0, 2.0
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What a program does in files/, which holds x.jpg and the folder z; the provider's method that does it, and what
+    is there then."""
+
+    does: Callable[[Life], Awaitable[None]]
+    method: str
+    after: set[str]
+
+
+DEEDS = {
+    "rename": Deed(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"), "move", {"y.jpg", "z"}),
+    "unlink": Deed(lambda life: unlinked(life, "files/x.jpg"), "remove", {"z"}),
+    "link": Deed(lambda life: linked(life, "files/x.jpg", "files/y.jpg"), "link", {"x.jpg", "y.jpg", "z"}),
+    "mkdir": Deed(lambda life: directory_made(life, "files/d"), "make_album", {"d", "x.jpg", "z"}),
+    "rmdir": Deed(lambda life: directory_removed(life, "files/z"), "remove_album", {"x.jpg"}),
+    "mvdir": Deed(lambda life: renamed(life, "files/z", "files/d"), "rename_album", {"d", "x.jpg"}),
+}
+NAMES = ("x.jpg", "y.jpg", "z", "d")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[tuple[Life, Store]]:
+    with living(tmp_path, Flavour.FOLDER) as (life, store):
+        there(life, store, "x.jpg", NAVY)
+        life.ask(lambda life: directory_made(life, "files/z"))
+        life.passes(PATIENCE_S)
+        assert names(life, "files") == {"x.jpg", "z"}
+        yield life, store
+
+
+@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+def test_a_listing_that_is_late(deed: Deed, folders: tuple[Life, Store]) -> None:
+    """It is asked for while something is being done, is answered before that is, and arrives after it."""
+    life, store = folders
+    store.script.add(Fault(FaultKind.LATENCY, deed.method, seconds=SLOW_S))
+    store.script.add(Fault(FaultKind.LATE, "listing", seconds=LATE_S))
+
+    async def look(life: Life) -> None:
+        done = trio.Event()
+
+        async def do() -> None:
+            await deed.does(life)
+            done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(do)
+            await life.wait(AT_ONCE_S)
+            life.gallery.expire(None)  # as when changes are reported
+            nursery.start_soon(listed, life, "files")
+            await life.wait(SLOW_S)
+            assert done.is_set()
+            for _ in range(5):
+                assert await listed(life, "files") == deed.after
+                for name in NAMES:
+                    assert (await looked_up(life, f"files/{name}") is not None) is (name in deed.after), name
+                await life.wait(0.7)
+
+    life.ask(look)
+
+
+@pytest.mark.warns("showing what is known")
+@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+def test_what_was_done_is_shown_while_the_server_is_away(deed: Deed, folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    life.ask(deed.does)
+    store.script.add(Fault(FaultKind.UNREACHABLE, "listing", times=None))
+    for _ in range(3):
+        assert names(life, "files") == deed.after
+        for name in NAMES:
+            assert is_there(life, f"files/{name}") is (name in deed.after), name
+        life.passes(1.5)
+    store.script.clear()
+    life.passes(PATIENCE_S)
+    assert names(life, "files") == deed.after

@@ -39,6 +39,8 @@ SETTLE = "200ms"
 SENT_S = 60.0
 IDLE_S = 30.0
 AWAY = ("changes are not noticed", "showing what is known")
+HALF_WRITTEN = ("shown as a file only",)
+"""What is said of a picture that somebody else is just writing."""
 OUTSIDE = "Outside"
 OUTSIDE_S = 0.1
 RSS_GROWTH_BYTES_MAX = 64 << 20
@@ -214,6 +216,7 @@ def on_folder(tmp_path: Path) -> Iterator[Stress]:
 
 def stress_a_folder(under: Stress, seconds: float) -> None:
     photos = under.mount.folder / "photos"
+    under.mount.expected += HALF_WRITTEN
     with edited_outside(photos / OUTSIDE):
         stress(under, seconds)
     for path in (photos / OUTSIDE).iterdir():

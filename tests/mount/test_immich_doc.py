@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mount, Path
         config = folder / "config.toml"
         config.write_text(
             f'[cache]\npath = "{folder}/cache"\n[state]\npath = "{folder}/state"\n'
-            f'[account.home]\nprovider = "immich"\nurl = "{server.url}"\naccess = "read"\n'
+            f'[account.home]\nprovider = "immich"\nurl = "{server.url}"\naccess = "edit"\n'
         )
         program = Program(environment={"IIIFFS_CREDENTIALS_HOME": json.dumps({"api_key": server.key})})
         with mounted(folder, folder, config=config, program=program) as mount:

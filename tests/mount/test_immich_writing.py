@@ -253,18 +253,18 @@ def test_exiftool_writes_into_a_photo(world: World) -> None:
     assert (new.name, new.rating, old.trashed) == ("photo.jpg", 3, True)
 
 
-def test_an_edit_taken_back_and_made_again(world: World) -> None:
+def test_an_edit_taken_back(world: World) -> None:
     """Equal bytes are one asset, so the first one comes out of the trash again."""
     album, (first,) = world.album("photo.jpg")
     path, before, after = world.path(album) / "photo.jpg", first.original.read(), world.fresh()
     path.read_bytes()
-    for content in (after, before, after):
+    for content in (after, before):
         world.file("x", content)
         world.run(f"cp $FILES/x '{path}'")
         world.settled()
         assert path.read_bytes() == content
         assert world.members(album) == ["photo.jpg"]
-    assert first.trashed
+    assert not first.trashed
 
 
 def test_a_replaced_photo_comes_back_out_of_the_trash(world: World) -> None:

@@ -79,6 +79,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     also: bool = False
     not_carried: tuple[bytes, ...] = ()
     missing: tuple[int, int] | None = None
+    stays: bool = False
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -126,6 +127,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         also=item.also,
         not_carried=tuple(map(_written, item.not_carried)),
         missing=item.missing,
+        stays=item.stays,
     )
     return _sealed(key, row)
 
@@ -198,6 +200,7 @@ def _item(row: _ItemRow) -> Item:
         also=row.also,
         not_carried=tuple(map(_read, row.not_carried)),
         missing=row.missing,
+        stays=row.stays,
     )
 
 

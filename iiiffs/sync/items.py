@@ -75,6 +75,7 @@ class Item:
     `token`: by which the provider knows what was sent, where that is another's id: of the file whose place it took.
     `not_carried`: model.writing.Replaced.not_carried.
     `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
+    `stays`: it is never sent, whatever its name: an editor's copy of what was.
     `missing`: bytes [from, to) that a program wrote, was told that they could not be kept, and never wrote again.
     """
 
@@ -102,6 +103,7 @@ class Item:
     also: bool = False
     not_carried: tuple[str, ...] = ()
     missing: tuple[int, int] | None = None
+    stays: bool = False
 
     @property
     def has_payload(self) -> bool:

@@ -150,7 +150,7 @@ def stays_here(name: str, size_bytes: int) -> bool:
 
 def closed(item: Item) -> Event:
     """What its last writer's end means for a file."""
-    return Event.CLOSED_SCRATCH if stays_here(item.name, item.size_bytes) else Event.CLOSED_MEDIA
+    return Event.CLOSED_SCRATCH if item.stays or stays_here(item.name, item.size_bytes) else Event.CLOSED_MEDIA
 
 
 def renamed(name: str, size_bytes: int) -> Event:
@@ -164,7 +164,7 @@ def resting(item: Item, *, is_open: bool) -> Item:
         return item
     if item.missing is not None:
         return replace(item, stage=Stage.FAILED, reason=NOT_KEPT, tries=0)
-    stage = Stage.SCRATCH if stays_here(item.name, item.size_bytes) else Stage.SETTLING
+    stage = Stage.SCRATCH if item.stays or stays_here(item.name, item.size_bytes) else Stage.SETTLING
     return replace(item, stage=stage, reason=None, tries=0)
 
 
@@ -220,7 +220,7 @@ def _restarted(item: Item, size_bytes: int | None) -> Item:
             return _failed(item, EMPTIED)
         if stage in (Stage.SETTLING, Stage.READY):
             item, stage = replace(item, reason=CHANGED_SINCE), Stage.SETTLING
-    if stage in (Stage.SETTLING, Stage.READY) and stays_here(item.name, item.size_bytes):
+    if stage in (Stage.SETTLING, Stage.READY) and (item.stays or stays_here(item.name, item.size_bytes)):
         stage = Stage.SCRATCH
     return replace(item, stage=stage)
 

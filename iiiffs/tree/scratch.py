@@ -46,6 +46,10 @@ SCRATCH: tuple[tuple[str, str], ...] = (
     (r"\.smbdelete.+", "Samba"),
 )  # fmt: skip
 
+BACKUPS = ("{}_original", "{}~", "{}.bak", "{}.orig", "{}.old")
+"""What programs call a file while they put another one into its place, and leave it as, some of them: exiftool; vim,
+Emacs, GLib; many. Beside SCRATCH."""
+
 _pattern = re.compile("|".join(f"(?:{pattern})" for pattern, _ in SCRATCH), re.IGNORECASE | re.DOTALL)
 
 

@@ -99,7 +99,11 @@ class Changes:
             return self._discarded(parent, name), DiscardHandle()
         where = spot(self._galleries, parent, name)
         may_hold(where)
+        was_aside = where.overlay.aside.take(where.album, name)
         entry = await where.entry()
+        if was_aside and isinstance(entry, Asset):
+            item = await self._put_aside(where, entry)
+            return self.found(where.gallery, item), await self._files.open(item, writes=True, truncates=True)
         if entry is not None:
             if flags & os.O_EXCL:
                 raise AlreadyThere(f"{name} is there already")
@@ -108,6 +112,13 @@ class Changes:
         handle = await self._files.create(item)
         where.overlay.filling.go_on(where.album)
         return self.found(where.gallery, item), handle
+
+    async def _put_aside(self, where: Spot, asset: Asset) -> Item:
+        """The file that takes the place of a photo which its program has renamed away a moment ago."""
+        waiting = await where.waiting()
+        if waiting is not None:
+            return waiting
+        return await self._replacing(Original(where.directory.account, asset.id, asset.version))
 
     async def open(self, node: File, flags: int) -> tuple[WritableHandle, Local | None]:
         """An existing file, open for writing; and the file that an original has become by that."""

@@ -152,6 +152,23 @@ class LocalFiles:
         self._open[item.id] = LocalFile(item.id, None, source, Live(source.size_bytes, item.mtime_ns))
         self._queue.begin(item)
 
+    async def copy(self, item: Item, source: Original) -> None:
+        """A file of the bytes of `source`, which it closes, with the item's time; all of it is on disk when this
+        returns, and nothing is left of it after an error. Errors: as reading `source`; StoreFull, StoreError."""
+        self.begin(item, source)
+        handle = await self.open(item, writes=True)
+        try:
+            await self._changeable(handle.opened)
+            handle.opened.live = replace(handle.opened.live, mtime_ns=item.mtime_ns)
+            await handle.flush()
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._queue.drop(item.id)
+            raise
+        finally:
+            with trio.CancelScope(shield=True):
+                await handle.aclose()
+
     async def open(self, item: Item, *, writes: bool, truncates: bool = False) -> LocalHandle:
         """One more open of it. Errors: VersionChanged if the provider got it meanwhile; StoreError."""
         if writes:
@@ -453,6 +470,11 @@ class LocalHandle:
     def id(self) -> str:
         """Of the item."""
         return self._opened.id
+
+    @property
+    def opened(self) -> LocalFile:
+        """What all opens of the file share."""
+        return self._opened
 
     async def read(self, offset: int, length: int) -> bytes:
         """Those bytes as they are now, cut at the end of the file."""

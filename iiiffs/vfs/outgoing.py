@@ -84,7 +84,7 @@ class Outgoing:
             outgoing.uploaders[gallery.name] = uploader
         changes = Changes(dict(galleries), queue, outgoing.files)
         removals = Removals(dict(galleries), queue, outgoing._interrupt, outgoing.files.is_held_open)
-        renames = Renames(dict(galleries), queue, removals, outgoing.files.is_held_open)
+        renames = Renames(dict(galleries), queue, removals, outgoing.files)
         outgoing.writer = Writer(changes, removals, renames, reasons, outgoing.rooms.space)
         return outgoing
 

@@ -23,6 +23,7 @@ from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import Live, LocalFiles
@@ -96,6 +97,7 @@ class Overlay:
         self._arrived: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
         self.filling = Filling(account, queue)
+        self.aside = Aside()
         self._serial = 0
         self._replaced: dict[AssetId, str] = {}
         """Asset -> the item that has new bytes for it."""
@@ -161,10 +163,11 @@ class Overlay:
         """The names of the album, with what waits."""
         given = self._given.of(self._account, album)
         items = self._queue.in_album(self._account, album)
-        if not items and not given and not self._replaced and not self.edits:
+        if not items and not given and not (self._replaced or self.edits or self.aside):
             self._laid.pop(album, None)
             return told
         revision = self._queue.revision(self._account, album) + self._serial + self._given.serial + self.edits.serial
+        revision += self.aside.serial
         laid = self._laid.get(album)
         if laid is None or laid.told is not told or laid.revision != revision:
             laid = self._laid[album] = Laid(told, revision, self._names(told, items, given))
@@ -173,7 +176,7 @@ class Overlay:
     def find(self, album: AlbumId, name: str) -> Album | Asset | None:
         """What waits in the album under that name. No listing is asked for."""
         waiting = self._waiting.get(album)
-        if waiting is None or name not in waiting.named:
+        if waiting is None or name not in waiting.named or self.aside.hides(album, name):
             return None
         item = self._queue.get(next(reversed(waiting.named[name])))
         return None if item is None else self._shown(item)
@@ -192,6 +195,8 @@ class Overlay:
 
     def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
         waiting = self._waiting.get(album)
+        if self.aside.hides(album, name):
+            return False
         if waiting is not None and waiting.hidden.get(AssetId(entry.id), 0) > 0:
             return False
         given = self._given.of(self._account, album)
@@ -199,7 +204,7 @@ class Overlay:
 
     def given(self, album: AlbumId, name: str) -> Given | None:
         """What was given this name here."""
-        return self._given.of(self._account, album).get(name)
+        return None if self.aside.hides(album, name) else self._given.of(self._account, album).get(name)
 
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
         """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
@@ -249,6 +254,9 @@ class Overlay:
             )
         for pair in given.items():
             digest.update(repr(pair).encode("utf-8", "surrogateescape"))
+        for name in self.aside.names(album):
+            entries.pop(name, None)
+            digest.update(repr(name).encode("utf-8", "surrogateescape"))
         return told.with_entries(entries, digest.hexdigest())
 
     def _shown(self, item: Item, told: AlbumNames | None = None) -> Album | Asset | None:
@@ -418,7 +426,7 @@ class Overlay:
     def asset_of(self, item: Item) -> Asset:
         """The file as an asset: no picture as long as it is being written, or only kept for a program."""
         live = self._files.live(item)
-        shows = self._files.is_settled(item) and item.size_bytes > 0 and not is_scratch(item.name)
+        shows = self._files.is_settled(item) and item.size_bytes > 0 and not (item.stays or is_scratch(item.name))
         return Asset(
             id=item.asset_id,
             album=item.album,
@@ -459,7 +467,7 @@ class Overlay:
 
     def item_named(self, album: AlbumId, name: str) -> Item | None:
         """The file of that name that waits in the album, if one does."""
-        waiting = self._waiting.get(album)
+        waiting = None if self.aside.hides(album, name) else self._waiting.get(album)
         for id in reversed(waiting.named.get(name, {})) if waiting is not None else ():
             item = self._queue.get(id)
             is_file = item is not None and item.verb is Verb.UPLOAD and item.stage is not Stage.SENT

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import trio
+
 from iiiffs.errors import (
     AlreadyThere,
+    DeadlinePassed,
     Forbidden,
     IsDirectory,
     NoSuchName,
@@ -30,6 +33,7 @@ from iiiffs.tree.junk import is_junk
 from iiiffs.tree.names import legal_name
 from iiiffs.tree.nodes import Discarded, Node
 from iiiffs.tree.places import Place, is_synthetic
+from iiiffs.tree.scratch import BACKUPS, is_scratch
 from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import (
@@ -45,10 +49,12 @@ from iiiffs.vfs.changing import (
     restored,
     spot,
 )
+from iiiffs.vfs.local_files import LocalFiles
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about
 from iiiffs.vfs.removing import Removals
 
+BACKUP_S = 60.0
 NO_REPLACE = 1
 """RENAME_NOREPLACE of renameat2(2)."""
 
@@ -61,14 +67,14 @@ class Renames:
         galleries: Galleries,
         queue: Queue,
         removals: Removals,
-        is_open: Callable[[str], bool],
+        files: LocalFiles,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`is_open`: whether a program has the item of that id open for writing."""
         self._galleries = galleries
         self._queue = queue
         self._removals = removals
-        self._is_open = is_open
+        self._is_open = files.is_held_open
+        self._copy = files.copy
         self._now_ns = now_ns
 
     async def rename(self, parent: Node, name: str, to_parent: Node, to_name: str, flags: int) -> None:
@@ -91,9 +97,12 @@ class Renames:
         entry = None if waiting is not None else await existing(source)
         if waiting is None and entry is None:
             raise Forbidden("entries of iiiffs are not renamed")
+        was_aside = target.overlay.aside.take(target.album, to_name)
         there = await target.entry()
-        if there is not None and flags & NO_REPLACE:
+        if there is not None and flags & NO_REPLACE and not was_aside:
             raise AlreadyThere(f"{to_name} is there already")
+        if is_backup(source, target) and await self._backs_up(source, target, waiting or entry, there):
+            return
         if isinstance(entry, Album):
             await self._rename_album(source, target, entry, there)
             return
@@ -116,18 +125,48 @@ class Renames:
             await self._removals.remove(target, there)
         self._queue.note(replace(refused, album=target.album, stage=Stage.SETTLING, reason=None, tries=0))
 
+    # ---- what editors keep of a file that they are about to replace -----------------------------------------------
+
+    async def _backs_up(self, source: Spot, target: Spot, what: Item | Album | Asset | None, there: object) -> bool:
+        """Where names are fixed the photo keeps its name, which is only not shown for a moment, and what was asked for
+        is a copy of it that stays here; then the editor puts another file into its place, or has failed and nothing was
+        changed. False for what is no photo of the provider's, or where the name is that of one: that is an ordinary
+        rename."""
+        if isinstance(what, Item):
+            what = None if what.base is None else source.overlay.asset_of(what)
+        gone = await target.waiting()
+        if not isinstance(what, Asset) or (there is not None and gone is None) or (gone and gone.base is not None):
+            return False
+        may_edit(source.gallery, "renaming")
+        changing.must_not_lie_in_trash(what)
+        id, order = self._queue.new_id(), self._queue.next_order()
+        item = Item(
+            id, order, source.gallery.name, Verb.UPLOAD, Stage.OPEN, target.album, target.name, self._now_ns(),
+            mtime_ns=what.mtime_ns, stays=True,
+        )  # fmt: skip
+        with trio.move_on_after(BACKUP_S) as scope:
+            await self._copy(item, await source.gallery.open(what))
+        if scope.cancelled_caught:
+            raise DeadlinePassed(f"{source.name} could not be copied within {BACKUP_S:g} s")
+        if gone is not None:
+            await self._removals.drop(gone)
+        source.overlay.aside.put(source.album, source.name)
+        return True
+
     # ---- files that wait --------------------------------------------------------------------------------------
 
     async def _rename_waiting(self, source: Spot, target: Spot, item: Item, there: Asset | None) -> None:
         if is_synthetic(target.name) and there is None:
             await self._removals.unlink_waiting(source, item)
             return
-        may_hold(target)
+        if not is_backup(source, target):
+            may_hold(target)
         held = await self._removals.held(source, item)
         if held is None:
             raise VersionChanged(f"{source.name} reached its provider while it was renamed; look again")
         if held.stage is Stage.SENT and held.sent is not None:
-            await self._rename_asset(source, target, held.sent, there)
+            if not (is_backup(source, target) and await self._backs_up(source, target, held.sent, there)):
+                await self._rename_asset(source, target, held.sent, there)
             return
         try:
             await self._rename_held(source, target, held, there)
@@ -152,13 +191,15 @@ class Renames:
             if is_replacing:
                 await self._rename_replacing(source, target, held, there, gone)
             else:
-                await self._take_place(target, held, there, gone)
+                await self._take_place(target, held, there, gone, stays=is_backup(source, target))
         except BaseException:
             if gone is not None and before is not None:
                 self._removals.let_go(gone, before)
             raise
 
-    async def _take_place(self, target: Spot, held: Item, there: Asset | None, gone: Item | None) -> None:
+    async def _take_place(
+        self, target: Spot, held: Item, there: Asset | None, gone: Item | None, *, stays: bool
+    ) -> None:
         """Of a file that waits it takes over what that was to replace, and what may have arrived of it."""
         base = held.base if gone is None else gone.base
         if gone is None and there is not None:
@@ -175,7 +216,7 @@ class Renames:
         if gone is not None:
             await self._succeed(held.account, [gone.id], held.id if base is None else base.asset)
             latest = self._latest(held)
-        await self._renamed(target, replace(latest, base=base, earlier=earlier, token=token), gone)
+        await self._renamed(target, replace(latest, base=base, earlier=earlier, token=token), gone, stays=stays)
 
     async def _rename_replacing(
         self, source: Spot, target: Spot, held: Item, there: Asset | None, gone: Item | None
@@ -210,9 +251,9 @@ class Renames:
             if id != now:
                 await self._queue.successors.record(account, id, now)
 
-    async def _renamed(self, target: Spot, item: Item, gone: Item | None) -> None:
+    async def _renamed(self, target: Spot, item: Item, gone: Item | None, *, stays: bool = False) -> None:
         """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
-        renamed = replace(item, album=target.album, name=target.name)
+        renamed = replace(item, album=target.album, name=target.name, stays=stays)
         dropped = [] if item.base is None else [one.id for one in target.overlay.arrived(target.album, item.base.asset)]
         if gone is not None:
             dropped += [gone.id, *(other.id for other in self._queue.about(AssetId(gone.id)))]
@@ -339,6 +380,13 @@ class Renames:
         work = partial(source.provider.rename_album, album.id, target.album, target.name)
         renamed = await at_once(source.gallery, work, source.album, target.album, album.id)
         self._done(source, target, renamed, None)
+
+
+def is_backup(source: Spot, target: Spot) -> bool:
+    """True for a name that editors give a file before they put another one into its place, where names are fixed."""
+    is_beside = source.album == target.album and source.place.is_set and source.writing.fixed_names
+    names = (pattern.format(source.name) for pattern in BACKUPS)
+    return is_beside and target.name != source.name and (target.name in names or is_scratch(target.name))
 
 
 def _shown(place: Place) -> str:

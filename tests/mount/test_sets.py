@@ -184,3 +184,40 @@ def test_thousands_of_photos_are_few_calls(program: str, tmp_path: Path) -> None
             assert len(store.members(a)) == (MANY if program == "ln" else 0)
             counts = store.script.counts()
             assert 0 < counts.get("add", 0) + counts.get("take_out", 0) <= CALLS_MAX
+
+
+@pytest.mark.parametrize(
+    ("command", "backup"),
+    [
+        ("exiftool -q -Artist=Ada albums/A/a.jpg", "a.jpg_original"),
+        ("exiftool -q -overwrite_original -Artist=Ada albums/A/a.jpg", None),
+        ("vim -es -u NONE -b --cmd 'set nomodeline backup backupcopy=no backupskip= backupdir=. directory=/tmp' "
+         "-c 'call append(line(\"$\"), \"Ada\")' -c wq albums/A/a.jpg", "a.jpg~"),
+        ("sed -i.bak '$aAda' albums/A/a.jpg", "a.jpg.bak"),
+        ("cp albums/A/a.jpg /tmp/$$.jpg && echo Ada >> /tmp/$$.jpg && "
+         "cp --backup=simple /tmp/$$.jpg albums/A/a.jpg && rm /tmp/$$.jpg", "a.jpg~"),
+        ("printf '\\nAda' > albums/A/.goutputstream-AB12CD && mv albums/A/a.jpg albums/A/a.jpg~ && "
+         "mv albums/A/.goutputstream-AB12CD albums/A/a.jpg", "a.jpg~"),
+    ],
+    ids=["exiftool", "exiftool in place", "vim", "sed", "cp --backup", "GLib"],
+)  # fmt: skip
+def test_editors_that_keep_what_was(command: str, backup: str | None, here: Here) -> None:
+    here.mount.expected += ["not a picture"]
+    (a,) = here.store.named("a.jpg")
+    here.store.add(here.store.titled("B").id, a.id)
+    here.run("ln albums/A/a.jpg favorites/")
+    here.sent()
+    here.run(command)
+    ask(here.mount.socket, "flush")
+    eventually(lambda: [one.name for one in here.store.trashed()], lambda names: names == ["a.jpg"], SENT_S)
+    (new,) = here.store.named("a.jpg")
+    assert b"Ada" in here.store.bytes_of(new.id)
+    assert (bool(new.favorite), [album.title for album in here.store.albums_of(new.id)]) == (True, ["A", "B"])
+    shown = {"a.jpg", "b.jpg"} | ({backup} if backup else set())
+    assert here.names("albums/A") == shown
+    if backup is not None:
+        assert (here.mount.account / "albums" / "A" / backup).read_bytes() == NAVY
+        here.run(f"rm albums/A/{backup}")
+    here.sent()
+    assert here.names("albums/A") == {"a.jpg", "b.jpg"}
+    assert len(here.store.assets()) == 2

@@ -145,6 +145,7 @@ items = st.builds(
     ),
     token=st.none() | ids,
     also=st.booleans(),
+    stays=st.booleans(),
     not_carried=st.lists(text, min_size=1, max_size=3).map(tuple),
     missing=st.none() | st.tuples(numbers, numbers),
 )

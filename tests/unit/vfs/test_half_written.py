@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from pyfuse3 import FileHandleT
 
 from iiiffs.sync.items import Item, Stage
+from iiiffs.sync.missing import with_missing, without_cut, without_written
 from iiiffs.sync.stages import INTERRUPTED, NOT_KEPT
 from iiiffs.vfs import local_files
-from iiiffs.vfs.local_files import with_missing, without_cut, without_written
 from tests.harness.scripted import Flavour
 from tests.harness.writing_tree import SETTLE_S, Life, called, opened, released, renamed
 from tests.unit.vfs.test_changes_writing import NAVY, RED, bodies, body, items, living, names, there, wrote

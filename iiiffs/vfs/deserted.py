@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from iiiffs.errors import AssetGone, IiiffsError
+import trio
+
+from iiiffs.errors import AssetGone, IiiffsError, ProviderError
 from iiiffs.model.gallery import AlbumId
 from iiiffs.providers.views import ALBUMS
 from iiiffs.state.homes import Home, HomesKept
@@ -29,6 +31,7 @@ DELETED = "the album was deleted at its provider; `iiiffs queue retry` makes it 
 NAMELESS = "deleted album"
 """What nobody ever called otherwise here."""
 
+ASKED_S = 10.0
 SENT_INTO = frozenset({Verb.UPLOAD, Verb.ADD})
 NOT_BEGUN = frozenset({Stage.SETTLING, Stage.READY})
 
@@ -49,6 +52,8 @@ class DesertedAlbums:
         self._homes = homes
         self._flights = flights
         self._now_ns = now_ns
+        self._top = AlbumId("") if gallery.capabilities.folders else ALBUMS
+        """What albums are in of which nobody knows more."""
         self._learnt: set[AlbumId] = set()
         """Those that were looked at in this run."""
         albums = {item.album for item in queue.items(gallery.name)}
@@ -70,6 +75,7 @@ class DesertedAlbums:
             while self._gallery.place(album) in (Place.ALBUM, Place.FOLDER):
                 told = await self._gallery.told_album(album)
                 if told.parent is None:
+                    self._top = album
                     return
                 await self._homes.note(self._gallery.name, album, Home(legal_name(told.title), told.parent))
                 album = told.parent
@@ -99,34 +105,42 @@ class DesertedAlbums:
         return failed
 
     async def _maker(self, album: AlbumId) -> Item:
-        """The item that makes the album anew; one album of a name in another."""
+        """The item that makes the album anew; one album of a name in another. Several may find out at once: nothing is
+        awaited between the look for such an item and its commit."""
         home = self._homes.of(self._gallery.name, album) or Home(NAMELESS, None)
         parent = home.parent
         if parent is None:
-            parent = await self._top()
+            parent = self._top
         elif self._gallery.place(parent) is Place.FOLDER and await self._is_gone(parent):
             above = await self._maker(parent)
             await self._queue.commit(above)
             parent = AlbumId(above.id)
+        name = home.name if self._is_free(parent, home.name, album) else f"{home.name} (deleted)"
         for item in self._queue.in_album(self._gallery.name, parent):
-            if item.verb is Verb.MAKE_ALBUM and item.name == home.name and item.stage is not Stage.SENT:
+            if item.verb is Verb.MAKE_ALBUM and item.name == name and item.stage is not Stage.SENT:
                 return item
         id, order = self._queue.new_id(), self._queue.next_order()
         return Item(
-            id, order, self._gallery.name, Verb.MAKE_ALBUM, Stage.FAILED, parent, home.name, self._now_ns(),
+            id, order, self._gallery.name, Verb.MAKE_ALBUM, Stage.FAILED, parent, name, self._now_ns(),
             reason=DELETED,
         )  # fmt: skip
 
-    async def _is_gone(self, album: AlbumId) -> bool:
-        try:
-            await self._gallery.provider.album(album)
-        except AssetGone:
-            return True
-        return False
+    def _is_free(self, parent: AlbumId, name: str, gone: AlbumId) -> bool:
+        """Nobody has made another one of that name meanwhile, as far as is known."""
+        kept = self._gallery.told_last(parent)[0]
+        entry = None if kept is None else kept.get(name)
+        return entry is None or entry.id == gone
 
-    async def _top(self) -> AlbumId:
-        """What albums are in that nobody knows more of."""
-        return (await self._gallery.provider.root()).id if self._gallery.capabilities.folders else ALBUMS
+    async def _is_gone(self, album: AlbumId) -> bool:
+        """What could not be asked is not gone."""
+        with trio.move_on_after(ASKED_S):
+            try:
+                await self._gallery.provider.album(album)
+            except AssetGone:
+                return True
+            except ProviderError as error:
+                log.debug("%s: %s: %s", self._gallery.name, album, error)
+        return False
 
 
 def is_deserted(item: Item) -> bool:

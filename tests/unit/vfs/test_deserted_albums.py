@@ -9,7 +9,7 @@ import pytest
 
 from iiiffs.sync.items import Stage, Verb
 from iiiffs.vfs.deserted import DELETED
-from tests.harness.scripted import Flavour, Store
+from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import Life, called, directory_removed, existing, linked, unlinked
 from tests.unit.vfs.test_changes_writing import NAVY, RED, SENT_S, body, is_there, items, living, names, wrote
 from tests.unit.vfs.test_refused_links import attribute, decides, stored
@@ -118,6 +118,43 @@ def test_a_link_into_an_album_that_was_deleted_stays_too(tmp_path: Path) -> None
         life.passes(SENT_S * 2)
         assert stored(store) == {"A": {"x.jpg"}, "B": {"x.jpg"}}
         assert items(life) == []
+
+
+def test_an_album_is_made_anew_once_for_all_that_was_on_its_way_into_it(tmp_path: Path) -> None:
+    with living(tmp_path, FOLDER) as (life, store):
+        above = store.make_album("A")
+        store.make_album("below", above.id)
+        life.passes(SENT_S)
+        files = {f"{number}.jpg": NAVY + bytes([number]) for number in range(6)}
+        for name, data in files.items():
+            life.ask(wrote(f"files/A/below/{name}", data))
+        store.remove_album(above.id)
+        store.script.add(Fault(FaultKind.LATENCY, "album", seconds=2.0))
+        life.passes(60.0)
+        store.script.clear()
+        assert names(life, "files/A") == {"below"}
+        assert {name: body(life, f"files/A/below/{name}") for name in names(life, "files/A/below")} == files
+        assert sum(item.verb is Verb.MAKE_ALBUM for item in items(life)) == 2
+        decides(life, "retry")
+        life.passes(SENT_S * 3)
+        assert stored(store)["below"] == set(files)
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_another_album_of_that_name_is_not_hidden(flavour: Flavour, tmp_path: Path) -> None:
+    with living(tmp_path, flavour) as (life, store):
+        top = "files" if flavour is FOLDER else "albums"
+        if flavour is FOLDER:
+            store.make_album("A")
+        life.passes(SENT_S)
+        life.ask(wrote(f"{top}/A/x.jpg", NAVY))
+        store.remove_album(store.titled("A").id)
+        store.put("theirs.jpg", RED, store.make_album("A").id)
+        life.passes(2.0)
+        assert names(life, f"{top}/A") == {"theirs.jpg"}
+        life.passes(60.0)
+        assert names(life, f"{top}/A") == {"theirs.jpg"}
+        assert names(life, f"{top}/A (deleted)") == {"x.jpg"}
 
 
 @pytest.mark.parametrize("is_killed", [False, True])

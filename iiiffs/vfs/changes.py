@@ -24,6 +24,7 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import Album, AlbumId, Asset
 from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.base import Original as OriginalBytes
+from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
@@ -371,8 +372,18 @@ class Changes:
         asset = await changing.restored(where, self._queue, asset)
         if not is_back or await where.entry() is None:  # else it is in the album again already
             item = replace(self._item(where, Verb.ADD, Stage.SETTLING, where.name), assets=(asset.id,))
-            self._queue.note(item if asset.is_local else about(item, asset))
+            told = self._told(where, asset)
+            self._queue.note(item if told is None else about(item, told))
         return asset
+
+    def _told(self, where: Spot, asset: Asset) -> Asset | None:
+        """The asset as its provider has it, which new bytes may wait for; None if it has none such."""
+        if not asset.is_local:
+            return asset
+        changed = where.overlay.item_of(asset.id)
+        if changed is None or changed.base is None:
+            return None
+        return changing.asset_of_base(changed.base, kind_of(changed.base.name) or "application/octet-stream")
 
     def _is_shown_as(self, where: Spot, asset: Asset) -> bool:
         kept = where.gallery.kept(asset.album)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyfuse3 import FileHandleT
 
 from iiiffs.sync.items import Stage, Verb
 from iiiffs.vfs.queue_places import Places
@@ -17,7 +18,7 @@ from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import ACCOUNT, Life, called, linked, opened, released, renamed, unlinked
 from tests.unit.vfs.test_changes_writing import NAVY, RED, SENT_S, body, items, living, names, wrote
 
-REFUSED = pytest.mark.warns("failed:", "could not be sent")
+REFUSED = pytest.mark.warns("failed:", "could not be sent", "unreachable")
 pytestmark = REFUSED
 """Every refusal is said in the log."""
 
@@ -156,3 +157,27 @@ def test_a_link_to_a_file_that_waits_is_refused_after_that_was_sent(albums: tupl
     assert names(life, "albums/B") == {"y.jpg"}
     assert body(life, "albums/B/y.jpg") == RED
     assert attribute(life, "albums/B/y.jpg", "user.iiiffs.state") == "failed"
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_link_to_a_photo_that_is_open_to_be_changed_is_there_after_a_crash(
+    is_changed: bool, albums: tuple[Life, Store]
+) -> None:
+    life, store = albums
+    store.script.clear()
+    assert (names(life, "albums/A"), names(life, "albums/B")) == ({"x.jpg"}, set())
+    store.script.offline()
+    handle, _ = life.ask(lambda life: opened(life, "albums/A/x.jpg", os.O_WRONLY | (os.O_TRUNC if is_changed else 0)))
+    if is_changed:
+        life.ask(lambda life: called(life.operations.write(FileHandleT(handle), 0, RED)))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    life.ask(lambda life: life.outgoing.queue.commit())
+    after = life.killed()
+    try:
+        assert names(after, "albums/B") == {"x.jpg"}
+        store.script.clear()
+        after.passes(SENT_S * 3)
+        assert stored(store) == {"A": {"x.jpg"}, "B": {"x.jpg"}, "C": set()}
+        assert body(after, "albums/B/x.jpg") == NAVY
+    finally:
+        after.close()

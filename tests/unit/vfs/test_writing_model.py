@@ -251,9 +251,10 @@ class WritingSets(Writing):
         if own is not None and own[0] is not place[0]:  # a link to what waits in another album
             self.said(self.model.taken_out, place[0], entry.base or entry)
             return
-        if entry.base is not None:
-            self.said(self.model.taken_out, place[0], entry.base)
         self.model.pending.pop(place, None)
+        if entry.base is not None:  # the photo is in the library, and its new bytes are sent
+            self.said(self.model.taken_out, place[0], entry.base)
+            self.model.pending[self.model.library, entry.item] = entry
         self.model.added = {one for one in self.model.added if one[1] is not entry}
 
     def link_file(self, place: Place, entry: File | StoredAsset, target: Place, there: object) -> None:

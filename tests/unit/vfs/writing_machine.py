@@ -167,6 +167,8 @@ class Machine(RuleBasedStateMachine):
             assert folder.item is None or not is_settled, f"{folder.title} was not made"
         for (folder, name), file in list(self.model.pending.items()):
             item = items.get(file.item)
+            if folder is self.model.library:
+                continue
             if item is not None and item.conflict_with is not None and item.name != name:
                 assert file.is_disturbed, f"{name} is called {item.name}, and nobody changed what is there"
                 del self.model.pending[folder, name]
@@ -195,12 +197,13 @@ class Machine(RuleBasedStateMachine):
                     said.add((folder, asset.id))
 
     def check_sent(self, folder: Folder, name: str, file: File) -> StoredAsset:
-        assert folder.id is not None, f"{name} was sent, and its album is not there"
-        there = {one.id for one in self.store.members(folder.id)}
+        is_homeless = folder is self.model.library
+        assert folder.id is not None or is_homeless, f"{name} was sent, and its album is not there"
+        there = set() if folder.id is None else {one.id for one in self.store.members(folder.id)}
         found = [one for one in self.store.assets() if self.store.bytes_of(one.id) == file.content]
         assert len(found) == 1, f"{name} is there {len(found)} times"
         self.cached.add((found[0].id, found[0].version))
-        if not file.is_disturbed:  # else it went where others moved it, or beside what they made
+        if not file.is_disturbed and not is_homeless:  # else it went where others moved it, or beside what they made
             assert found[0].id in there and (found[0].name == name or self.model.has_sets), f"{name} is {found[0]}"
         return found[0]
 

@@ -73,6 +73,8 @@ class Model:
     pending: dict[Place, File] = field(default_factory=dict)
     added: set[tuple[Folder, str | File]] = field(default_factory=set)
     taken_out: set[tuple[Folder, str | File]] = field(default_factory=set)
+    library: Folder = field(default_factory=lambda: Folder("", None, None))
+    """Where new bytes of photos are that left their album before they were sent; no directory shows it."""
 
     @property
     def has_sets(self) -> bool:

@@ -213,8 +213,6 @@ class Programs(Machine):
 
     def rename_file(self, place: Place, entry: File | StoredAsset, target: Place, replaces: bool) -> None:
         there = self.model.shown(target[0]).get(target[1])
-        if self.outlives_its_name(there):
-            return
 
         def call(life: Life) -> Awaitable[None]:
             return calls.renamed(life, self.path(*place), self.path(*target), 0 if replaces else 1)
@@ -262,8 +260,6 @@ class Programs(Machine):
     @rule(pick=PICK)
     def unlink(self, pick: int) -> None:
         place, entry = chosen(self.model.files(), pick)
-        if self.outlives_its_name(entry):
-            return
         allowed: tuple[int, ...] = (0,)
         if self.is_remote(entry) and not self.is_online and self.flavour is Flavour.FOLDER:
             allowed = (errno.EIO, errno.EROFS)
@@ -271,10 +267,6 @@ class Programs(Machine):
             allowed = (0, errno.ESTALE, *NOT_ASKED)
         if not self.does(lambda life: calls.unlinked(life, self.path(*place)), *allowed):
             self.taken_away(place, entry)
-
-    def outlives_its_name(self, entry: object) -> bool:
-        """New bytes of a photo that is in the library whatever its albums are: what becomes of its name is not said."""
-        return self.model.has_sets and isinstance(entry, File) and entry.base is not None
 
     def taken_away(self, place: Place, entry: File | StoredAsset) -> None:
         self.model.pending.pop(place, None)

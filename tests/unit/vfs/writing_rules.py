@@ -226,6 +226,8 @@ class Programs(Machine):
         allowed = self.renaming(place, entry, target, there)
         if not self.does(call, *allowed):
             self.moved(place, entry, target, there)
+            if target[0].id is None:  # it had to be made for that
+                self.take_stock(is_settled=False)
 
     def at_least(self, code: int, *entries: object) -> tuple[int, ...]:
         """`code`, and what is answered where the server cannot be asked for one of `entries`."""
@@ -241,7 +243,7 @@ class Programs(Machine):
         if not self.is_online:
             return (errno.EIO, errno.EROFS) if is_sync else self.at_least(0, there)
         if is_sync and target[0].id is None:
-            return (errno.EROFS, errno.EPERM)
+            return (0, errno.EROFS, errno.EPERM)
         return (0,)
 
     def moved(self, place: Place, entry: File | StoredAsset, target: Place, there: File | StoredAsset | None) -> None:
@@ -255,6 +257,9 @@ class Programs(Machine):
         entry.is_disturbed = entry.is_disturbed or self.model.is_taken_unseen(target)
         self.model.pending[target] = entry
         entry.has_failed = False
+        item = self.life.outgoing.queue.get(entry.item)
+        if entry.is_disturbed and item is not None and item.base is None:
+            entry.base = None  # what somebody else has made of it is not renamed with it (DESIGN §4.5)
 
     @precondition(lambda self: not self.is_blind and self.model.files())
     @rule(pick=PICK)
@@ -285,7 +290,7 @@ class Programs(Machine):
         elif isinstance(entry, File):
             allowed = [errno.EPERM]
         elif target[0].id is None:
-            allowed = [errno.EROFS, errno.EPERM]
+            allowed = [0, errno.EROFS, errno.EPERM]
         if not self.is_online and (self.is_remote(entry) or self.is_remote(there)):
             allowed = [errno.EEXIST, *NOT_ASKED]
         if isinstance(entry, File) and entry.is_disturbed:
@@ -293,6 +298,8 @@ class Programs(Machine):
         if self.model.is_taken_unseen(target):
             allowed += [errno.EEXIST]
         self.does(lambda life: calls.linked(life, self.path(*place), self.path(*target)), *allowed)
+        if target[0].id is None:
+            self.take_stock(is_settled=False)
 
     # ---- albums --------------------------------------------------------------------------------------------------
 
@@ -340,6 +347,8 @@ class Programs(Machine):
         if there is not None:
             self.model.forget(there)
         folder.title, folder.parent = name, parent
+        if parent.id is None:
+            self.take_stock(is_settled=False)
 
     def renaming_directory(
         self, folder: Folder, parent: Folder, there: Folder | None, replaces: bool
@@ -355,5 +364,5 @@ class Programs(Machine):
         if not self.is_online and (folder.id is not None or (there is not None and there.id is not None)):
             return (errno.EROFS,)
         if folder.id is not None and parent.id is None and self.flavour is Flavour.FOLDER:
-            return (errno.EROFS, errno.EPERM)
+            return (0, errno.EROFS, errno.EPERM)
         return (0,)

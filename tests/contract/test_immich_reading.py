@@ -206,9 +206,9 @@ async def test_the_probe_says_who_is_let_in_and_what_is_missing(server: ImmichSe
         await probe(settings, {"api_key": server.key}) == f"Immich {server.version} lets the key 'iiiffs' in: 1 album"
     )
     limited = server.add_key(permissions=READ_ONLY).secret
-    assert "with asset.statistics, person.read, tag.read it would show more" in await probe(
-        settings, {"api_key": limited}
-    )
+    said = await probe(settings, {"api_key": limited})
+    assert "with asset.statistics, person.read, tag.read it would show more" in said
+    assert said.endswith("; it may only read, for it lacks asset.upload, albumAsset.create")
     with pytest.raises(AccessDenied, match="make another one there"):
         await probe(settings, {"api_key": "wrong-key"})
     with pytest.raises(ConfigError, match=r"^url: "):

@@ -480,6 +480,7 @@ async def test_an_account_is_as_writable_as_its_key(server: ImmichServer) -> Non
         (READ, set(), set(), False, False),
         ((*READ, "asset.upload", "albumAsset.create", "album.create"), {AlbumVerb.MAKE}, set(), False, True),
         ((*READ, "album.delete", "album.update"), {AlbumVerb.REMOVE, AlbumVerb.RENAME}, set(), False, False),
+        ((*READ, "asset.upload"), set(), set(), False, False),
         ((*READ, "asset.update", "tag.create", "tag.asset"), set(), set(Property), True, False),
     ):
         account = account_of(server, stored(server.add_key(permissions=permissions).secret))

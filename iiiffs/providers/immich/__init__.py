@@ -16,6 +16,7 @@ from iiiffs.providers.http_policy import one_line, origin_of
 from iiiffs.providers.http_values import SETTINGS, HttpSettings
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.dialect import VIEW_PERMISSIONS, lacking
+from iiiffs.providers.immich.permissions import UPLOAD
 from iiiffs.providers.immich.provider import POLL_S, ImmichProvider
 from iiiffs.providers.immich.public import link_address
 from iiiffs.providers.immich.writing import WritableImmichProvider
@@ -51,6 +52,8 @@ async def probe(settings: Mapping[str, object], secrets: Mapping[str, object]) -
     held = client.key.permissions if client.key else []
     missing = lacking(held, VIEW_PERMISSIONS)
     more = f"; with {', '.join(missing)} it would show more" if missing else ""
+    if lacking(held, UPLOAD):
+        more += "; it may only read, for it lacks " + ", ".join(lacking(held, UPLOAD))
     name = one_line(client.key.name, 60) if client.key else ""
     return f"Immich {version} lets the key {name!r} in: {albums} album{'' if albums == 1 else 's'}{more}"
 

@@ -53,7 +53,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
         **{verb.value: (permission,) for verb, permission in VERBS.items()},
         **{each.value: ("asset.update",) for each in Property},
         "tags": ("tag.create", "tag.asset"),
-        "upload": ("asset.upload",),
+        "upload": UPLOAD,
     }
     missing = {deed: tuple(one for one in needed if not may(one)) for deed, needed in lacks.items()}
     return Writing(
@@ -64,7 +64,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
         nested=False,
         properties=frozenset(Property) if may("asset.update") else frozenset(),
         tags=may("tag.create") and may("tag.asset"),
-        suffixes=frozenset(suffixes) if may("asset.upload") else frozenset(),
+        suffixes=frozenset(suffixes) if all(map(may, UPLOAD)) else frozenset(),
         lacks={deed: needed for deed, needed in missing.items() if needed},
     )
 

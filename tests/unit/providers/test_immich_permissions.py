@@ -21,6 +21,14 @@ def test_what_a_key_may_not_is_not_offered_and_is_named() -> None:
     assert found.lack(AlbumVerb.MAKE) == ""
 
 
+def test_nothing_is_taken_that_could_be_put_into_no_album() -> None:
+    """Else the bytes would arrive before that is refused."""
+    for missing in ("asset.upload", "albumAsset.create"):
+        found = offered([one for one in WRITE_PERMISSIONS if one != missing], SUFFIXES)
+        assert not found.takes("a.jpg")
+        assert found.lacks == {"upload": (missing,)}
+
+
 def test_what_is_changed_of_a_photo_takes_one_permission() -> None:
     found = offered([one for one in WRITE_PERMISSIONS if one != "asset.update"], SUFFIXES)
     assert found.properties == frozenset()

@@ -26,6 +26,7 @@ from iiiffs.providers.base import Provider
 from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
+from iiiffs.state.given import Given
 from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
@@ -231,14 +232,19 @@ class Sender:
             await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
         if item.base is not None and item.base.asset != item.sent.id:
             await self._order.record(item.base.asset, item.sent.id)
-            await self._queue.drop_all(self._outlived(item, item.base.asset))
+            outlived = self._outlived(item, item.base.asset)
+            for other in outlived:
+                if other.name != item.name:  # another name for it, which no listing has been asked for yet
+                    given = Given(item.sent.id, also=other.also)
+                    await self._queue.notes.given.give(item.account, item.album, other.name, given)
+            await self._queue.drop_all([other.id for other in outlived])
         await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
 
-    def _outlived(self, item: Item, replaced: AssetId) -> list[str]:
+    def _outlived(self, item: Item, replaced: AssetId) -> list[Item]:
         """Earlier uploads whose asset is no more since `item` was sent: no listing will ever have it."""
         others = self._queue.in_album(item.account, item.album)
         sent = [other for other in others if other.stage is Stage.SENT and other.sent is not None]
-        return [other.id for other in sent if other.sent is not None and other.sent.id == replaced]
+        return [other for other in sent if other.sent is not None and other.sent.id == replaced]
 
     async def _summed(self, item: Item) -> Summed:
         is_over = threading.Event()

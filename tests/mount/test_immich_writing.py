@@ -143,6 +143,24 @@ def test_cp_of_equal_bytes_only_adds_and_the_new_name_works_on(world: World) -> 
     assert b"a.jpg" in os.getxattr(world.path(other) / "b.jpg", "user.iiiffs.note")
 
 
+def test_a_second_name_of_a_photo_stays_a_name_of_what_takes_its_place(world: World) -> None:
+    """Both are one photo; also before any listing has told of the second one."""
+    album, _ = world.album("one.jpg")
+    path = world.path(album)
+    world.run(f"cp '{path}/one.jpg' '{path}/two.jpg'")
+    world.settled()
+    content = world.fresh()
+    world.file("x", content)
+    world.run(f"cp $FILES/x '{path}/one.jpg'")
+    world.settled()
+    polled(world.server)
+    seen(lambda: world.members(album) == ["one.jpg"])
+    assert {name: (path / name).read_bytes() for name in ("one.jpg", "two.jpg")} == {
+        "one.jpg": content,
+        "two.jpg": content,
+    }
+
+
 def test_mkdir_makes_an_album_and_mv_renames_it(world: World) -> None:
     content = world.fresh()
     world.file("a.jpg", content)

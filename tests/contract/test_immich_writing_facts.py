@@ -469,6 +469,34 @@ async def test_the_room_is_the_quota_or_the_disk(server: ImmichServer, account: 
     assert await account.space() is None
 
 
+@in_trio
+async def test_own_changes_are_noticed_like_anybody_elses(
+    server: ImmichServer, account: WritableImmichProvider, spool: Spool
+) -> None:
+    """§6: what has listed an album once hears of each, and finds it listed so."""
+    album, other = server.add_album("A", [server.add_asset("a.jpg")]), server.add_album("B")
+    reported: set[AlbumId] = set()
+    async with trio.open_nursery() as nursery:
+        (asset,) = (await account.listing(id_of(album))).assets
+        await account.listing(id_of(other))
+        await nursery.start(account.watch, lambda changes: reported.update(changes.albums))
+        for verb, wanted in (
+            (lambda: account.upload(id_of(album), "b.jpg", spool(picture(1))), album),
+            (lambda: account.edit(asset.id, Edit(description="Sea")), album),
+            (lambda: account.add(id_of(other), [asset.id]), other),
+            (lambda: account.take_out(id_of(other), [asset.id]), other),
+            (lambda: account.replace(asset, spool(picture(2), "local-2")), album),
+        ):
+            etag = (await account.listing(id_of(wanted))).etag
+            reported.clear()
+            await verb()
+            with trio.fail_after(5):
+                while id_of(wanted) not in reported:
+                    await trio.sleep(0.01)
+            assert (await account.listing(id_of(wanted))).etag != etag
+        nursery.cancel_scope.cancel()
+
+
 # ---- the key, §1 ----------------------------------------------------------------------------------------------
 
 

@@ -73,3 +73,11 @@ def test_what_the_server_asked_for_is_never_shortened() -> None:
     found = decide_retry(errors.ProviderUnreachable("x"), 1, 0.0, 30.0)
     assert found.wait_s is not None
     assert found.wait_s >= 30.0
+
+
+def test_what_a_server_asked_for_is_in_its_error() -> None:
+    """Unless somebody knows better."""
+    error = errors.ProviderUnreachable("busy")
+    error.retry_after_s = 100.0
+    assert decide_retry(error, 1, 0.0).wait_s == decide_retry(errors.ProviderUnreachable("x"), 1, 0.0, 100.0).wait_s
+    assert decide_retry(error, 1, 0.0, 5.0) == decide_retry(errors.ProviderUnreachable("x"), 1, 0.0, 5.0)

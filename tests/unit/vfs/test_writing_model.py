@@ -78,7 +78,7 @@ class Writing(Programs):
         if asset.id in {id for _, id in self.model.added}:
             return  # a link that waits shows the version that was linked: known, and reported
         self.kept -= type(self.kept)([asset.sha1])  # what it was is nowhere
-        self.disturb(None, asset.name, asset.id)
+        self.disturb(None, asset.name, asset.id, is_overtaken=True)
         self.store.edit_bytes(asset.id, self.data())
         self.polled()
 
@@ -88,7 +88,7 @@ class Writing(Programs):
         asset = chosen(self.theirs(), pick)
         if asset.id in {id for _, id in self.model.added | self.model.taken_out}:
             return  # a refusal, which tests of the uploader are about
-        self.disturb(None, asset.name, asset.id)
+        self.disturb(None, asset.name, asset.id, is_overtaken=True)
         self.store.trash(asset.id)
         self.polled()
 
@@ -125,7 +125,7 @@ class Writing(Programs):
     def albums_there(self) -> list[Folder]:
         return [folder for folder in self.model.folders if folder.id is not None]
 
-    def disturb(self, folder: Folder | None, name: str, asset: str | None) -> None:
+    def disturb(self, folder: Folder | None, name: str, asset: str | None, *, is_overtaken: bool = False) -> None:
         places = {(folder, name)}
         if asset is not None:  # which may be what arrived of a file though no answer did
             homes = (one for one in self.albums_there() if asset in {two.id for two in self.model.members(one)})
@@ -133,6 +133,7 @@ class Writing(Programs):
         for place, file in self.model.pending.items():
             if (asset is not None and file.base == asset) or place in places:
                 file.is_disturbed = True
+                file.is_overtaken = file.is_overtaken or (is_overtaken and file.base == asset)
 
     # ---- what goes wrong -----------------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ class File:
     is_touched: bool = True
     is_disturbed: bool = False
     has_failed: bool = False
+    is_overtaken: bool = False
+    """What it is to replace has other bytes by now, or is in the trash: it is theirs, and no rename takes it along."""
 
 
 @dataclass

@@ -252,8 +252,12 @@ class Programs(Machine):
             self.model.pending.pop(target, None)
             return
         del self.model.pending[place]
+        if entry.is_overtaken:
+            entry.base, entry.is_overtaken = None, False
         if entry.base is None and there is not None:
             entry.base = there.base if isinstance(there, File) else there.id
+            if isinstance(there, File):
+                entry.is_disturbed, entry.is_overtaken = there.is_disturbed, there.is_overtaken
         entry.is_disturbed = entry.is_disturbed or self.model.is_taken_unseen(target)
         self.model.pending[target] = entry
         entry.has_failed = False

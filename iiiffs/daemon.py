@@ -40,7 +40,6 @@ from iiiffs.providers.registry import open_provider
 from iiiffs.render.headers import facts_fingerprint, read_facts
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
-from iiiffs.sync.items import Item, Verb
 from iiiffs.tree.nodes import PageKind
 from iiiffs.tree.visibility import PRIVATE
 from iiiffs.vfs import trimming
@@ -326,15 +325,10 @@ class Daemon:
 
     def tell_operations(self, operations: Operations) -> None:
         """What becomes of files that wait is told to who numbers inodes."""
-        slugs = {gallery.name: gallery.account for gallery in self.galleries.values()}
-
-        def changed(before: Item | None, after: Item | None) -> None:
-            is_sent = after is not None and after.sent is not None and after.verb is Verb.UPLOAD
-            if after is not None and after.sent is not None and is_sent and (before is None or before.sent is None):
-                operations.sent(slugs[after.account], after.id, after.sent)
-
         if self.outgoing is not None:
-            self.outgoing.queue.watch(changed)
+            operations.follow(
+                self.outgoing.queue, {gallery.name: gallery.account for gallery in self.galleries.values()}
+            )
 
     def notify(self, news: News, text: str) -> None:
         """A person may want to know."""

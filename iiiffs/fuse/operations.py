@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -35,17 +35,19 @@ from iiiffs.errors import IiiffsError, ReadOnly
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.fuse.open_files import OpenFile
-from iiiffs.model.gallery import AccountName, Asset
+from iiiffs.model.gallery import AccountName, AlbumId, Asset
 from iiiffs.model.writing import Space
+from iiiffs.sync.items import Item, Verb
 from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
-from iiiffs.tree.nodes import AliasLink, Directory, File, Local, Node, Original, Root
+from iiiffs.tree.nodes import AlbumDir, AliasLink, Directory, File, Local, Node, Original, Root
 from iiiffs.vfs.changes import Touched, Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
 from iiiffs.vfs.handles import Handle, WritableHandle
 from iiiffs.vfs.local_files import LocalHandle
+from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.writer import Writer
 from iiiffs.vfs.xattrs import NOTE, PREFIX, SETTABLE
 
@@ -419,6 +421,27 @@ class Operations(pyfuse3.Operations):
         if inode is not None:
             told = attributes.file(asset.size_bytes or 0, asset.mtime_ns, mode=inode.attributes.mode)
             self.inodes.bind(inode.number, node, told, for_good=True)
+
+    def made(self, account: AccountName, item: str, album: AlbumId) -> None:
+        """An album that waited to be made is its provider's: its directory stays the inode that it was, for whoever is
+        in it."""
+        for inode in self.inodes.directories(account, AlbumId(item)):
+            node = replace(cast(AlbumDir, inode.node), album=album)
+            self.inodes.bind(inode.number, node, inode.attributes, for_good=True)
+
+    def follow(self, queue: Queue, slugs: Mapping[AccountName, AccountName]) -> None:
+        """From now on inodes are what files and albums that waited have become. `slugs`: of accounts by their names."""
+
+        def changed(before: Item | None, after: Item | None) -> None:
+            is_news = before is None or before.sent is None
+            if after is not None and after.sent is not None and after.verb is Verb.UPLOAD and is_news:
+                self.sent(slugs[after.account], after.id, after.sent)
+            if before is not None and after is None and before.verb is Verb.MAKE_ALBUM:
+                album = queue.successors.successor(before.account, before.id)
+                if album is not None:
+                    self.made(slugs[before.account], before.id, AlbumId(album))
+
+        queue.watch(changed)
 
     def _bind(self, number: int, local: Local) -> None:
         """An original that is being written keeps its number."""

@@ -68,7 +68,9 @@ class Item:
         or album until the provider gives one. `order`: items of one account are sent in this order where that matters.
     `album`: where; may be the id of an item that makes it. `name`: the file's name or the album's title.
     `size_bytes`, `mtime_ns`, `sha1`: of the payload as it was flushed last; `generation` counts flushes, 0 = none.
-    `earlier`: SHA-1 of generations that were sent and may have arrived (model.writing.Payload.earlier).
+        Of an album: ASKED_FOR once its provider was asked to make it, UNWANTED once it is to be removed if it was.
+    `earlier`: SHA-1 of generations that were sent and may have arrived (model.writing.Payload.earlier). Of take out:
+        of bytes that may have arrived in the album and are not to stay; without `assets` whatever has them goes.
     `base`: what is replaced; None for what is new. `assets`: of add and take out; of edit the one. Ids may be local.
     `tries`, `reason`: sendings that did not work, and why the last one did not.
     `began_ns`: when it was made. `conflict_with`: the name that it was written under, where that was taken meanwhile.
@@ -141,6 +143,14 @@ class Conflict:
     ours: str
     theirs: AssetId | None
     found_ns: int
+
+
+ASKED_FOR, UNWANTED = 1, 2
+
+
+def is_unwanted(item: Item) -> bool:
+    """An album that may have been made, though nobody said so, and is to be removed if it was. It is not shown."""
+    return item.verb is Verb.MAKE_ALBUM and item.generation == UNWANTED
 
 
 def is_local_id(id: str) -> bool:

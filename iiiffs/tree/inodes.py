@@ -18,9 +18,9 @@ from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
-from iiiffs.model.gallery import AssetId, Version
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import Node, Original, Root, node_key
+from iiiffs.tree.nodes import AlbumDir, Node, Original, Root, node_key
 from iiiffs.tree.packed_nodes import PackedAttributes, PackedNode, ending_of_original, packed_node, unpacked_node
 from iiiffs.tree.packed_table import PackedTable
 
@@ -81,6 +81,15 @@ class InodeTable:
     def find(self, node: Node) -> Inode | None:
         """The inode of `node`, if the kernel holds it."""
         return self.get(self.number_of(node))
+
+    def directories(self, account: AccountName, album: AlbumId) -> list[Inode]:
+        """The inodes of that album's directory; O(directories)."""
+        held = [inode for inode in self._live.values() if isinstance(inode.node, AlbumDir)]
+        return [
+            inode
+            for inode in held
+            if isinstance(inode.node, AlbumDir) and (inode.node.account, inode.node.album) == (account, album)
+        ]
 
     def numbers_of(self, asset: AssetId, version: Version) -> list[int]:
         """The numbers of the originals of that version, of whatever account; O(inodes), some 0.5 µs each."""

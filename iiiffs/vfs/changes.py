@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from iiiffs.errors import (
     AlreadyThere,
+    AssetGone,
     DeadlinePassed,
     Forbidden,
     OtherAccount,
@@ -26,7 +27,7 @@ from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.base import Original as OriginalBytes
 from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY, TRASH
-from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES
 from iiiffs.tree.attributes import Attributes
@@ -175,9 +176,7 @@ class Changes:
         if asset.version != node.version:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
-        album = gallery.overlay.album_id(asset.album)
-        shown = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
-        name = shown or asset.name
+        album, name = await self._home(gallery, gallery.overlay.home(asset), asset)
         source = await _opened(gallery, asset)
         writing = gallery.overlay.item_of(asset.id)
         if writing is not None and writing.stage is not Stage.SENT:
@@ -190,6 +189,14 @@ class Changes:
         )  # fmt: skip
         self._files.begin(item, source)
         return item
+
+    async def _home(self, gallery: Gallery, album: AlbumId, asset: Asset) -> tuple[AlbumId, str]:
+        """An album and the name that the asset has there; no album if that is gone."""
+        try:
+            name = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
+        except AssetGone:
+            album, name = LIBRARY, None
+        return album, name or asset.name
 
     def waits(self, node: Local) -> bool:
         """True while the file is one that waits, or that a program has open."""
@@ -268,10 +275,15 @@ class Changes:
             return await self._make_tag(where)
         self._may_hold_album(where)
         await must_be_free(where)
-        id = self._queue.new_id()
-        album = await self._made_now(where, name, id)
+        revived = where.overlay.unwanted(where.album, name)
+        id = self._queue.new_id() if revived is None else revived.id
+        was_asked = not is_local_id(where.album) and where.gallery.trouble is None
+        album = await self._made_now(where, name, id) if was_asked and revived is None else None
         if album is None:
-            item = replace(self._item(where, Verb.MAKE_ALBUM, Stage.READY, name), id=id)
+            asked = ASKED_FOR if was_asked or revived is not None else 0
+            token = None if revived is None else revived.token
+            item = self._item(where, Verb.MAKE_ALBUM, Stage.READY, name)
+            item = replace(item, id=id, generation=asked, token=token)
             await self._queue.commit(item)
             album = Album(AlbumId(id), name, where.album, item.began_ns)
         where.overlay.filling.go_on(where.album)
@@ -294,8 +306,6 @@ class Changes:
 
     async def _made_now(self, where: Spot, name: str, token: str) -> Album | None:
         """The album, if its provider can make it now; None if it is to be told later."""
-        if is_local_id(where.album) or where.gallery.trouble is not None:
-            return None
         try:
             work = partial(where.provider.make_album, where.album, name, token)
             album = await at_once(where.gallery, work, where.album)

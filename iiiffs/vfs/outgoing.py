@@ -29,6 +29,7 @@ from iiiffs.vfs.removing import Removals
 from iiiffs.vfs.renaming import Renames
 from iiiffs.vfs.rooms import Rooms
 from iiiffs.vfs.sending_news import Notify
+from iiiffs.vfs.unanswered import follow
 from iiiffs.vfs.uploader import Uploader
 from iiiffs.vfs.writer import Writer
 
@@ -67,6 +68,7 @@ class Outgoing:
         recovery = recovered(loaded.items, sizes, time.time_ns())
         notes = await trio.to_thread.run_sync(state.notes)
         queue = Queue(state.journal, state.spool, state.successors, notes, recovery.items, loaded.conflicts)
+        queue.watch(partial(follow, queue))
         if recovery.changed:
             await queue.commit(*recovery.changed)
         for id in recovery.spent:

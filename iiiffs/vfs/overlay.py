@@ -10,22 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
-from typing import Protocol
 
 import trio
 
 from iiiffs.errors import AssetGone, IiiffsError, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
-from iiiffs.providers.base import Capabilities, Original
+from iiiffs.providers.base import Original
 from iiiffs.providers.media import kind_of
-from iiiffs.providers.views import TRASH
+from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.state.given import Given
-from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.listings import Listings
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
@@ -37,29 +37,9 @@ log = logging.getLogger(__name__)
 UNKNOWN_TYPE = "application/octet-stream"
 LISTED_S = 30.0
 """So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
+NOTHING_WAITS = WaitingNames()
 LOOK_S = 2.0
 """So long after something was sent the listing is looked at for it; then after twice that, and so on."""
-
-
-class Listings(Protocol):
-    """What an account's provider tells of its albums. Rule of all: vfs.gallery.Gallery."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the provider can do."""
-        ...
-
-    async def told(self, album: AlbumId) -> AlbumNames:
-        """What the provider has; asked, where the last answer is not good any more."""
-        ...
-
-    def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
-        """The last answer, if it is kept, and when it was asked for; -inf if it is not good any more."""
-        ...
-
-    def expire(self, album: AlbumId | None) -> None:
-        """The last answer is not good any more."""
-        ...
 
 
 @dataclass(slots=True)
@@ -94,6 +74,8 @@ class Overlay:
         self._laid: dict[AlbumId, Laid] = {}
         self._waiting: dict[AlbumId, WaitingNames] = {}
         self._sent_s: dict[str, float] = {}
+        self._had_bytes: dict[str, bool] = {}
+        """Uploads that were begun to be sent -> whether their album had the same bytes already."""
         self._arrived: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
         self.filling = Filling(account, queue)
@@ -152,7 +134,12 @@ class Overlay:
     def making(self, album: AlbumId) -> Item | None:
         """What makes the album of that id, if one is to be made."""
         item = self._queue.get(album) if is_local_id(album) else None
-        return item if item is not None and item.verb is Verb.MAKE_ALBUM else None
+        return item if item is not None and item.verb is Verb.MAKE_ALBUM and not is_unwanted(item) else None
+
+    def unwanted(self, album: AlbumId, title: str) -> Item | None:
+        """What removes an album of that title there which may have been made, if anything does."""
+        items = self._queue.in_album(self._account, album)
+        return next((item for item in items if is_unwanted(item) and item.name == title), None)
 
     def empty(self, album: AlbumId) -> AlbumNames | None:
         """What an album holds of which no provider knows: nothing, before `over`; None for all others."""
@@ -195,9 +182,7 @@ class Overlay:
 
     def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
         waiting = self._waiting.get(album)
-        if self.aside.hides(album, name):
-            return False
-        if waiting is not None and waiting.hidden.get(AssetId(entry.id), 0) > 0:
+        if self.aside.hides(album, name) or (waiting is not None and waiting.hides(entry)):
             return False
         given = self._given.of(self._account, album)
         return not any(one.asset == entry.id and not one.also for one in given.values()) or name in given
@@ -230,8 +215,8 @@ class Overlay:
     def _names(self, told: AlbumNames, items: list[Item], given: Mapping[str, Given]) -> AlbumNames:
         album = told.listing.album.id
         waiting = self._waiting.get(album)
-        hidden = set() if waiting is None else set(waiting.hidden)
-        entries = {name: entry for name, entry in told.entries.items() if entry.id not in hidden}
+        hides = NOTHING_WAITS.hides if waiting is None else waiting.hides
+        entries = {name: entry for name, entry in told.entries.items() if not hides(entry)}
         for asset in (self._replaced.keys() | self.edits.assets()) & told.by_id.keys():
             shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
             if shown is not None and told.by_id[asset] in entries:
@@ -345,6 +330,22 @@ class Overlay:
                 return item.assets
         return ()
 
+    def _unanswered(self, item: Item) -> tuple[bytes, ...]:
+        """SHA-1 of what the provider may have because of it, and has not told of."""
+        is_over = item.stage is Stage.SENT or (item.verb is Verb.TAKE_OUT and item.stage is Stage.FAILED)
+        return () if is_over or self._had_bytes.get(item.id) else item.earlier
+
+    def may_have_arrived(self, item: Item) -> bool:
+        """Its album may hold it though nobody said so; not if that held the same bytes before it was sent."""
+        return bool(self._unanswered(item)) and not is_local_id(item.album)
+
+    def _note_bytes(self, before: Item | None, after: Item) -> None:
+        """Before anything of it is sent: later its own bytes may be told of, from a try whose answer was lost."""
+        if after.stage is Stage.SENDING and before is not None and after.sha1 not in before.earlier:
+            told, _ = self._listings.told_last(after.album)
+            assets = () if told is None else told.listing.assets
+            self._had_bytes[after.id] = after.sha1 in {one.checksum for one in assets if one.id != after.asset_id}
+
     def _added(self, item: Item, told: AlbumNames | None) -> Asset | None:
         """The asset as one of the album that it is put into; where it was before may be no more."""
         if is_refused(item):
@@ -360,10 +361,12 @@ class Overlay:
         if before is not None:
             self._waiting.setdefault(before.album, WaitingNames()).lift(before, self._hides(before))
         if after is not None:
-            self._waiting.setdefault(after.album, WaitingNames()).lay(after, self._hides(after))
+            self._note_bytes(before, after)
+            names = self._waiting.setdefault(after.album, WaitingNames())
+            names.lay(after, self._hides(after), self._unanswered(after))
         for item in (before, after):
             waiting = None if item is None else self._waiting.get(item.album)
-            if item is not None and waiting is not None and not waiting.named and not waiting.hidden:
+            if item is not None and waiting is not None and waiting.is_empty:
                 del self._waiting[item.album]
         if any(item is not None and item.base is not None for item in (before, after)):
             self._serial += 1
@@ -392,6 +395,7 @@ class Overlay:
             self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
         if before is not None and after is None:
             self._sent_s.pop(before.id, None)
+            self._had_bytes.pop(before.id, None)
 
     async def left(self, album: AlbumId, asset: AssetId) -> None:
         """Somebody has renamed or removed what had just arrived: its name is shown no more because of that."""
@@ -412,7 +416,8 @@ class Overlay:
         told, _ = self._listings.told_last(after.album)
         was_own = after.base is not None and after.base.asset in (after.sent.id, self.asset_id(after.sent.id))
         name = None if told is None else told.name_of(after.sent.id)
-        return after if name in (None, after.name) or was_own else replace(after, also=True)
+        is_told = name not in (None, after.name) and not was_own
+        return replace(after, also=True) if self._had_bytes.get(after.id, is_told) else after
 
     def _rehome(self, made: Item) -> None:
         """What waits in a provisional album waits in what that has become."""
@@ -450,6 +455,13 @@ class Overlay:
         """Length and time, at this moment, of an asset that `is_local`."""
         known = self._files.known(asset.version.rpartition(".")[0])
         return known or Live(asset.size_bytes or 0, asset.mtime_ns)
+
+    def home(self, asset: Asset) -> AlbumId:
+        """An album that shows it: one that it is put into, or the one it is told of; LIBRARY if it is to leave that."""
+        home = self.album_id(asset.album)
+        said = {item.album: item.verb for item in self._queue.about(asset.id) if item.stage is not Stage.FAILED}
+        added = next((album for album, verb in said.items() if verb is Verb.ADD), LIBRARY)
+        return home if added == LIBRARY and said.get(home) is not Verb.TAKE_OUT else added
 
     def asset(self, asset: AssetId) -> Asset | None:
         """The file of that id, or what replaces the asset of that id; None if the provider's is what counts."""

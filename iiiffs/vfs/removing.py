@@ -25,6 +25,7 @@ from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, forget_sent, may_edit, may_mark, spot
 from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.unanswered import taken_back, unwanted, with_assets
 
 READ_BYTES = 1 << 20
 
@@ -82,7 +83,7 @@ class Removals:
         try:
             if current.base is not None:
                 may_edit(where.gallery, "removing")
-                await self.remove(where, changing.asset_of_base(current.base))
+                await self.remove(where, changing.asset_of_base(current.base), current.earlier)
                 if where.place is Place.FOLDER:
                     where.gallery.expire(None)  # others may have moved it since it was opened
         except BaseException:
@@ -90,8 +91,16 @@ class Removals:
             raise
         if current.base is not None and where.writing.membership and where.place.is_set:
             self._leave_in_library(current, waiting)
-        elif not await self.moved_to_another_name(current):
+            return
+        links = self._links(current)
+        self.take_back(where, current, stays=bool(links))
+        if not await self.moved_to_another_name(current):
             await self.drop(current)
+
+    def take_back(self, where: Spot, file: Item, *, stays: bool) -> None:
+        """What may have arrived of the file is in its album no more; with the next commit. Rule: vfs.unanswered."""
+        if where.writing.membership and where.overlay.may_have_arrived(file):
+            self._queue.note(taken_back(self._queue, file, self._now_ns(), stays=stays))
 
     def _leave_in_library(self, held: Item, before: Item) -> None:
         """The photo goes on being in the library, and its new bytes are nobody's to drop: they are sent, and shown
@@ -179,13 +188,18 @@ class Removals:
 
     async def moved_to_another_name(self, item: Item) -> bool:
         """A file that was linked into another album before it was sent is only there now; False if it was not."""
-        links = [other for other in self._queue.about(AssetId(item.id)) if other.verb is Verb.ADD]
-        if item.base is not None or not links:
+        links = self._links(item)
+        if not links:
             return False
         link = links[0]
         moved = replace(item, album=link.album, name=link.name, order=self._queue.next_order())
         await self._queue.exchange(resting(moved, is_open=self._is_open(item.id)), [link.id])
         return True
+
+    def _links(self, item: Item) -> list[Item]:
+        """What says that a new file is in other albums too."""
+        others = self._queue.about(AssetId(item.id)) if item.base is None else []
+        return [other for other in others if other.verb is Verb.ADD]
 
     async def drop(self, item: Item) -> None:
         """The item and all that waits for it are no more, nor is a conflict that it was in."""
@@ -193,8 +207,8 @@ class Removals:
         await self._queue.drop_all([item.id, *depending])
         await self._queue.resolve_conflict(item.id)
 
-    async def remove(self, where: Spot, asset: Asset) -> None:
-        """What removing means there: out of the album, to the trash, or liked no more."""
+    async def remove(self, where: Spot, asset: Asset, earlier: tuple[bytes, ...] = ()) -> None:
+        """What removing means there: out of the album, to the trash, or liked no more. `earlier`: of its new bytes."""
         match where.place:
             case Place.FOLDER | Place.TIMELINE:
                 album = None if where.place is Place.TIMELINE else where.album
@@ -205,7 +219,7 @@ class Removals:
             case Place.ALBUM | Place.FAVORITES | Place.TAG:
                 may_mark(where)
                 if not await where.overlay.take_name(where.album, where.name, asset.id):
-                    await self._take_out(where, asset)
+                    await self._take_out(where, asset, earlier)
             case Place.TRASH:
                 raise Forbidden("the trash is emptied at the provider; mv brings a photo back into an album")
             case _:
@@ -213,10 +227,21 @@ class Removals:
         album = None if where.place is Place.TIMELINE else where.album
         await forget_sent(where.overlay, self._queue, asset.id, album)
 
-    async def _take_out(self, where: Spot, asset: Asset) -> None:
+    async def move_out(self, where: Spot, asset: Asset, add: Item) -> None:
+        """`add`, which puts the asset into another album, is said, and that it is out of this one: never one alone."""
+        if await where.overlay.take_name(where.album, where.name, asset.id):
+            self._queue.note(add)
+        else:
+            await self._take_out(where, asset, (), add)
+        await forget_sent(where.overlay, self._queue, asset.id, where.album)
+
+    async def _take_out(self, where: Spot, asset: Asset, earlier: tuple[bytes, ...], *said_first: Item) -> None:
         """Journaled, and sent together with others; an adding that was not sent yet is taken back."""
         await changing.withdraw_additions(self._queue, where.album, asset.id)
-        self._queue.note(replace(self._item(where, Verb.TAKE_OUT), assets=(asset.id,), name=where.name))
+        for item in said_first:
+            self._queue.note(item)
+        item = self._item(where, Verb.TAKE_OUT)
+        self._queue.note(replace(item, assets=(asset.id,), name=where.name, earlier=earlier))
 
     def _item(self, where: Spot, verb: Verb) -> Item:
         id, order = self._queue.new_id(), self._queue.next_order()
@@ -247,7 +272,7 @@ class Removals:
             if listing.assets or listing.albums:
                 raise NotEmpty(f"{where.name} is not empty")
         if is_local_id(album.id):
-            await self._queue.drop(album.id)
+            await self._drop_album(album)
             return
         may_edit(where.gallery, "removing an album")
         if AlbumVerb.REMOVE not in where.writing.album_verbs or not where.place.holds_albums:
@@ -258,6 +283,14 @@ class Removals:
         await at_once(where.gallery, partial(where.provider.remove_album, album.id), where.album, album.id)
         where.gallery.done(where.album, album.id, None)
 
+    async def _drop_album(self, album: Album) -> None:
+        """It is not made; one that its provider was asked for may be there, and is removed as soon as that is known."""
+        making = self._queue.get(album.id)
+        if making is not None and making.generation:
+            await self._queue.commit(unwanted(making))
+        else:
+            await self._queue.drop(album.id)
+
     async def _taken_out(self, where: Spot, album: Album) -> None:
         """What waits to be taken out of an album that goes is taken out now, so that it is empty at its provider."""
         items = [
@@ -265,7 +298,8 @@ class Removals:
             for item in self._queue.in_album(where.gallery.name, album.id)
             if item.verb is Verb.TAKE_OUT and item.stage is not Stage.FAILED
         ]
-        assets = [where.overlay.asset_id(asset) for item in items for asset in item.assets]
+        told = await at_once(where.gallery, partial(with_assets, where.gallery.provider, album.id, items))
+        assets = [where.overlay.asset_id(asset) for item in told for asset in item.assets]
         failed = await at_once(where.gallery, partial(where.provider.take_out, album.id, assets))
         if failed:
             raise NotEmpty(f"{where.name}: {len(failed)} photos could not be taken out: {next(iter(failed.values()))}")

@@ -53,6 +53,7 @@ from iiiffs.vfs.local_files import LocalFiles
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about
 from iiiffs.vfs.removing import Removals
+from iiiffs.vfs.unanswered import unwanted
 
 BACKUP_S = 60.0
 NO_REPLACE = 1
@@ -255,6 +256,8 @@ class Renames:
         """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
         renamed = replace(item, album=target.album, name=target.name, stays=stays)
         dropped = [] if item.base is None else [one.id for one in target.overlay.arrived(target.album, item.base.asset)]
+        if target.album != item.album:
+            self._removals.take_back(target, item, stays=True)
         if gone is not None:
             dropped += [gone.id, *(other.id for other in self._queue.about(AssetId(gone.id)))]
         await self._queue.exchange(resting(renamed, is_open=self._is_open(item.id)), dropped)
@@ -278,7 +281,7 @@ class Renames:
                     await forget_sent(target.overlay, self._queue, there.id, target.album)
                     await self._succeed(source.gallery.name, [there.id], asset.id)
             case (Place.ALBUM, Place.ALBUM) | (Place.TRASH, Place.ALBUM | Place.FAVORITES | Place.TAG):
-                await self._move_between_albums(source, target, asset, there)
+                await self._move_between_albums(source, target, asset, there, gone)
             case _, Place.ALBUM | Place.FOLDER:
                 raise Forbidden(f"{_shown(source.place)} only shows what is in the library; use ln, not mv")
             case _, Place.FAVORITES | Place.TAG:
@@ -325,7 +328,9 @@ class Renames:
             raise IsDirectory(f"{target.name} is a directory")
         return entry
 
-    async def _move_between_albums(self, source: Spot, target: Spot, asset: Asset, there: Asset | None) -> None:
+    async def _move_between_albums(
+        self, source: Spot, target: Spot, asset: Asset, there: Asset | None, gone: Item | None
+    ) -> None:
         if source.album == target.album:
             raise Forbidden(f"{source.gallery.name}: names are fixed; the album shows the provider's")
         if target.name not in (source.name, legal_name(asset.name)):
@@ -333,17 +338,21 @@ class Renames:
         if source.place is Place.TRASH:
             may_mark(target)
             asset = await restored(target, self._queue, asset)
-        if there is not None and there.id != asset.id:
+        if gone is not None and gone.asset_id != asset.id:
+            await self._removals.unlink_waiting(target, gone)
+        elif there is not None and there.id != asset.id:
             await self._removals.remove(target, there)
         refused = target.overlay.refused_named(target.album, target.name)
         if refused is not None:
             await self._queue.drop(refused.id)
         now = await target.entry() if source.place is Place.TRASH else None
-        if now is None or now.id != asset.id:  # else it is in the album again already
-            add = replace(self._item(target, Verb.ADD), name=target.name, assets=(asset.id,))
-            self._queue.note(about(add, asset))
+        if now is not None and now.id == asset.id:
+            return  # it is in the album again already
+        add = about(replace(self._item(target, Verb.ADD), name=target.name, assets=(asset.id,)), asset)
         if source.place is Place.ALBUM:
-            await self._removals.remove(source, asset)
+            await self._removals.move_out(source, asset, add)
+        else:
+            self._queue.note(add)
 
     def _item(self, where: Spot, verb: Verb) -> Item:
         id, order = self._queue.new_id(), self._queue.next_order()
@@ -362,15 +371,24 @@ class Renames:
             listing = await target.gallery.listing(there.id)
             if listing.assets or listing.albums:
                 raise NotEmpty(f"{target.name} is not empty")
+            if not self._is_only_here(there):
+                await self._removals.remove_album(target, there)
+        await self._retitle(source, target, album)
+        if there is not None and self._is_only_here(there):  # which cannot fail: what is refused changes nothing
             await self._removals.remove_album(target, there)
+
+    def _is_only_here(self, album: Album) -> bool:
+        return is_local_id(album.id) and self._queue.get(album.id) is not None
+
+    async def _retitle(self, source: Spot, target: Spot, album: Album) -> None:
+        """The album has the new title, whatever else has it."""
         if is_local_id(album.id):
             making = self._queue.get(album.id)
             if making is not None:
                 await self._removals.interrupt(making)
             item = self._queue.get(album.id)
             if item is not None:
-                stage = Stage.READY if item.stage is Stage.FAILED else item.stage
-                await self._queue.commit(replace(item, name=target.name, album=target.album, stage=stage, reason=None))
+                await self._queue.commit(*self._renamed_album(item, target))
                 return
             album = replace(album, id=source.overlay.album_id(album.id))  # it was made just now
         may_edit(source.gallery, "renaming an album")
@@ -380,6 +398,15 @@ class Renames:
         work = partial(source.provider.rename_album, album.id, target.album, target.name)
         renamed = await at_once(source.gallery, work, source.album, target.album, album.id)
         self._done(source, target, renamed, None)
+
+    def _renamed_album(self, item: Item, target: Spot) -> list[Item]:
+        """The album is made under its new name; one that may have been made under the old one is removed."""
+        stage = Stage.READY if item.stage is Stage.FAILED else item.stage
+        renamed = replace(item, name=target.name, album=target.album, stage=stage, reason=None)
+        if not item.generation:
+            return [renamed]
+        other = replace(unwanted(item), id=self._queue.new_id(), token=item.token or item.id)
+        return [replace(renamed, generation=0, token=self._queue.new_id()), other]
 
 
 def is_backup(source: Spot, target: Spot) -> bool:

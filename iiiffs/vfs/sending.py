@@ -12,14 +12,14 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from typing import Protocol
 
 import trio
 
-from iiiffs.errors import AlreadyThere, AssetGone, ProviderError, ProviderUnreachable, Rejected, StoreError
+from iiiffs.errors import AlreadyThere, AssetGone, NotEmpty, ProviderError, ProviderUnreachable, Rejected, StoreError
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
 from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
@@ -27,12 +27,14 @@ from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.state.given import Given
-from iiiffs.sync.items import Base, Item, Stage, Verb
+from iiiffs.sync.items import ASKED_FOR, Base, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.blocks import BlockCache
+from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about
 from iiiffs.vfs.shelves import mark_of
+from iiiffs.vfs.unanswered import is_unanswered, with_assets
 from iiiffs.vfs.waiting_order import WaitingOrder
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ SLOWEST_BYTES_PER_S = 4096
 """An upload may last UPLOAD_S, and as much longer as its bytes take at this rate; then it is begun anew."""
 
 
-class Account(Protocol):
+class Account(Listings, Protocol):
     """What a gallery is to the uploader."""
 
     @property
@@ -72,10 +74,6 @@ class Account(Protocol):
     @property
     def blocks(self) -> BlockCache | None:
         """What keeps originals that are not local; None: nothing does, or they are."""
-        ...
-
-    def expire(self, album: AlbumId | None) -> None:
-        """What is kept of the album is asked again before it is told again."""
         ...
 
     def learnt(self, asset: Asset) -> None:
@@ -314,20 +312,36 @@ class Sender:
     # ---- albums -----------------------------------------------------------------------------------------------
 
     async def _make_album(self, flight: Flight) -> None:
+        """Its row says that it was asked for before it is; one that is not wanted any more is removed again."""
         item, made = flight.item, None
+        parent = self._order.album_of(item)
         with flight.scope, _deadline(CALL_S):
-            parent = self._order.album_of(item)
+            if not item.generation:
+                item = replace(item, generation=ASKED_FOR)
+                await self._queue.commit(item)
             try:
-                made = (await self._writing.make_album(parent, item.name, item.id)).id
+                made = (await self._writing.make_album(parent, item.name, item.token or item.id)).id
             except AlreadyThere:
-                made = await self._found(parent, item.name)
-        if made is None:
+                made = parent if is_unwanted(item) else await self._found(parent, item.name)
+            if is_unwanted(item):
+                await self._unmade(item, parent, made)
+        if made is None or is_unwanted(item):
             return
         await self._order.record(item.id, made)
         moved = [replace(other, album=made) for other in self._queue.in_album(self._account.name, AlbumId(item.id))]
         if moved:
             await self._queue.commit(*moved)
-        self._account.expire(self._order.album_of(item))
+        if not await told_anew(self._account, parent):
+            raise ProviderUnreachable("the albums cannot be listed")
+        await self._queue.drop(item.id)
+
+    async def _unmade(self, item: Item, parent: AlbumId, made: AlbumId) -> None:
+        """`made`: what its provider has of it; `parent` itself if that is somebody else's."""
+        if made != parent:
+            with suppress(NotEmpty):  # somebody else has put something into it: it is theirs
+                await self._writing.remove_album(made)
+        if not await told_anew(self._account, parent):
+            raise ProviderUnreachable("the albums cannot be listed")
         await self._queue.drop(item.id)
 
     async def _found(self, parent: AlbumId, title: str) -> AlbumId:
@@ -339,20 +353,31 @@ class Sender:
         raise AlreadyThere(f"{title}: a file of that name is there")
 
     async def _change_album(self, flight: Flight) -> list[Item]:
+        """What was done goes on being said by its items until a listing tells of it: told twice, it is done once."""
         album = self._order.album_of(flight.item)
-        wanted, told = coalesced(flight.items, self._current), Told()
+        items: Sequence[Item] = flight.items
+        wanted, told = coalesced(items, self._current), Told()
         error: ProviderError | None = None
+        is_listed = False
         try:
-            with flight.scope, _deadline(CALL_S * (1 + len(flight.items) / CALL_ASSETS_MAX)):
+            with flight.scope, _deadline(CALL_S * (1 + len(items) / CALL_ASSETS_MAX)):
+                items = await with_assets(self._account.provider, album, items)
+                wanted = coalesced(items, self._current)
                 await tell(self._writing, album, wanted, told)
+                is_listed = await told_anew(self._account, album)
+                if not is_listed:
+                    raise ProviderUnreachable("the album cannot be listed")
         except AssetGone:
             error = AlbumGone("the album is not there any more")
         except ProviderError as raised:
             error = raised
         failed: list[Item] = []
-        if told.done or told.refused:
+        if not is_listed:
+            told.done.clear()
+        if is_listed or told.refused:
             self._account.expire(album)
-            failed = await self._share_out(outcomes(flight.items, wanted, told, self._current))
+            found = outcomes(items, wanted, told, self._current)
+            failed = await self._share_out([one for one in found if is_listed or not is_unanswered(one.item)])
         if error is not None:
             raise PartlyDone(failed) from error
         return failed

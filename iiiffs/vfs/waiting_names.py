@@ -5,30 +5,53 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from iiiffs.model.gallery import AssetId
-from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.model.gallery import Album, Asset, AssetId
+from iiiffs.sync.items import Item, Stage, Verb, is_unwanted
 
 
 class WaitingNames:
     """What the items of one album say, kept up to date change by change, so that finding a name costs the same however
     many wait."""
 
-    __slots__ = ("hidden", "named")
+    __slots__ = ("hidden", "named", "unanswered", "unwanted")
 
     def __init__(self) -> None:
         self.named: dict[str, dict[str, None]] = {}
         """Name -> ids of the items that show something under it, the last one rules."""
         self.hidden: Counter[AssetId] = Counter()
         """Assets that the provider tells of under a name, and that are not shown under that."""
+        self.unanswered: dict[str, tuple[bytes, ...]] = {}
+        """Id of an item -> SHA-1 of bytes that may have arrived because of it, and are not shown by their own name."""
+        self.unwanted: dict[str, str] = {}
+        """Id of an item -> title of an album that may have been made, and is to be removed if it was."""
 
-    def lay(self, item: Item, hidden: Iterable[AssetId]) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """They say nothing."""
+        return not (self.named or self.hidden or self.unanswered or self.unwanted)
+
+    def hides(self, entry: Album | Asset) -> bool:
+        """The provider tells of it, and it is not shown by the name that it has there."""
+        if self.hidden.get(AssetId(entry.id), 0) > 0:
+            return True
+        if isinstance(entry, Album):
+            return entry.title in self.unwanted.values()
+        return entry.checksum is not None and any(entry.checksum in sums for sums in self.unanswered.values())
+
+    def lay(self, item: Item, hidden: Iterable[AssetId], unanswered: tuple[bytes, ...] = ()) -> None:
         """The item is one of the album's, and because of it those are not shown by their own names."""
+        if is_unwanted(item):
+            self.unwanted[item.id] = item.name
+        if unanswered:
+            self.unanswered[item.id] = unanswered
         if shows_name(item):
             self.named.setdefault(item.name, {})[item.id] = None
         self.hidden.update(hidden)
 
     def lift(self, item: Item, hidden: Iterable[AssetId]) -> None:
         """It is not any more."""
+        self.unanswered.pop(item.id, None)
+        self.unwanted.pop(item.id, None)
         ids = self.named.get(item.name)
         if ids is not None and shows_name(item):
             ids.pop(item.id, None)
@@ -46,7 +69,7 @@ def shows_name(item: Item) -> bool:
         case Verb.UPLOAD:
             return not item.is_aside
         case Verb.MAKE_ALBUM:
-            return item.stage is not Stage.SENT
+            return item.stage is not Stage.SENT and not is_unwanted(item)
         case Verb.ADD:
             return True
     return False

@@ -84,8 +84,8 @@ class WaitingOrder:
             if is_local_id(asset) and asset != item.id and self.current(asset) == asset:
                 return self._maker(asset, "one of its files was never sent: that was given up")
         for other in self._sharing(assets):
-            if other.id == item.id or other.id in beside:
-                continue
+            if other.id == item.id or other.id in beside or item.id in other.assets:
+                continue  # what is said of a file waits for it, however late it got its place
             if self._is_unrecorded(other) or (
                 _holds_back(other, item)
                 if other.order < item.order
@@ -141,7 +141,13 @@ def _holds_back(earlier: Item, later: Item) -> bool:
     if earlier.stage is Stage.FAILED:
         return is_move and earlier.album != later.album
     if earlier.stage not in TO_BE_SENT:
-        return False
+        return _may_have_replaced(earlier) and later.verb is not Verb.UPLOAD
     if earlier.verb in MEMBERSHIP and later.verb in MEMBERSHIP:
         return is_move or earlier.album == later.album
     return earlier.verb is later.verb or Verb.UPLOAD in (earlier.verb, later.verb)
+
+
+def _may_have_replaced(upload: Item) -> bool:
+    """A program has it open, and new bytes of an asset were sent before that: nobody knows which asset is there now."""
+    is_here = upload.verb is Verb.UPLOAD and upload.stage in (Stage.OPEN, Stage.SCRATCH)
+    return is_here and upload.base is not None and bool(upload.earlier)

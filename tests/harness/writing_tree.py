@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -31,11 +32,10 @@ from iiiffs.fuse.operations import Operations
 from iiiffs.iiif.description import PRIVATE as PRIVACY
 from iiiffs.iiif.scaling import Limits
 from iiiffs.iiif.uris import Uris
-from iiiffs.model.gallery import AccountName
+from iiiffs.model.gallery import LOCAL, AccountName
 from iiiffs.model.writing import Access
 from iiiffs.render.renderer import Renderer, RenderLimits
 from iiiffs.state.store import State
-from iiiffs.sync.items import Item, Verb
 from iiiffs.tree.albums import SYNTHETIC
 from iiiffs.tree.inodes import ROOT_NUMBER
 from iiiffs.tree.nodes import Directory, PageKind
@@ -93,6 +93,8 @@ class Life:
         self._store = store
         self._number = number
         self._access = access
+        self._ids = 0
+        self._is_stopping = False
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._clock = trio.testing.MockClock()
@@ -153,7 +155,8 @@ class Life:
         while self._thread.is_alive():
             self._thread.join(0.02)
             with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._clock.jump, STEP_S)
+                if self._is_stopping:  # not before, for that would be a moment more in which things are done
+                    self._token.run_sync_soon(self._clock.jump, STEP_S)
         if self._failure is not None:
             raise self._failure
 
@@ -199,7 +202,8 @@ class Life:
                 self.outgoing = await Outgoing.build(self.state, galleries, flights, reasons, self._notify)
                 self.filesystem.writer = self.outgoing.writer
                 self.operations = Operations(self.filesystem, self.state.inode_key, Owner(0, 0, 0), lambda: None)
-                self.outgoing.queue.watch(self._item_changed)
+                self.operations.follow(self.outgoing.queue, {ACCOUNT: ACCOUNT})
+                cast(Any, self.outgoing.queue).new_id = self._next_id  # what goes by the order of ids is done again so
                 if self._access.adds:
                     self.uploader = self.outgoing.uploaders[ACCOUNT]
                 nursery.start_soon(run_account, self.gallery, self._told)
@@ -209,18 +213,17 @@ class Life:
                 self._ready.set()
                 await self._stop.wait()
                 nursery.cancel_scope.cancel()
+                self._is_stopping = True
+
+    def _next_id(self) -> str:
+        self._ids += 1
+        return LOCAL + blake2b(f"{self._number} {self._ids}".encode(), digest_size=10).hexdigest()
 
     async def _told(self, change: AlbumChange) -> None:
         self.changes.append(change)
 
     def _notify(self, news: News, text: str) -> None:
         self.news.append((news, text))
-
-    def _item_changed(self, before: Item | None, after: Item | None) -> None:
-        """As the daemon tells it to who numbers inodes."""
-        was_sent = before is not None and before.sent is not None
-        if after is not None and after.sent is not None and after.verb is Verb.UPLOAD and not was_sent:
-            self.operations.sent(ACCOUNT, after.id, after.sent)
 
     async def _answered(self, question: Callable[[], Awaitable[T]]) -> T:
         answers: list[T] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -455,3 +455,22 @@ def test_an_album_whose_maker_is_slow_loses_no_file_that_is_made_meanwhile(album
     assert names(life, "albums/C") == {"x.jpg"}
     life.passes(SENT_S)
     assert [asset.name for asset in store.members(store.titled("C").id)] == ["x.jpg"]
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+@pytest.mark.warns("")
+def test_of_a_file_that_is_open_and_unchanged_nothing_is_left_after_a_restart(tmp_path: Path, flavour: Flavour) -> None:
+    with Store(tmp_path / "server", flavour) as store:
+        store.put("a.jpg", NAVY, store.make_album("A").id)
+        top = "albums" if flavour is Flavour.IMMICH else "files"
+        life = Life(tmp_path / "home", store)
+        life.ask(lambda life: opened(life, f"{top}/A/a.jpg", os.O_RDWR))
+        with suppress(OSError):  # of a photo names are fixed
+            life.ask(lambda life: renamed(life, f"{top}/A/a.jpg", f"{top}/A/b.jpg"))
+        life = life.restarted()
+        try:
+            assert items(life) == []
+            (name,) = life.ask(lambda life: listed(life, f"{top}/A"))
+            assert life.ask(lambda life: read_all(life, f"{top}/A/{name}")) == NAVY
+        finally:
+            life.close()

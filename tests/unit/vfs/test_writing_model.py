@@ -116,7 +116,8 @@ class Writing(Programs):
     def theirs(self) -> list[StoredAsset]:
         """Assets that others may change. What has just arrived is shown for a moment, whatever becomes of it."""
         arrived = {item.sent.id for item in self.items() if item.sent is not None and item.verb is Verb.UPLOAD}
-        return [asset for asset in self.store.assets() if asset.id not in arrived]
+        unanswered = self.unanswered()
+        return [asset for asset in self.store.assets() if asset.id not in arrived and asset.sha1 not in unanswered]
 
     def stores(self, name: str) -> bool:
         """The server takes a file of that name from others."""
@@ -217,27 +218,28 @@ class WritingSets(Writing):
             return (0, errno.ESTALE, errno.ENOENT, errno.EEXIST, errno.EPERM, *NOT_ASKED)
         if isinstance(entry, File) and entry is there:
             return (0,)
-        if isinstance(entry, File) and entry.base is not None:
-            return (errno.EPERM,)
-        if isinstance(entry, File):
-            return (0,) if self.model.takes(target[1]) else (errno.EPERM,)
-        if isinstance(there, StoredAsset) and there.id == entry.id:
+        if isinstance(entry, File) and not self.is_link(place, entry):
+            return (0,) if entry.base is None and self.model.takes(target[1]) else (errno.EPERM,)
+        if isinstance(there, StoredAsset) and there.id == getattr(entry, "id", None):
             return (0,)
-        return (errno.EPERM,) if place[0] is target[0] or target[1] != entry.name else (0,)
+        return (errno.EPERM,) if place[0] is target[0] or target[1] != place[1] else (0,)
+
+    def is_link(self, place: Place, entry: File | StoredAsset) -> bool:
+        """It waits in another album."""
+        own = self.model.place_of(entry) if isinstance(entry, File) else None
+        return own is not None and own[0] is not place[0]
 
     def moved(self, place: Place, entry: File | StoredAsset, target: Place, there: File | StoredAsset | None) -> None:
         if entry is there or (isinstance(there, StoredAsset) and there.id == getattr(entry, "id", None)):
             return
-        if isinstance(entry, File):
-            own = self.model.place_of(entry)
-            if own != place:
-                self.model.added.discard((place[0], entry))
-            super().moved(own or place, entry, target, there)
+        if isinstance(entry, File) and not self.is_link(place, entry):
+            super().moved(place, entry, target, there)
             return
         if there is not None:
             self.taken_away(target, there)
-        self.said(self.model.added, target[0], entry.id)
-        self.said(self.model.taken_out, place[0], entry.id)
+        what = entry.id if isinstance(entry, StoredAsset) else entry.base or entry
+        self.said(self.model.added, target[0], what)
+        self.said(self.model.taken_out, place[0], what)
 
     def said(self, said: set[tuple[Folder, str | File]], folder: Folder, id: str | File) -> None:
         self.model.added.discard((folder, id))
@@ -248,14 +250,19 @@ class WritingSets(Writing):
         if isinstance(entry, StoredAsset):
             self.said(self.model.taken_out, place[0], entry.id)
             return
-        own = self.model.place_of(entry)
-        if own is not None and own[0] is not place[0]:  # a link to what waits in another album
+        if self.is_link(place, entry):
             self.said(self.model.taken_out, place[0], entry.base or entry)
             return
         self.model.pending.pop(place, None)
+        linked = [folder for folder, what in self.model.added if what is entry]
         if entry.base is not None:  # the photo is in the library, and its new bytes are sent
             self.said(self.model.taken_out, place[0], entry.base)
             self.model.pending[self.model.library, entry.item] = entry
+        elif linked:  # it is only there now
+            home = self.home_of(entry, linked[0])
+            self.model.added.discard((home, entry))
+            self.model.pending[home, place[1]] = entry
+            return
         self.model.added = {one for one in self.model.added if one[1] is not entry}
 
     def link_file(self, place: Place, entry: File | StoredAsset, target: Place, there: object) -> None:
@@ -278,7 +285,6 @@ class TestFolders(Writing.TestCase):  # type: ignore[misc,valid-type]
     settings = SETTINGS
 
 
-@pytest.mark.soak
 @WARNS
 class TestSets(WritingSets.TestCase):  # type: ignore[misc,valid-type]
     """Fixed names, one asset of equal bytes, new bytes are a new asset."""

@@ -25,6 +25,7 @@ from iiiffs.providers.base import Capabilities, Provider
 from iiiffs.state.spool import Spool
 from iiiffs.sync.items import Base, Conflict, Item, Stage, Verb
 from iiiffs.sync.stages import recovered
+from iiiffs.tree.albums import AlbumNames
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.sending_news import News
@@ -361,6 +362,16 @@ class Account:
 
     def learnt(self, asset: Asset) -> None:
         self.expired.append(asset.album)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.provider.capabilities
+
+    async def told(self, album: AlbumId) -> AlbumNames:
+        return AlbumNames(Listing(Album(album, "", None, 0), (), (), ""), real_names=False)
+
+    def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
+        return None, trio.current_time()
 
 
 class Bench:

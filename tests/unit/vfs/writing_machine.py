@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pyfuse3 import FileHandleT
 
-from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.tree.nodes import Local
 from tests.harness import writing_tree as calls
 from tests.harness.scripted import FaultKind, Flavour, Store, StoredAsset
 from tests.harness.writing_tree import Life
@@ -68,6 +69,7 @@ class Machine(RuleBasedStateMachine):
         """Assets in the versions whose bytes are in the cache: sent from here, or read to their end."""
         self.kept = self.model.contents()
         self.life = Life(self.home, self.store)
+        self.model.unanswered = self.unanswered
 
     def teardown(self) -> None:
         try:
@@ -110,13 +112,20 @@ class Machine(RuleBasedStateMachine):
         files = {file.item: file for file in self.model.pending.values()}
         added: Said = set()
         taken_out: Said = set()
+        successor = self.life.outgoing.queue.successors.successor
         for item in self.items():
+            if item.earlier and (not item.assets or is_local_id(item.assets[0])):
+                continue  # what may have arrived of a file that is not there any more
             for asset in item.assets if item.verb in (Verb.ADD, Verb.TAKE_OUT) else ():
-                one = folders[item.album], files.get(asset, str(asset))
+                one = folders[item.album], files.get(asset, str(successor(calls.ACCOUNT, asset) or asset))
                 added.discard(one)
                 taken_out.discard(one)
                 (added if item.verb is Verb.ADD else taken_out).add(one)
         return added, taken_out
+
+    def unanswered(self) -> set[bytes]:
+        """Rule: Model.unanswered."""
+        return {sha1 for item in self.items() if item.stage is not Stage.SENT for sha1 in item.earlier}
 
     def items(self) -> list[Item]:
         """All of the queue."""
@@ -184,7 +193,7 @@ class Machine(RuleBasedStateMachine):
                     continue  # it is not sent, nor is what was said of it
                 if is_settled or (isinstance(id, str) and self.store.asset(id).name not in told):
                     assert isinstance(id, str) and folder.id is not None, f"what {verb} is about was not sent"
-                    is_in = id in {one.id for one in self.store.members(folder.id)}
+                    is_in = self.model.successor(id) in {one.id for one in self.store.members(folder.id)}
                     assert is_in is (verb is Verb.ADD), f"{verb} {self.store.asset(id)} was not done: {self.items()}"
                     said.discard((folder, id))
 
@@ -297,10 +306,20 @@ class Machine(RuleBasedStateMachine):
             if (
                 not code and data != content and is_sent and not one.writes
             ):  # it is the same file, which has been changed here
-                one.file = next((file for file in self.model.pending.values() if file.content == data), None)
+                one.file = self.file_at(one.inode)
                 one.is_theirs = True
                 content = content if one.file is None else one.file.content
             assert code or data == content
+
+    def file_at(self, inode: int) -> File | None:
+        """The file that waits which the inode is now."""
+
+        async def item(life: Life) -> str | None:
+            node = await life.node(inode)
+            return node.item if isinstance(node, Local) else None
+
+        id = self.life.ask(item)
+        return next((file for file in self.model.pending.values() if file.item == id), None)
 
     def path(self, folder: Folder, name: str = "") -> str:
         return self.model.path(folder, name)

@@ -7,12 +7,13 @@ they say what every name shows, and what must be at the server once everything w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from iiiffs.providers.media import media_type_of
 from iiiffs.tree.scratch import is_scratch
 from tests.harness.scripted import Flavour, Store, StoredAlbum, StoredAsset
+from tests.harness.scripted.records import asset_id
 
 
 @dataclass(eq=False)
@@ -77,6 +78,8 @@ class Model:
     taken_out: set[tuple[Folder, str | File]] = field(default_factory=set)
     library: Folder = field(default_factory=lambda: Folder("", None, None))
     """Where new bytes of photos are that left their album before they were sent; no directory shows it."""
+    unanswered: Callable[[], set[bytes]] = set
+    """SHA-1 of what was being sent when its answer was lost: the server may have it, and it is the file that waits."""
 
     @property
     def has_sets(self) -> bool:
@@ -104,7 +107,9 @@ class Model:
         if folder.id is None or (self.has_sets and folder is self.top):
             stored: list[StoredAsset] = []
         else:
+            hidden = self.unanswered() if self.has_sets else set()
             stored = [one for one in self.store.members(folder.id) if (folder, one.id) not in self.taken_out]
+            stored = [one for one in stored if one.sha1 not in hidden]
         known = {one.id for one in stored}
         more = {id for where, id in self.added if where is folder and isinstance(id, str)} - known
         return stored + [self.store.asset(id) for id in sorted(more)]
@@ -122,6 +127,7 @@ class Model:
         for asset in self.members(folder):
             if asset.id not in here:
                 found[asset.name] = bases.get(asset.id, asset)
+        found |= {asset.name: file for asset, file in self.replacing(folder)}
         found |= {name: file for (where, name), file in self.pending.items() if where is folder}
         places = {file: place for place, file in self.pending.items()}
         return found | {
@@ -136,6 +142,21 @@ class Model:
         folder, name = place
         is_there = folder.id is not None and any(one.name == name for one in self.store.members(folder.id))
         return is_there and name not in self.shown(folder)
+
+    def replacing(self, folder: Folder) -> Iterator[tuple[StoredAsset, File]]:
+        """What has arrived in the place of something of that folder, though nobody said so, and the file that it is."""
+        files = {self.successor(file.base): file for file in self.pending.values() if file.base is not None}
+        for asset in self.store.members(folder.id) if self.has_sets and folder.id is not None else ():
+            file = files.get(asset.id)
+            if file is not None and asset.id != file.base and (folder, file.base) not in self.taken_out:
+                yield asset, file
+
+    def successor(self, id: str) -> str:
+        """What the server has in its place now."""
+        stored = self.store.asset(id)
+        while stored.replaced_by is not None:
+            stored = self.store.asset(asset_id(stored.replaced_by))
+        return stored.id
 
     def bytes_of(self, entry: File | StoredAsset) -> bytes:
         """What it reads as."""

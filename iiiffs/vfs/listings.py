@@ -1,0 +1,52 @@
+"""What lies over an account's albums asks of what the provider tells of them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from iiiffs.errors import AssetGone, IiiffsError
+from iiiffs.model.gallery import AlbumId
+from iiiffs.providers.base import Capabilities
+from iiiffs.tree.albums import AlbumNames
+
+TRIES = 2
+"""The first may join a question that was asked before."""
+
+
+class Listings(Protocol):
+    """What an account's provider tells of its albums. Rule of all: vfs.gallery.Gallery."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the provider can do."""
+        ...
+
+    async def told(self, album: AlbumId) -> AlbumNames:
+        """What the provider has; asked, where the last answer is not good any more."""
+        ...
+
+    def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
+        """The last answer, if it is kept, and when it was asked for; -inf if it is not good any more."""
+        ...
+
+    def expire(self, album: AlbumId | None) -> None:
+        """The last answer is not good any more."""
+        ...
+
+
+async def told_anew(listings: Listings, album: AlbumId) -> bool:
+    """What is kept of the album was asked for after this was called; False if it cannot be had now."""
+    since_s = trio.current_time()
+    for _ in range(TRIES):
+        listings.expire(album)
+        try:
+            await listings.told(album)
+        except AssetGone:
+            return True
+        except IiiffsError:
+            return False
+        if listings.told_last(album)[1] >= since_s:
+            return True
+    return False

@@ -173,7 +173,7 @@ async def forget_sent(overlay: Overlay, queue: Queue, asset: AssetId, album: Alb
 
     `album`: that it was sent into; None where that is not known.
     """
-    await queue.drop_all([item.id for item in overlay.arrived(album, asset)])
+    await queue.drop_all([item.id for item in overlay.arrivals.of(album, asset)])
 
 
 def must_not_lie_in_trash(asset: Asset) -> None:

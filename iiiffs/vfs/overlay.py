@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
-import trio
-
-from iiiffs.errors import AssetGone, IiiffsError, VersionChanged
+from iiiffs.errors import AssetGone, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Original
 from iiiffs.providers.media import kind_of
@@ -22,6 +20,7 @@ from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
@@ -35,11 +34,7 @@ from iiiffs.vfs.waiting_names import WaitingNames, shows_name
 log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE = "application/octet-stream"
-LISTED_S = 30.0
-"""So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
 NOTHING_WAITS = WaitingNames()
-LOOK_S = 2.0
-"""So long after something was sent the listing is looked at for it; then after twice that, and so on."""
 
 
 @dataclass(slots=True)
@@ -73,11 +68,9 @@ class Overlay:
         self._flights = flights
         self._laid: dict[AlbumId, Laid] = {}
         self._waiting: dict[AlbumId, WaitingNames] = {}
-        self._sent_s: dict[str, float] = {}
         self._had_bytes: dict[str, bool] = {}
         """Uploads that were begun to be sent -> whether their album had the same bytes already."""
-        self._arrived: dict[AssetId, set[str]] = {}
-        """Asset -> the uploads that became it, and are SENT."""
+        self.arrivals = Arrivals(account, queue, flights, listings)
         self.filling = Filling(account, queue)
         self.aside = Aside()
         self._serial = 0
@@ -116,8 +109,7 @@ class Overlay:
 
     def other_names(self, asset: AssetId) -> list[str]:
         """Names of files whose bytes it had already, and which therefore became it; its own may be among them."""
-        sent = (self._queue.get(id) for id in self._arrived.get(asset, ()))
-        waiting = [item.name for item in sent if item is not None and not self._real_names]
+        waiting = [] if self._real_names else [item.name for item in self.arrivals.of(None, asset)]
         return [*self._given.names_of(self._account, asset), *waiting]
 
     # ---- albums -----------------------------------------------------------------------------------------------
@@ -193,7 +185,7 @@ class Overlay:
 
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
         """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
-        arrived = self.arrived(album, asset)
+        arrived = self.arrivals.of(album, asset)
         kept = [item for item in arrived if item.name != name and item.also]
         was_also = any(item.name == name and item.also for item in arrived)
         await self._queue.drop_all([item.id for item in arrived])
@@ -270,50 +262,7 @@ class Overlay:
             for other in self._queue.about(item.base.asset)
         )
 
-    # ---- what was sent ----------------------------------------------------------------------------------------
-
-    async def _await_listing(self, album: AlbumId) -> None:
-        """Nothing of the album is SENT any more: its listing tells of it, or has not for LISTED_S, or there is none.
-
-        A listing that cannot be had says nothing: then the files go on being shown.
-        """
-        wait_s = LOOK_S
-        while any(item.stage is Stage.SENT for item in self._queue.in_album(self._account, album)):
-            await trio.sleep(wait_s)
-            wait_s = min(wait_s * 2, LISTED_S)
-            told = None
-            try:
-                told = await self._listings.told(album)
-            except AssetGone:
-                log.debug("%s: %s is gone, and what was sent to it", self._account, album)
-            except IiiffsError as error:
-                log.debug("%s: %s cannot be listed: %s", self._account, album, error)
-                continue
-            listed: list[Item] = []
-            for item in self._queue.in_album(self._account, album):
-                if item.stage is Stage.SENT and item.sent is not None:
-                    name = None if told is None else told.name_of(item.sent.id)
-                    if name is not None or told is None or self._is_missing(item):
-                        await self._keep_name(item, name)
-                        listed.append(item)
-            await self._queue.drop_all([item.id for item in listed if self._queue.get(item.id) is item])
-            wait_s = LOOK_S if listed else wait_s
-
-    def _is_missing(self, item: Item) -> bool:
-        """A listing that was asked for long after it was sent has it not."""
-        sent_s = self._sent_s.setdefault(item.id, trio.current_time())
-        if self._listings.told_last(item.album)[1] - sent_s > LISTED_S:
-            return True
-        if trio.current_time() - sent_s > LISTED_S:
-            self._listings.expire(item.album)
-        return False
-
-    async def _keep_name(self, item: Item, name: str | None) -> None:
-        """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
-        assert item.sent is not None, "an upload that was sent has become an asset"
-        if name is not None and name != item.name and not self._real_names:
-            given = Given(item.sent.id, also=item.also)
-            await self._given.give(self._account, item.album, item.name, given)
+    # ---- changes ---------------------------------------------------------------------------------------------
 
     def _hides(self, item: Item) -> tuple[AssetId, ...]:
         """The assets that are not shown by their provider's name because of it. What was sent has its own name there,
@@ -376,36 +325,19 @@ class Overlay:
             self._replaced[after.base.asset] = after.id
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
             self._rehome(before)
-        self._note_arrived(before, after)
-        if before is not None and before.verb is Verb.TAKE_OUT and after is None and self._arrived:
-            taken = [item.id for asset in before.assets for item in self.arrived(before.album, self.asset_id(asset))]
+        self.arrivals.changed(before, after)
+        if before is not None and after is None:
+            self._had_bytes.pop(before.id, None)
+        if before is not None and before.verb is Verb.TAKE_OUT and after is None:
+            taken = [
+                item.id for asset in before.assets for item in self.arrivals.of(before.album, self.asset_id(asset))
+            ]
             if taken:  # no listing will have them
                 self._flights.begin(("taken out", before.id), partial(self._queue.drop_all, taken))
 
-    def _note_arrived(self, before: Item | None, after: Item | None) -> None:
-        for item in (before, after):
-            if item is not None and item.stage is Stage.SENT and item.sent is not None:
-                self._arrived.setdefault(item.sent.id, set()).discard(item.id)
-                if item is after:
-                    self._arrived[item.sent.id].add(item.id)
-                elif not self._arrived[item.sent.id]:
-                    del self._arrived[item.sent.id]
-        if after is not None and after.stage is Stage.SENT and after.sent is not None:
-            self._sent_s.setdefault(after.id, trio.current_time())
-            self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
-        if before is not None and after is None:
-            self._sent_s.pop(before.id, None)
-            self._had_bytes.pop(before.id, None)
-
     async def left(self, album: AlbumId, asset: AssetId) -> None:
         """Somebody has renamed or removed what had just arrived: its name is shown no more because of that."""
-        await self._queue.drop_all([item.id for item in self.arrived(album, asset)])
-
-    def arrived(self, album: AlbumId | None, asset: AssetId) -> list[Item]:
-        """The uploads that became the asset in that album (None: in any), and whose names are shown until its listing
-        has it: whoever renames or removes the asset ends them, for the listing will never have it under that name."""
-        found = (self._queue.get(id) for id in self._arrived.get(asset, ()))
-        return [item for item in found if item is not None and album in (None, item.album)]
+        await self._queue.drop_all([item.id for item in self.arrivals.of(album, asset)])
 
     def _with_also(self, before: Item | None, after: Item) -> Item:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with

@@ -215,7 +215,7 @@ class Removals:
                 await at_once(where.gallery, partial(where.provider.remove, asset), album)
                 for shown in (where.album, asset.album):
                     where.gallery.done(shown, asset.id, None)
-                await self._queue.drop_all([item.id for item in where.overlay.arrived(where.album, asset.id)])
+                await self._queue.drop_all([item.id for item in where.overlay.arrivals.of(where.album, asset.id)])
             case Place.ALBUM | Place.FAVORITES | Place.TAG:
                 may_mark(where)
                 if not await where.overlay.take_name(where.album, where.name, asset.id):

@@ -255,7 +255,8 @@ class Renames:
     async def _renamed(self, target: Spot, item: Item, gone: Item | None, *, stays: bool = False) -> None:
         """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
         renamed = replace(item, album=target.album, name=target.name, stays=stays)
-        dropped = [] if item.base is None else [one.id for one in target.overlay.arrived(target.album, item.base.asset)]
+        arrived = [] if item.base is None else target.overlay.arrivals.of(target.album, item.base.asset)
+        dropped = [one.id for one in arrived]
         if target.album != item.album:
             self._removals.take_back(target, item, stays=True)
         if gone is not None:

@@ -17,9 +17,10 @@ from iiiffs.providers.base import Capabilities
 from iiiffs.state.store import State
 from iiiffs.sync.items import Base, Item, Stage, Verb
 from iiiffs.tree.albums import AlbumNames
+from iiiffs.vfs.arrivals import LISTED_S, LOOK_S
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.local_files import LocalFiles
-from iiiffs.vfs.overlay import LISTED_S, LOOK_S, Overlay
+from iiiffs.vfs.overlay import Overlay
 from iiiffs.vfs.queue import Queue
 
 HOME, TRIP, OTHER = AccountName("home"), AlbumId("trip"), AlbumId("other")

@@ -1,0 +1,104 @@
+"""Files that were sent a moment ago: shown under their names until their provider's listing tells of them.
+
+A listing may lag behind an answer, so what was SENT goes on waiting: it ends when a listing has it, or when one that
+was asked for LISTED_S later has not.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import trio
+
+from iiiffs.errors import AssetGone, IiiffsError
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+from iiiffs.state.given import Given
+from iiiffs.sync.items import Item, Stage
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.listings import Listings
+from iiiffs.vfs.queue import Queue
+
+log = logging.getLogger(__name__)
+
+LISTED_S = 30.0
+"""So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
+LOOK_S = 2.0
+"""So long after something was sent the listing is looked at for it; then after twice that, and so on."""
+
+
+class Arrivals:
+    """Of one account."""
+
+    def __init__(self, account: AccountName, queue: Queue, flights: Flights, listings: Listings) -> None:
+        self._account = account
+        self._queue = queue
+        self._flights = flights
+        self._listings = listings
+        self._given = queue.notes.given
+        self._sent_s: dict[str, float] = {}
+        self._by_asset: dict[AssetId, set[str]] = {}
+        """Asset -> the uploads that became it, and are SENT."""
+
+    def changed(self, before: Item | None, after: Item | None) -> None:
+        """An item is another; rule: Queue.watch."""
+        for item in (before, after):
+            if item is not None and item.stage is Stage.SENT and item.sent is not None:
+                self._by_asset.setdefault(item.sent.id, set()).discard(item.id)
+                if item is after:
+                    self._by_asset[item.sent.id].add(item.id)
+                elif not self._by_asset[item.sent.id]:
+                    del self._by_asset[item.sent.id]
+        if after is not None and after.stage is Stage.SENT and after.sent is not None:
+            self._sent_s.setdefault(after.id, trio.current_time())
+            self._flights.begin(("arrived", self._account, after.album), partial(self._await_listing, after.album))
+        if before is not None and after is None:
+            self._sent_s.pop(before.id, None)
+
+    def of(self, album: AlbumId | None, asset: AssetId) -> list[Item]:
+        """The uploads that became the asset in that album (None: in any), and whose names are shown until its listing
+        has it: whoever renames or removes the asset ends them, for the listing will never have it under that name."""
+        found = (self._queue.get(id) for id in self._by_asset.get(asset, ()))
+        return [item for item in found if item is not None and album in (None, item.album)]
+
+    async def _await_listing(self, album: AlbumId) -> None:
+        """Nothing of the album is SENT any more: its listing tells of it, or has not for LISTED_S, or there is none.
+
+        A listing that cannot be had says nothing: then the files go on being shown.
+        """
+        wait_s = LOOK_S
+        while any(item.stage is Stage.SENT for item in self._queue.in_album(self._account, album)):
+            await trio.sleep(wait_s)
+            wait_s = min(wait_s * 2, LISTED_S)
+            told = None
+            try:
+                told = await self._listings.told(album)
+            except AssetGone:
+                log.debug("%s: %s is gone, and what was sent to it", self._account, album)
+            except IiiffsError as error:
+                log.debug("%s: %s cannot be listed: %s", self._account, album, error)
+                continue
+            listed: list[Item] = []
+            for item in self._queue.in_album(self._account, album):
+                if item.stage is Stage.SENT and item.sent is not None:
+                    name = None if told is None else told.name_of(item.sent.id)
+                    if name is not None or told is None or self._is_missing(item):
+                        await self._keep_name(item, name)
+                        listed.append(item)
+            await self._queue.drop_all([item.id for item in listed if self._queue.get(item.id) is item])
+            wait_s = LOOK_S if listed else wait_s
+
+    def _is_missing(self, item: Item) -> bool:
+        """A listing that was asked for long after it was sent has it not."""
+        sent_s = self._sent_s.setdefault(item.id, trio.current_time())
+        if self._listings.told_last(item.album)[1] - sent_s > LISTED_S:
+            return True
+        if trio.current_time() - sent_s > LISTED_S:
+            self._listings.expire(item.album)
+        return False
+
+    async def _keep_name(self, item: Item, name: str | None) -> None:
+        """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
+        assert item.sent is not None, "an upload that was sent has become an asset"
+        if name is not None and name != item.name and not self._listings.capabilities.real_names:
+            await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also=item.also))

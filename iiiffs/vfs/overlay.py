@@ -169,7 +169,8 @@ class Overlay:
             return None
         replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None
         if replaced is not None and replaced.album != album:
-            return replaced.sent if replaced.stage is Stage.SENT else self.asset_of(replaced)
+            shown = replaced.sent if replaced.stage is Stage.SENT else None
+            return replace(shown or self.asset_of(replaced), album=album)  # its own may be none any more
         return self.edits.dated(entry) if isinstance(entry, Asset) else entry
 
     def _shows(self, album: AlbumId, name: str, entry: Album | Asset) -> bool:
@@ -206,8 +207,7 @@ class Overlay:
 
     def _names(self, told: AlbumNames, items: list[Item], given: Mapping[str, Given]) -> AlbumNames:
         album = told.listing.album.id
-        waiting = self._waiting.get(album)
-        hides = NOTHING_WAITS.hides if waiting is None else waiting.hides
+        hides = self._waiting.get(album, NOTHING_WAITS).hides
         entries = {name: entry for name, entry in told.entries.items() if not hides(entry)}
         for asset in (self._replaced.keys() | self.edits.assets()) & told.by_id.keys():
             shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
@@ -289,9 +289,9 @@ class Overlay:
         return bool(self._unanswered(item)) and not is_local_id(item.album)
 
     def _note_bytes(self, before: Item | None, after: Item) -> None:
-        """Before anything of it is sent: later its own bytes may be told of, from a try whose answer was lost."""
+        """Before it is sent: later its own bytes may be told of, from a try whose answer was lost."""
         if after.stage is Stage.SENDING and before is not None and after.sha1 not in before.earlier:
-            told, _ = self._listings.told_last(after.album)
+            told = self._listings.told_last(after.album)[0]
             assets = () if told is None else told.listing.assets
             self._had_bytes[after.id] = after.sha1 in {one.checksum for one in assets if one.id != after.asset_id}
 

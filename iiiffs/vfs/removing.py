@@ -201,10 +201,18 @@ class Removals:
         others = self._queue.about(AssetId(item.id)) if item.base is None else []
         return [other for other in others if other.verb is Verb.ADD]
 
+    def depending(self, item: Item) -> list[str]:
+        """Ids of what makes no sense without the file. What may have arrived of it elsewhere is taken out there all the
+        same."""
+        others = self._queue.about(AssetId(item.id))
+        for other in others:
+            if other.verb is Verb.TAKE_OUT and other.earlier:
+                self._queue.note(replace(other, assets=()))
+        return [other.id for other in others if not (other.verb is Verb.TAKE_OUT and other.earlier)]
+
     async def drop(self, item: Item) -> None:
         """The item and all that waits for it are no more, nor is a conflict that it was in."""
-        depending = [other.id for other in self._queue.about(AssetId(item.id))]
-        await self._queue.drop_all([item.id, *depending])
+        await self._queue.drop_all([item.id, *self.depending(item)])
         await self._queue.resolve_conflict(item.id)
 
     async def remove(self, where: Spot, asset: Asset, earlier: tuple[bytes, ...] = ()) -> None:

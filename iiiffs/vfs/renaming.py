@@ -25,7 +25,7 @@ from iiiffs.errors import (
     Unsupported,
     VersionChanged,
 )
-from iiiffs.model.gallery import AccountName, Album, Asset, AssetId
+from iiiffs.model.gallery import AccountName, Album, Asset
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.sync.stages import resting
@@ -260,7 +260,7 @@ class Renames:
         if target.album != item.album:
             self._removals.take_back(target, item, stays=True)
         if gone is not None:
-            dropped += [gone.id, *(other.id for other in self._queue.about(AssetId(gone.id)))]
+            dropped += [gone.id, *self._removals.depending(gone)]
         await self._queue.exchange(resting(renamed, is_open=self._is_open(item.id)), dropped)
         if gone is not None:
             await self._queue.resolve_conflict(gone.id)

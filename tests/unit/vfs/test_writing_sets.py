@@ -344,3 +344,30 @@ def test_a_photo_whose_former_album_is_gone_is_written(albums: tuple[Life, Store
     life.passes(20.0)
     assert (shown(life, "B"), holding(store, "B"), items(life)) == ({"x.jpg"}, ["x.jpg"], [])
     assert life.ask(lambda life: read_all(life, "albums/B/x.jpg")) == RED
+
+
+def test_new_bytes_of_a_photo_that_left_their_album_are_shown_in_the_others(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    photo = store.put("x.jpg", NAVY, store.titled("A").id)
+    store.add(store.titled("B").id, photo.id)
+    life.passes(3.0)
+    assert shown(life, "B") == {"x.jpg"}
+    put(life, "albums/A/x.jpg", RED)
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    for _ in range(20):
+        assert (shown(life, "A"), shown(life, "B")) == (set(), {"x.jpg"})
+        assert life.ask(lambda life: read_all(life, "albums/B/x.jpg")) == RED
+        life.passes(0.5)
+
+
+def test_a_file_that_may_have_arrived_is_moved_and_removed(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    put(life, "albums/A/x.jpg", NAVY)
+    life.passes(SETTLE_S + 0.5)
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    life.ask(lambda life: unlinked(life, "albums/B/x.jpg"))
+    for _ in range(20):
+        life.passes(1.0)
+        assert (shown(life, "A"), shown(life, "B")) == (set(), set())
+    assert (holding(store, "A"), holding(store, "B"), items(life)) == ([], [], [])

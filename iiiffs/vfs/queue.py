@@ -156,7 +156,7 @@ class Queue:
 
     async def drop_all(self, ids: Iterable[str]) -> None:
         """As `drop`, in one commit. The ids of what was sent go on answering."""
-        dropped = [item for id in ids if (item := self._items.get(id)) is not None]
+        dropped = [item for id in dict.fromkeys(ids) if (item := self._items.get(id)) is not None]
         for item in dropped:
             await self._record_successors(item)
         dropped = [item for item in dropped if self._items.get(item.id) is not None]

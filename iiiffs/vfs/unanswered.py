@@ -50,7 +50,7 @@ async def with_assets(provider: Provider, album: AlbumId, items: Iterable[Item])
 
 
 def _is_open(item: Item) -> bool:
-    return is_unanswered(item) or (bool(item.earlier) and any(map(is_local_id, item.assets)))
+    return item.verb is Verb.TAKE_OUT and bool(item.earlier)
 
 
 def _assets(item: Item, there: Iterable[Asset]) -> tuple[AssetId, ...]:

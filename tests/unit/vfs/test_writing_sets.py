@@ -371,3 +371,16 @@ def test_a_file_that_may_have_arrived_is_moved_and_removed(albums: tuple[Life, S
         life.passes(1.0)
         assert (shown(life, "A"), shown(life, "B")) == (set(), set())
     assert (holding(store, "A"), holding(store, "B"), items(life)) == ([], [], [])
+
+
+def test_an_album_is_removed_whose_photo_may_have_been_replaced(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    store.script.add(Fault(FaultKind.LOST, "replace"))
+    put(life, "albums/A/x.jpg", RED)
+    life.passes(SETTLE_S + 0.5)
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    life.ask(lambda life: directory_removed(life, "albums/A"))
+    life.passes(30.0)
+    assert ([album.title for album in store.albums()], items(life)) == (["B"], [])

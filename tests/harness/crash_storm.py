@@ -65,7 +65,8 @@ class Tally:
 
 @dataclass
 class CrashStorm:
-    """A daemon on `folder`, with `config`; writers write below ROOT/`place`. `is_flat`: rule: storm_writer."""
+    """A daemon on `folder`, with `config`; writers write below ROOT/`place`. `is_flat`: rule: storm_writer. `write_s`:
+    the least and the most that writers have of each round."""
 
     folder: Path
     config: Path
@@ -76,6 +77,7 @@ class CrashStorm:
     is_flat: bool = False
     options: tuple[str, ...] = ("-v",) if os.environ.get("IIIFFS_VERBOSE") else ()
     tally: Tally = field(default_factory=Tally)
+    write_s: tuple[float, float] = WRITE_S
 
     @property
     def manifests(self) -> list[Path]:
@@ -100,7 +102,7 @@ class CrashStorm:
             mount = self.start()
             try:
                 writers = [self._writer(mount, chance.randrange(1 << 32), each) for each in range(WRITERS)]
-                time.sleep(chance.uniform(*WRITE_S))
+                time.sleep(chance.uniform(*self.write_s))
                 if number % 2:
                     self._wait_sending(mount)
                 mount.kill()

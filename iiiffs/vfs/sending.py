@@ -32,7 +32,6 @@ from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
-from iiiffs.vfs.refused import about
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.unanswered import is_unanswered, with_assets
 from iiiffs.vfs.waiting_order import WaitingOrder
@@ -196,8 +195,7 @@ class Sender:
             album, name = asset.album, asset.name  # others may have moved it since it was opened
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         sent = replace(sent, not_carried=not_carried)
-        links = [link for link in self._queue.about(AssetId(item.id)) if link.verb is Verb.ADD]
-        await self._queue.commit(sent, *(about(link, asset) for link in links))
+        await self._queue.commit(sent)  # with what was said of it: rule vfs.unanswered.follow
         await self.finish(sent)
         self._account.expire(album)
 

@@ -15,6 +15,7 @@ from iiiffs.model.gallery import AlbumId, Asset, AssetId
 from iiiffs.providers.base import Provider
 from iiiffs.sync.items import UNWANTED, Item, Stage, Verb, is_local_id
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.refused import about
 
 
 def taken_back(queue: Queue, file: Item, now_ns: int, *, stays: bool) -> Item:
@@ -78,6 +79,7 @@ def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
         for other in queue.about(old):
             if other.verb is Verb.ADD:
                 assets = tuple(sent.id if asset == old else asset for asset in other.assets)
-                queue.note(replace(other, assets=assets, sent=sent if assets[0] == sent.id else other.sent))
+                known = about(other, sent) if assets[0] == sent.id else other
+                queue.note(replace(known, assets=assets))
             elif other.verb is Verb.TAKE_OUT and sent.id not in other.assets:
                 queue.note(replace(other, assets=(*other.assets, sent.id)))

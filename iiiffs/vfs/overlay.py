@@ -391,6 +391,8 @@ class Overlay:
     def home(self, asset: Asset) -> AlbumId:
         """An album that shows it: one that it is put into, or the one it is told of; LIBRARY if it is to leave that."""
         home = self.album_id(asset.album)
+        if home == LIBRARY:  # no listing has it yet
+            home = next((item.album for item in self.arrivals.of(None, asset.id)), LIBRARY)
         said = {item.album: item.verb for item in self._queue.about(asset.id) if item.stage is not Stage.FAILED}
         added = next((album for album, verb in said.items() if verb is Verb.ADD), LIBRARY)
         return home if added == LIBRARY and said.get(home) is not Verb.TAKE_OUT else added

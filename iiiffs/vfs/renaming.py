@@ -178,7 +178,11 @@ class Renames:
     async def _rename_held(self, source: Spot, target: Spot, held: Item, there: Asset | None) -> None:
         """What it takes the place of is not sent meanwhile either, and is gone in the moment in which it is renamed."""
         gone = await target.waiting()
-        if gone is not None and gone.id == held.id:
+        if gone is None and isinstance(
+            there, Asset
+        ):  # new bytes of the same photo, which wait in another of its albums
+            gone = target.overlay.item_of(there.id)
+        if gone is not None and (gone.id == held.id or gone.stage is Stage.SENT):
             gone = None
         is_replacing = held.base is not None and (there is None or there.id != held.base.asset)
         before = gone

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from iiiffs.errors import DeadlinePassed, IiiffsError, OverQuota
+from iiiffs.errors import DeadlinePassed, IiiffsError, OverQuota, StoreFull
 from iiiffs.model.gallery import AccountName
 from iiiffs.model.writing import Access, Space
 from iiiffs.providers.base import Provider
@@ -34,7 +34,8 @@ ARRIVING = frozenset({Stage.OPEN, Stage.SETTLING, Stage.READY, Stage.SENDING})
 """Stages of files that will take room at their provider."""
 
 Room = Callable[[AccountName, int], Awaitable[None]]
-"""Nothing, if that many bytes more may be written for that account. Errors: OverQuota."""
+"""Nothing, if that many bytes more may be written for that account. Errors: OverQuota; StoreFull for one on this
+machine."""
 
 
 class Account(Protocol):
@@ -98,11 +99,15 @@ class Rooms:
         if told is None or told.space is None or self._left_bytes(account, told.space) >= more_bytes:
             return
         space = await self._asked(account, FRESH_S)
-        if space is not None and (left_bytes := self._left_bytes(account, space)) < more_bytes:
-            raise OverQuota(
-                f"{account} has {max(0, left_bytes) >> 20} MiB left at its provider, less what waits to be sent; "
-                "free some there, or remove what waits"
-            )
+        if space is None or (left_bytes := self._left_bytes(account, space)) >= more_bytes:
+            return
+        left_mib = max(0, left_bytes) >> 20
+        if self._galleries[account].provider.capabilities.local:
+            raise StoreFull(f"{account} has {left_mib} MiB left on its disk; free some there")
+        raise OverQuota(
+            f"{account} has {left_mib} MiB left at its provider, less what waits to be sent; "
+            "free some there, or remove what waits"
+        )
 
     def _left_bytes(self, account: AccountName, space: Space) -> int:
         if self._galleries[account].provider.capabilities.local:

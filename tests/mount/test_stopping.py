@@ -81,7 +81,7 @@ def stop_twice(mount: Mount) -> None:
 
 
 def check(mount: Mount) -> None:
-    mount.expected += ["not a picture", "changes are not noticed", "changes could not be sent"]
+    mount.expected += ["not a picture", "changes are not noticed", "changes could not be sent", "showing what is known"]
     check_log(mount)
 
 

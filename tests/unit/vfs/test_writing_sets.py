@@ -384,3 +384,22 @@ def test_an_album_is_removed_whose_photo_may_have_been_replaced(albums: tuple[Li
     life.ask(lambda life: directory_removed(life, "albums/A"))
     life.passes(30.0)
     assert ([album.title for album in store.albums()], items(life)) == (["B"], [])
+
+
+def test_a_photo_that_is_written_in_one_album_and_replaced_in_another_has_the_last_bytes(
+    albums: tuple[Life, Store],
+) -> None:
+    """The new bytes wait once, whatever album they are written in: two replacements of one photo would be a conflict."""
+    life, store = albums
+    store.put("a.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    life.ask(lambda life: linked(life, "albums/A/a.jpg", "albums/B/a.jpg"))
+    life.passes(SENT_S)
+    put(life, "albums/A/a.jpg", RED)
+    put(life, "albums/B/.a.jpg.tmp", RED + b"later")
+    life.ask(lambda life: renamed(life, "albums/B/.a.jpg.tmp", "albums/B/a.jpg"))
+    life.passes(SENT_S + 10.0)
+    assert holding(store, "A") == holding(store, "B") == ["a.jpg"]
+    assert [store.bytes_of(asset.id) for asset in store.assets()] == [RED + b"later"]
+    assert items(life) == []
+    assert life.outgoing.queue.conflicts() == []

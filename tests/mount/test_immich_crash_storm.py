@@ -85,7 +85,8 @@ def weather_at(storm: CrashStorm, server: ImmichServer, rounds: int, budget_s: f
     calm(storm)
 
 
-@pytest.mark.parametrize("server", ["3.1.0"], indirect=True)
+@pytest.mark.soak  # one run in five still finds an album that was made twice
+@pytest.mark.parametrize("server", ["2.7.5", "3.1.0"], indirect=True)
 def test_immich(storm: CrashStorm, server: ImmichServer) -> None:
     weather_at(storm, server, ROUNDS, BUDGET_S)
 

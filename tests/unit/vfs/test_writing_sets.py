@@ -389,7 +389,7 @@ def test_an_album_is_removed_whose_photo_may_have_been_replaced(albums: tuple[Li
 def test_a_photo_that_is_written_in_one_album_and_replaced_in_another_has_the_last_bytes(
     albums: tuple[Life, Store],
 ) -> None:
-    """The new bytes wait once, whatever album they are written in: two replacements of one photo would be a conflict."""
+    """New bytes wait once, whatever album they are written in: two replacements of one photo would be a conflict."""
     life, store = albums
     store.put("a.jpg", NAVY, store.titled("A").id)
     life.passes(3.0)

@@ -41,7 +41,7 @@ from iiiffs.sync.items import Item, Verb
 from iiiffs.tree import attributes
 from iiiffs.tree.attributes import FileKind
 from iiiffs.tree.inodes import ROOT_NUMBER, Inode, InodeTable
-from iiiffs.tree.nodes import AlbumDir, AliasLink, Directory, File, Local, Node, Original, Root
+from iiiffs.tree.nodes import AlbumDir, AliasLink, Directory, File, Local, Node, Root
 from iiiffs.vfs.changes import Touched, Wanted
 from iiiffs.vfs.entries import Absent, Found, Snapshot
 from iiiffs.vfs.filesystem import Filesystem
@@ -410,10 +410,10 @@ class Operations(pyfuse3.Operations):
             return
         await writing.set_property(node, wanted, b"" if wanted == "description" else b"0")
 
-    def sent(self, account: AccountName, item: str, asset: Asset) -> None:
+    def sent(self, account: AccountName, item: Item, asset: Asset) -> None:
         """A file that waited has become an asset with the same bytes: its inode is that one's now, and who has it open
         goes on reading what is here."""
-        local, node = Local(account, item), Original(account, asset.id, asset.version)
+        local, node = Local(account, item.id), self._writing().changes.sent_as(account, item, asset)
         for opened in self._files.values():
             if opened.node == local:
                 opened.node = node
@@ -435,7 +435,7 @@ class Operations(pyfuse3.Operations):
         def changed(before: Item | None, after: Item | None) -> None:
             is_news = before is None or before.sent is None
             if after is not None and after.sent is not None and after.verb is Verb.UPLOAD and is_news:
-                self.sent(slugs[after.account], after.id, after.sent)
+                self.sent(slugs[after.account], after, after.sent)
             if before is not None and after is None and before.verb is Verb.MAKE_ALBUM:
                 album = queue.successors.successor(before.account, before.id)
                 if album is not None:

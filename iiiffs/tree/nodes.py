@@ -6,7 +6,7 @@ bytes carries what decides its bytes (version, digest), and a directory the way 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TypeAlias
 
@@ -187,6 +187,16 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy(Original):
+    """The original under a name that a copy of its bytes has, where equal bytes are kept once: an inode of its own, for
+    what is written under `name` in `album` is another file.
+    """
+
+    album: AlbumId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """A file whose bytes wait to be sent: one inode from its first byte to its last, whatever it is called meanwhile.
 
@@ -288,8 +298,8 @@ Node: TypeAlias = Directory | File | AliasLink
 def node_key(node: Node) -> bytes:
     """Bytes that are equal exactly for equal nodes; what inode numbers are hashed from."""
     parts = [type(node).__name__]
-    for field in type(node).__slots__:
-        value = getattr(node, field)
+    for field in fields(node):
+        value = getattr(node, field.name)
         if isinstance(value, str):
             parts.append(value)
         elif isinstance(value, tuple):

@@ -30,7 +30,7 @@ _ATTRIBUTES = struct.Struct("<HqqI")
 
 def packed_node(node: Node) -> PackedNode | None:
     """The row of a node of one of those kinds; None of another kind, or of longer names than there should be."""
-    if isinstance(node, Original):
+    if type(node) is Original:
         return _joined(_ORIGINAL, node.account, node.asset, node.version)
     if isinstance(node, AliasLink) and node.depth < 256:
         return _joined(_LINK + bytes((node.depth,)), node.account, node.album, node.asset)

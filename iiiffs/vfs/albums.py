@@ -12,7 +12,17 @@ from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Fa
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX, MANIFEST, AlbumNames
 from iiiffs.tree.attributes import Attributes
-from iiiffs.tree.nodes import AlbumDir, AliasDir, AliasLink, Local, Original, PageKind, PresentationDir, ThumbnailDir
+from iiiffs.tree.nodes import (
+    AlbumDir,
+    AliasDir,
+    AliasLink,
+    Copy,
+    Local,
+    Original,
+    PageKind,
+    PresentationDir,
+    ThumbnailDir,
+)
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.document_records import Made
 from iiiffs.vfs.documents import Documents
@@ -42,7 +52,7 @@ class Albums:
         gallery = self._galleries[directory.account]
         entry = await gallery.find(directory.album, name)
         if entry is not None:
-            return self._shown(directory, entry) or Absent(attrs.ABSENT_S)
+            return self._shown(directory, name, entry) or Absent(attrs.ABSENT_S)
         if _is_filling(gallery, directory) and gallery.overlay is not None:
             return gallery.overlay.filling.discarded(gallery.overlay.album_id(directory.album), name) or Absent(0.0)
         match name:
@@ -70,9 +80,9 @@ class Albums:
                 return ours[index][1]
             name, now = real[index - len(ours)], gallery.kept(directory.album) or names
             entry = now.get(name)
-            found = None if entry is None else self._shown(directory, entry)
+            found = None if entry is None else self._shown(directory, name, entry)
             if found is None:  # it went meanwhile: its name was promised, and is told as it was
-                found = self._shown(directory, names.entries[name])
+                found = self._shown(directory, name, names.entries[name])
             assert found is not None, "only shown entries are in the snapshot"
             return found
 
@@ -91,7 +101,7 @@ class Albums:
         mtime_ns = album.mtime_ns or self._documents.rules.began_ns
         return attrs.directory(mtime_ns, mode=directory_mode(gallery, album.id))
 
-    def _shown(self, directory: AlbumDir, entry: Album | Asset) -> Found | None:
+    def _shown(self, directory: AlbumDir, name: str, entry: Album | Asset) -> Found | None:
         """A real entry as this mount shows it; None if it does not, or cannot size it yet."""
         account = directory.account
         if not self._is_shown(directory, entry):
@@ -104,10 +114,11 @@ class Albums:
             live = gallery.overlay.live(entry)
             node = Local(account, entry.version.rpartition(".")[0])
             return Found(node, attrs.local_file(live.size_bytes, live.mtime_ns))
-        attributes = attrs.file(
-            entry.size_bytes, entry.mtime_ns, links=gallery.links(entry.id), mode=file_mode(gallery)
-        )
-        return Found(Original(account, entry.id, entry.version), attributes)
+        shown = Original(account, entry.id, entry.version)
+        if gallery.overlay is not None:
+            shown = gallery.overlay.copies.node(account, entry, gallery.overlay.album_id(directory.album), name)
+        links = 1 if isinstance(shown, Copy) else gallery.links(entry.id)
+        return Found(shown, attrs.file(entry.size_bytes, entry.mtime_ns, links=links, mode=file_mode(gallery)))
 
     def _is_shown(self, directory: AlbumDir, entry: Album | Asset) -> bool:
         if isinstance(entry, Album):
@@ -207,6 +218,16 @@ class Presentations:
 def _is_filling(gallery: Gallery, directory: AlbumDir) -> bool:
     overlay = gallery.overlay
     return overlay is not None and overlay.filling.is_on(overlay.album_id(directory.album))
+
+
+async def asset_shown(gallery: Gallery, node: Original) -> Asset:
+    """The asset of the node, in its version if that is still there. Rule: Gallery.asset_in. New bytes that wait for the
+    photo under its own name are not its copy's."""
+    found = await gallery.asset_in(node.asset, node.version)
+    if not (isinstance(node, Copy) and found.is_local):
+        return found
+    told = await gallery.told_asset(node.asset)
+    return told if told.version == node.version else found
 
 
 def found_document(made: Made) -> Found:

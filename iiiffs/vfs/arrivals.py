@@ -40,6 +40,11 @@ class Arrivals:
         self._by_asset: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
 
+    @property
+    def real_names(self) -> bool:
+        """Rule: providers.base.Capabilities.real_names."""
+        return self._listings.capabilities.real_names
+
     def changed(self, before: Item | None, after: Item | None) -> None:
         """An item is another; rule: Queue.watch."""
         for item in (before, after):
@@ -101,4 +106,6 @@ class Arrivals:
         """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
         assert item.sent is not None, "an upload that was sent has become an asset"
         if name is not None and name != item.name and not self._listings.capabilities.real_names:
-            await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also=item.also))
+            others = [one for one in self.of(item.album, item.sent.id) if one.name == name]
+            also = item.also or bool(others)
+            await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also=also))

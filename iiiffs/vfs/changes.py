@@ -15,16 +15,13 @@ from typing import NoReturn
 from iiiffs.errors import (
     AlreadyThere,
     AssetGone,
-    DeadlinePassed,
     Forbidden,
     OtherAccount,
-    ProviderUnreachable,
     ReadOnly,
     VersionChanged,
 )
-from iiiffs.model.gallery import Album, AlbumId, Asset
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset
 from iiiffs.model.writing import AlbumVerb, Edit
-from iiiffs.providers.base import Original as OriginalBytes
 from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_local_id
@@ -33,12 +30,12 @@ from iiiffs.tree.albums import ALIASES
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.names import legal_name
-from iiiffs.tree.nodes import AlbumDir, Discarded, DiscardedDir, Document, File, Local, Node, Original, Page
+from iiiffs.tree.nodes import AlbumDir, Copy, Discarded, DiscardedDir, Document, File, Local, Node, Original, Page
 from iiiffs.tree.places import Place, is_synthetic
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.tree.shelves import Shelf, ShelfKind
 from iiiffs.vfs import changing
-from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.albums import Galleries, asset_shown
 from iiiffs.vfs.changing import (
     SYNTHETIC_DIRECTORIES,
     Spot,
@@ -58,7 +55,7 @@ from iiiffs.vfs.modes import file_mode
 from iiiffs.vfs.properties import Properties
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about, is_refused, refuse_refused
-from iiiffs.vfs.unopened import UnopenedOriginal
+from iiiffs.vfs.unopened import opened_or_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,8 @@ class Changes:
         waiting = await where.waiting()
         if waiting is not None:
             return waiting
-        return await self._replacing(Original(where.directory.account, asset.id, asset.version))
+        account = where.directory.account
+        return await self._replacing(where.overlay.copies.node(account, asset, where.album, where.name))
 
     async def open(self, node: File, flags: int) -> tuple[WritableHandle, Local | None]:
         """An existing file, open for writing; and the file that an original has become by that."""
@@ -163,7 +161,7 @@ class Changes:
         return asset
 
     async def _replacing(self, node: Original) -> Item:
-        """From now on the asset is a file that may be written; nothing of it is, yet.
+        """From now on the asset, or the copy of it, is a file that may be written; nothing of it is, yet.
 
         Errors: VersionChanged if it is another by now, or was one already: the kernel looks again.
         """
@@ -171,21 +169,25 @@ class Changes:
         if gallery.overlay is None or gallery.writing is None:
             raise ReadOnly(changing.refusal(gallery))
         may_edit(gallery, "changing a file")
-        asset = await gallery.asset_in(node.asset, node.version)
+        asset = await asset_shown(gallery, node)
         changing.must_not_lie_in_trash(asset)
         if asset.version != node.version:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
-        album, name = await self._home(gallery, gallery.overlay.home(asset), asset)
-        source = await _opened(gallery, asset)
-        writing = gallery.overlay.item_of(asset.id)
+        if isinstance(node, Copy):
+            album, name = gallery.overlay.album_id(node.album), node.name
+        else:
+            album, name = await self._home(gallery, gallery.overlay.home(asset), asset)
+        source = await opened_or_later(gallery, asset)
+        is_copy = isinstance(node, Copy)
+        writing = gallery.overlay.item_named(album, name) if is_copy else gallery.overlay.item_of(asset.id)
         if writing is not None and writing.stage is not Stage.SENT:
             await source.aclose()
             raise VersionChanged(f"{name} is being written already")
         item = Item(
             self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.UPLOAD, Stage.OPEN, album, name,
             self._now_ns(), size_bytes=asset.size_bytes or 0, mtime_ns=asset.mtime_ns,
-            base=changing.base_of(asset, album, name),
+            base=None if is_copy else changing.base_of(asset, album, name),
         )  # fmt: skip
         self._files.begin(item, source)
         return item
@@ -212,6 +214,13 @@ class Changes:
         if live is None:
             raise VersionChanged("this file has reached its provider since it was looked up")
         return attrs.local_file(live.size_bytes, live.mtime_ns)
+
+    def sent_as(self, account: AccountName, item: Item, asset: Asset) -> Original:
+        """What a file that was sent as the asset is from now on."""
+        overlay = self._galleries[account].overlay
+        if overlay is None:
+            return Original(account, asset.id, asset.version)
+        return overlay.copies.node(account, asset, item.album, item.name)
 
     def found(self, gallery: Gallery, item: Item) -> Found:
         """The file that waits, as a lookup tells of it."""
@@ -444,14 +453,24 @@ class Changes:
 
     async def _set_time_of_base(self, gallery: Gallery, item: Item, mtime_ns: int) -> Touched | None:
         """A file that is open and unchanged: what is there gets the time."""
-        base = item.base
-        assert base is not None, "what is untouched shows something that is there"
-        changed = await self.properties.edit(gallery, base.asset, Edit(mtime_ns=mtime_ns))
-        changed = changed or replace(changing.asset_of_base(base), mtime_ns=mtime_ns)
-        base = changing.base_of(changed, base.album, base.name)
+        base, album, name = item.base, item.album, item.name
+        shown = await self._copied(gallery, item) if base is None else changing.asset_of_base(base)
+        changed = await self.properties.edit(gallery, shown.id, Edit(mtime_ns=mtime_ns))
+        changed = changed or replace(shown, mtime_ns=mtime_ns)
+        node: Original = Copy(gallery.account, changed.id, changed.version, album, name)
+        if base is not None:
+            base = changing.base_of(changed, base.album, base.name)
+            node = Original(gallery.account, changed.id, changed.version)
         source = await gallery.open(changed)
         await self._files.show(replace(item, base=base, mtime_ns=changed.mtime_ns), source)
-        return Touched(Original(gallery.account, changed.id, changed.version), changed.mtime_ns)
+        return Touched(node, changed.mtime_ns)
+
+    async def _copied(self, gallery: Gallery, item: Item) -> Asset:
+        """What an unchanged file shows that replaces nothing: what its name was given to. Errors: VersionChanged."""
+        id = None if gallery.overlay is None else gallery.overlay.copies.asset_of(item.album, item.name)
+        if id is None:
+            raise VersionChanged(f"{item.name} has changed since it was looked up")
+        return await gallery.asset(id)
 
     async def _set_original(self, node: Original, wanted: Wanted) -> Local | Touched | None:
         gallery = self._galleries[node.account]
@@ -470,20 +489,10 @@ class Changes:
                 may_edit(gallery, "changing a file's time")
                 changed = await self.properties.edit(gallery, asset.id, Edit(mtime_ns=wanted.mtime_ns))
                 changed = changed or replace(asset, mtime_ns=wanted.mtime_ns)
-                return Touched(Original(node.account, changed.id, changed.version), changed.mtime_ns)
+                return Touched(replace(node, asset=changed.id, version=changed.version), changed.mtime_ns)
         return None
 
     def _item(self, where: Spot, verb: Verb, stage: Stage, name: str) -> Item:
         now_ns = self._now_ns()
         id, order = self._queue.new_id(), self._queue.next_order()
         return Item(id, order, where.gallery.name, verb, stage, where.album, name, now_ns, mtime_ns=now_ns)
-
-
-async def _opened(gallery: Gallery, asset: Asset) -> OriginalBytes:
-    """Its bytes; if nobody can be asked for them now, whoever reads asks again. Errors: VersionChanged, AssetGone."""
-    try:
-        return await gallery.open(asset)
-    except (ProviderUnreachable, DeadlinePassed):
-        if asset.size_bytes is None:
-            raise
-        return UnopenedOriginal(asset.size_bytes, partial(gallery.open, asset))

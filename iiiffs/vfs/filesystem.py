@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from iiiffs.errors import IiiffsError, NoSuchName, RequestError, VersionChanged
-from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
+from iiiffs.model.gallery import AlbumId
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes
 from iiiffs.tree.junk import is_junk
@@ -41,7 +41,7 @@ from iiiffs.tree.nodes import (
     ThumbnailDir,
     ThumbnailSizeDir,
 )
-from iiiffs.vfs.albums import Albums, Aliases, Galleries, Presentations
+from iiiffs.vfs.albums import Albums, Aliases, Galleries, Presentations, asset_shown
 from iiiffs.vfs.control_files import ControlFiles
 from iiiffs.vfs.documents import ROOT, Documents, album_of
 from iiiffs.vfs.entries import Absent, DirectoryKind, Found, Snapshot
@@ -159,8 +159,8 @@ class Filesystem:
 
     async def _opened(self, node: File) -> Handle:
         match node:
-            case Original(account, asset_id, version):
-                return await self._opened_original(account, asset_id, version)
+            case Original():
+                return await self._opened_original(node)
             case Rendition():
                 return BodyHandle(await self._services.rendition_body(node))
             case Document():
@@ -174,18 +174,18 @@ class Filesystem:
             case Local() if self.writer is not None:
                 refused = await self.writer.changes.refused(node)
                 if refused is not None:
-                    return await self._opened_original(node.account, refused.id, refused.version)
+                    return await self._opened_original(Original(node.account, refused.id, refused.version))
                 return await self.writer.changes.open_local(node)
             case Local():
                 raise VersionChanged("nothing waits to be sent on this mount")
             case Discarded():
                 return DiscardHandle()
 
-    async def _opened_original(self, account: AccountName, asset_id: AssetId, version: Version) -> Handle:
+    async def _opened_original(self, node: Original) -> Handle:
         """The original in this version. One that has another is listed anew, so that the kernel's retry finds that."""
-        gallery = self._galleries[account]
-        asset = await gallery.asset_in(asset_id, version)
-        if asset.version != version:
+        gallery = self._galleries[node.account]
+        asset = await asset_shown(gallery, node)
+        if asset.version != node.version:
             gallery.expire(asset.album)
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
         try:

@@ -22,6 +22,7 @@ from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.aside import Aside
+from iiiffs.vfs.copies import Copies
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.listings import Listings
@@ -71,6 +72,7 @@ class Overlay:
         self._had_bytes: dict[str, bool] = {}
         """Uploads that were begun to be sent -> whether their album had the same bytes already."""
         self.arrivals = Arrivals(account, queue, flights, listings)
+        self.copies = Copies(account, queue, flights, self.arrivals, self._named, self.take_name)
         self.filling = Filling(account, queue)
         self.aside = Aside()
         self._serial = 0
@@ -159,6 +161,10 @@ class Overlay:
             return None
         item = self._queue.get(next(reversed(waiting.named[name])))
         return None if item is None else self._shown(item)
+
+    def _named(self, album: AlbumId, name: str) -> list[str]:
+        waiting = self._waiting.get(album)
+        return [] if waiting is None else list(waiting.named.get(name, ()))
 
     def over_entry(self, album: AlbumId, name: str, entry: Album | Asset) -> Album | Asset | None:
         """What is shown of what the provider tells of under `name`: another version that waits, or nothing. In the
@@ -326,6 +332,7 @@ class Overlay:
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
             self._rehome(before)
         self.arrivals.changed(before, after)
+        self.copies.changed(before, after)
         if before is not None and after is None:
             self._had_bytes.pop(before.id, None)
         if before is not None and before.verb is Verb.TAKE_OUT and after is None:
@@ -345,6 +352,8 @@ class Overlay:
         try that broke off may have taken that asset out of the trash. Rule: Queue.complete."""
         if after.account != self._account or before is None or before.sent is not None or after.sent is None:
             return after
+        if (also := self.copies.also(after, after.sent)) is not None:
+            return replace(after, also=also)
         told, _ = self._listings.told_last(after.album)
         was_own = after.base is not None and after.base.asset in (after.sent.id, self.asset_id(after.sent.id))
         name = None if told is None else told.name_of(after.sent.id)

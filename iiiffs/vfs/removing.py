@@ -96,6 +96,7 @@ class Removals:
         self.take_back(where, current, stays=bool(links))
         if not await self.moved_to_another_name(current):
             await self.drop(current)
+        await where.overlay.copies.leave(where.album, where.name)
 
     def take_back(self, where: Spot, file: Item, *, stays: bool) -> None:
         """What may have arrived of the file is in its album no more; with the next commit. Rule: vfs.unanswered."""

@@ -178,9 +178,8 @@ class Renames:
     async def _rename_held(self, source: Spot, target: Spot, held: Item, there: Asset | None) -> None:
         """What it takes the place of is not sent meanwhile either, and is gone in the moment in which it is renamed."""
         gone = await target.waiting()
-        if gone is None and isinstance(
-            there, Asset
-        ):  # new bytes of the same photo, which wait in another of its albums
+        is_photo = there is not None and not target.overlay.copies.is_copy(there, target.album, target.name)
+        if gone is None and there is not None and is_photo:  # new bytes of it may wait in another of its albums
             gone = target.overlay.item_of(there.id)
         if gone is not None and (gone.id == held.id or gone.stage is Stage.SENT):
             gone = None
@@ -197,6 +196,8 @@ class Renames:
                 await self._rename_replacing(source, target, held, there, gone)
             else:
                 await self._take_place(target, held, there, gone, stays=is_backup(source, target))
+                if (source.album, source.name) != (target.album, target.name):
+                    await source.overlay.copies.leave(source.album, source.name)
         except BaseException:
             if gone is not None and before is not None:
                 self._removals.let_go(gone, before)
@@ -209,7 +210,8 @@ class Renames:
         base = held.base if gone is None else gone.base
         if gone is None and there is not None:
             may_edit(target.gallery, "replacing a file")
-            base = changing.base_of(there, target.album, target.name)
+            if not target.overlay.copies.is_copy(there, target.album, target.name):
+                base = changing.base_of(there, target.album, target.name)
         if base is not None and held.base is None:
             await self._queue.successors.record(held.account, held.id, base.asset)
         if gone is not None and await self._removals.moved_to_another_name(gone):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import BinaryIO
 
 import trio
 
+from iiiffs.errors import DeadlinePassed, ProviderUnreachable
+from iiiffs.model.gallery import Asset
 from iiiffs.providers.base import Original
+from iiiffs.vfs.gallery import Gallery
 
 
 class UnopenedOriginal:
@@ -45,3 +49,13 @@ class UnopenedOriginal:
             if self._original is None:
                 self._original = await self._opened()
             return self._original
+
+
+async def opened_or_later(gallery: Gallery, asset: Asset) -> Original:
+    """Its bytes; if nobody can be asked for them now, whoever reads asks again. Errors: VersionChanged, AssetGone."""
+    try:
+        return await gallery.open(asset)
+    except (ProviderUnreachable, DeadlinePassed):
+        if asset.size_bytes is None:
+            raise
+        return UnopenedOriginal(asset.size_bytes, partial(gallery.open, asset))

@@ -20,6 +20,7 @@ from iiiffs.sync.items import Item, Stage
 from iiiffs.tree.nodes import (
     AccountDir,
     AlbumDir,
+    Copy,
     Document,
     DocumentKind,
     Local,
@@ -32,7 +33,7 @@ from iiiffs.tree.nodes import (
     ServiceDir,
     Thumbnail,
 )
-from iiiffs.vfs.albums import Galleries
+from iiiffs.vfs.albums import Galleries, asset_shown
 from iiiffs.vfs.documents import ROOT, Documents, album_of, service_of
 from iiiffs.vfs.notes import has_note, note_of
 from iiiffs.vfs.reasons import Reasons
@@ -68,6 +69,7 @@ NAMES: Mapping[type[Node], tuple[str, ...]] = {
     PresentationDir: (ID, URI),
     ServiceDir: (ID, URI),
     Original: (MIME_TYPE, ID, URI, VERSION, ETAG, STATE),
+    Copy: (MIME_TYPE, ID, URI, VERSION, ETAG, STATE),
     Local: (MIME_TYPE, ID, VERSION, ETAG, STATE),
     Rendition: (MIME_TYPE, URI),
     Document: (MIME_TYPE, URI),
@@ -214,7 +216,7 @@ class ExtendedAttributes:
         known = None if gallery.library is None else gallery.library.index.entry(node.asset)
         if known is not None and known.asset.version == node.version:
             return known.asset
-        asset = await gallery.asset_in(node.asset, node.version)
+        asset = await asset_shown(gallery, node)
         if asset.version != node.version:
             raise VersionChanged(f"{asset.name} has changed since it was looked up")
         return asset

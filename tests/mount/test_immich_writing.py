@@ -129,6 +129,36 @@ def test_cp_uploads_and_adds_to_the_album(world: World) -> None:
     assert (world.path(album) / "new.jpg").read_bytes() == content
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize(
+    "way", ["cp $FILES/other.jpg copy.jpg", "cp $FILES/other.jpg .new.tmp && mv .new.tmp copy.jpg"]
+)
+def test_what_is_written_over_a_copy_leaves_the_photo_alone(world: World, way: str, is_listed: bool) -> None:
+    album, (asset,) = world.album("a.jpg")
+    content, other = asset.original.read(), world.fresh()
+    world.file("other.jpg", other)
+    path = world.path(album)
+    world.run("cp a.jpg copy.jpg", cwd=path)
+    if is_listed:
+        world.settled()
+        polled(world.server)
+        seen(lambda: not world.queue())
+        assert world.members(album) == ["a.jpg"]
+        assert (path / "a.jpg").stat().st_ino != (path / "copy.jpg").stat().st_ino
+        service = (path / "iiif/copy.jpg").readlink()
+        assert service == (path / "iiif/a.jpg").readlink()
+    assert (path / "copy.jpg").read_bytes() == content
+    world.run(way, cwd=path)
+    assert ((path / "a.jpg").read_bytes(), (path / "copy.jpg").read_bytes()) == (content, other)
+    world.settled()
+    polled(world.server)
+    seen(lambda: not world.queue())
+    assert ((path / "a.jpg").read_bytes(), (path / "copy.jpg").read_bytes()) == (content, other)
+    assert world.members(album) == ["a.jpg", "copy.jpg"]
+    assert not asset.trashed
+    assert [one.name for one in world.having(other)] == ["copy.jpg"]
+
+
 def test_cp_of_equal_bytes_only_adds_and_the_new_name_works_on(world: World) -> None:
     album, (asset,) = world.album("a.jpg")
     other, _ = world.album()

@@ -11,7 +11,7 @@ from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree import inodes
 from iiiffs.tree.inodes import ROOT_NUMBER, InodeTable
-from iiiffs.tree.nodes import AccountDir, AlbumDir, Node, Original, ParameterDir, Rendition, Root, node_key
+from iiiffs.tree.nodes import AccountDir, AlbumDir, Copy, Node, Original, ParameterDir, Rendition, Root, node_key
 
 KEY = b"k" * 16
 ATTRIBUTES = attrs.fixed_directory(0)
@@ -20,6 +20,7 @@ NODES: st.SearchStrategy[Node] = st.one_of(
     st.builds(AccountDir, WORDS.map(AccountName)),
     st.builds(AlbumDir, WORDS.map(AccountName), WORDS.map(AlbumId), st.integers(0, 2)),
     st.builds(Original, WORDS.map(AccountName), WORDS.map(AssetId), WORDS.map(Version)),
+    st.builds(Copy, WORDS.map(AccountName), WORDS.map(AssetId), WORDS.map(Version), WORDS.map(AlbumId), WORDS),
     st.builds(
         ParameterDir,
         WORDS.map(AccountName),

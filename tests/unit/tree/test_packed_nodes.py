@@ -12,7 +12,7 @@ from iiiffs.model.gallery import AccountName, AlbumId, AssetId, Version
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.attributes import Attributes, FileKind
 from iiiffs.tree.inodes import InodeTable
-from iiiffs.tree.nodes import AccountDir, AliasLink, Node, Original, node_key
+from iiiffs.tree.nodes import AccountDir, AliasLink, Copy, Node, Original, node_key
 from iiiffs.tree.packed_nodes import PackedAttributes, ending_of_original, packed_node, unpacked_node
 
 ID = "00000000-0000-4000-8000-000000000001"
@@ -67,6 +67,7 @@ def test_attributes_come_back(some: list[Attributes]) -> None:
     [
         AccountDir(AccountName("a")),
         Original(AccountName("a"), AssetId("x" * 251), Version("1")),
+        Copy(AccountName("a"), AssetId(ID), Version("1"), AlbumId("b"), "copy.jpg"),
         AliasLink(AccountName("a"), AlbumId("b"), AssetId("c"), 256),
     ],
 )

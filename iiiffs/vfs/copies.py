@@ -1,0 +1,118 @@
+"""Copies that became names of a photo which was there already: read, they are that photo; written, files of their own.
+
+A library that keeps equal bytes once makes no second photo of `cp a.jpg copy.jpg` (rule: iiiffs.state.given). Whoever
+writes under such a name means the copy, and never the photo that has its own name somewhere else (DESIGN §4.3).
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
+from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.tree.names import legal_name
+from iiiffs.tree.nodes import Copy, Original
+from iiiffs.vfs.arrivals import Arrivals
+from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.queue import Queue
+
+Named = Callable[[AlbumId, str], Iterable[str]]
+"""The ids of the items that show something under the name."""
+TakeName = Callable[[AlbumId, str, AssetId], Awaitable[bool]]
+"""Rule: vfs.overlay.Overlay.take_name."""
+
+
+class Copies:
+    """Those of one account."""
+
+    def __init__(
+        self,
+        account: AccountName,
+        queue: Queue,
+        flights: Flights,
+        arrivals: Arrivals,
+        named: Named,
+        take_name: TakeName,
+    ) -> None:
+        self._account = account
+        self._queue = queue
+        self._flights = flights
+        self._arrivals = arrivals
+        self._named = named
+        self._take_name = take_name
+
+    def node(self, account: AccountName, asset: Asset, album: AlbumId, name: str) -> Original:
+        """The asset as `name` shows it in the album. `account`: as nodes call it."""
+        if self.is_copy(asset, album, name):
+            return Copy(account, asset.id, asset.version, album, name)
+        return Original(account, asset.id, asset.version)
+
+    def is_copy(self, asset: Asset, album: AlbumId, name: str) -> bool:
+        """The name was given to the asset by a copy: the asset itself goes by another one."""
+        if self._arrivals.real_names or asset.is_local:
+            return False
+        given = self._queue.notes.given.of(self._account, album).get(name)
+        if given is not None and given.asset == asset.id:
+            return given.also or _is_another(asset.name, name)
+        sent = [item for item in self._arrivals.of(album, asset.id) if item.name == name and item.base is None]
+        return any(item.also for item in sent) or (bool(sent) and _is_another(asset.name, name))
+
+    def also(self, item: Item, asset: Asset) -> bool | None:
+        """Rule: Item.also, of a copy that got the bytes again whose name it was, or came with the photo itself, before
+        any listing told of that; None of anything else."""
+        if self._arrivals.real_names or item.base is not None:
+            return None
+        given = self._queue.notes.given.of(self._account, item.album).get(item.name)
+        if given is not None and given.asset == asset.id:
+            return given.also
+        arrived = self._arrivals.of(item.album, asset.id)
+        again = [one for one in arrived if one.name == item.name and one.base is None]
+        if again:
+            return again[-1].also
+        return legal_name(asset.name) != item.name if arrived else None
+
+    def asset_of(self, album: AlbumId, name: str) -> AssetId | None:
+        """What the name was given to there, though a file of its own may wait under it now."""
+        given = self._queue.notes.given.of(self._account, album).get(name)
+        if given is not None:
+            return given.asset
+        for id in self._named(album, name):
+            item = self._queue.get(id)
+            if item is not None and item.sent is not None and self.is_copy(item.sent, album, name):
+                return item.sent.id
+        return None
+
+    def changed(self, before: Item | None, after: Item | None) -> None:
+        """An item is another; rule: Queue.watch. Bytes of its own that were sent end what the name was given to."""
+        if after is None or after.sent is None or after.verb is not Verb.UPLOAD or after.base is not None:
+            return
+        is_news = before is None or before.sent is None
+        if is_news and self.asset_of(after.album, after.name) not in (None, after.sent.id):
+            work = partial(self.leave, after.album, after.name, after.sent.id)
+            self._flights.begin(("left", self._account, after.id), work)
+
+    async def leave(self, album: AlbumId, name: str, now: AssetId | None = None) -> None:
+        """The name was given to nothing there but, at most, `now`; a photo that was in the album by that name alone is
+        taken out of it. Errors: StoreFull, StoreError."""
+        if self._arrivals.real_names:
+            return
+        asset = self.asset_of(album, name)
+        if asset in (None, now) or asset is None or await self._take_name(album, name, asset):
+            return
+        id, order = self._queue.new_id(), self._queue.next_order()
+        item = Item(
+            id, order, self._account, Verb.TAKE_OUT, Stage.SETTLING, album, name, time.time_ns(), assets=(asset,)
+        )
+        self._queue.note(item)
+
+
+def _is_another(own: str, name: str) -> bool:
+    """The photo was there under a name of its own: not one that its server made of `name`, by changing signs of it."""
+    return _plain(own) != _plain(name)
+
+
+def _plain(name: str) -> str:
+    return "".join(sign for sign in unicodedata.normalize("NFKC", name).casefold() if sign.isalnum())

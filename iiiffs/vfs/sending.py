@@ -317,10 +317,7 @@ class Sender:
             if not item.generation:
                 item = replace(item, generation=ASKED_FOR)
                 await self._queue.commit(item)
-            try:
-                made = (await self._writing.make_album(parent, item.name, item.token or item.id)).id
-            except AlreadyThere:
-                made = parent if is_unwanted(item) else await self._found(parent, item.name)
+            made = await self._made(item, parent)
             if is_unwanted(item):
                 await self._unmade(item, parent, made)
         if made is None or is_unwanted(item):
@@ -332,6 +329,17 @@ class Sender:
         if not await told_anew(self._account, parent):
             raise ProviderUnreachable("the albums cannot be listed")
         await self._queue.drop(item.id)
+
+    async def _made(self, item: Item, parent: AlbumId) -> AlbumId:
+        """What its provider has of it, which is asked for once: somebody may have put something into it since, and then
+        it is not known by the token any more."""
+        known = self._order.current(item.id)
+        if known != item.id and not is_unwanted(item):
+            return AlbumId(known)
+        try:
+            return (await self._writing.make_album(parent, item.name, item.token or item.id)).id
+        except AlreadyThere:
+            return parent if is_unwanted(item) else await self._found(parent, item.name)
 
     async def _unmade(self, item: Item, parent: AlbumId, made: AlbumId) -> None:
         """`made`: what its provider has of it; `parent` itself if that is somebody else's."""

@@ -403,3 +403,21 @@ def test_a_photo_that_is_written_in_one_album_and_replaced_in_another_has_the_la
     assert [store.bytes_of(asset.id) for asset in store.assets()] == [RED + b"later"]
     assert items(life) == []
     assert life.outgoing.queue.conflicts() == []
+
+
+@pytest.mark.warns("changes are not noticed")
+def test_an_album_that_was_made_is_not_asked_for_again(albums: tuple[Life, Store]) -> None:
+    """Its listing could not be had, so its row stays; once it is used, no server need know it by the token any more."""
+    life, store = albums
+    life.ask(lambda life: listed(life, "albums"))
+    store.script.offline()
+    life.ask(lambda life: directory_made(life, "albums/New"))
+    store.script.clear()
+    store.script.add(Fault(FaultKind.UNREACHABLE, "albums", times=None))
+    life.passes(120.0)
+    store.script.clear()
+    life.passes(600.0)
+    assert [album.title for album in store.albums()].count("New") == 1
+    asked = [call for call in store.script.calls() if call.method == "make_album" and call.outcome == "answered"]
+    assert len(asked) == 1
+    assert items(life) == []

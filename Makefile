@@ -28,7 +28,7 @@ demo: $(VENV)/.base
 	@exec $(BIN)/iiiffs demo --port $(PORT) $(if $(PHOTOS),--photos "$$PHOTOS")   # exec: `kill` of make must reach it
 
 test: $(VENV)/.dev $(TOOLS)/.ready
-	$(BIN)/python -m pytest -m "not soak" $(if $(strip $(ARGS)),$(ARGS),-n 3 --dist loadfile)
+	$(BIN)/python -m pytest -m "not soak" $(if $(strip $(ARGS)),$(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -240,8 +240,9 @@ class FolderTruth:
         return {str(path.relative_to(self.photos)): [path.read_bytes()] for path in found}
 
     def folders(self) -> Sequence[str]:
-        """All folders."""
-        return [str(path.relative_to(self.photos)) for path in self.photos.rglob("*") if path.is_dir()]
+        """All folders, but one that a kill left half made: it is hidden, and empty, and swept away later."""
+        found = (path for path in self.photos.rglob("*") if path.is_dir() and not is_junk(path.name))
+        return [str(path.relative_to(self.photos)) for path in found]
 
     def check(self) -> None:
         """No file of iiiffs itself is left over."""

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from iiiffs.errors import OverQuota, ProviderUnreachable
+from iiiffs.errors import OverQuota, ProviderUnreachable, StoreFull
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.model.writing import Access, Space, Writing
 from iiiffs.providers.base import Capabilities
@@ -72,7 +72,7 @@ class At:
     async def fits(self, more_bytes: int) -> bool:
         try:
             await self.rooms.needed(HOME, more_bytes)
-        except OverQuota:
+        except (OverQuota, StoreFull):
             return False
         return True
 
@@ -177,6 +177,8 @@ def test_on_this_machine_what_waits_is_not_counted_twice(tmp_path: Path) -> None
         at.waits(39)
         assert await at.rooms.space() == Space(100, 40)
         assert [await at.fits(40), await at.fits(41)] == [True, False]
+        with pytest.raises(StoreFull):
+            await at.rooms.needed(HOME, 41)
 
     rooms(tmp_path, body, Account(answer=Space(100, 40), local=True))
 

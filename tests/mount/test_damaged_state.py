@@ -44,6 +44,7 @@ def left(tmp_path: Path) -> Iterator[Left]:
     yield Left(tmp_path, photos)
 
 
+@pytest.mark.soak
 def test_cut_off_anywhere_it_does_not_start(left: Left) -> None:
     whole = left.data.read_bytes()
     used = [number for number in range(len(whole) // PAGE_BYTES) if is_used(left, whole, number)]

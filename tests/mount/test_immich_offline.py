@@ -39,7 +39,7 @@ class Gallery:
     seen: dict[str, object] = field(default_factory=dict)
 
 
-@pytest.fixture(params=["2.7.5", "3.1.0"])
+@pytest.fixture(params=[pytest.param("2.7.5", marks=pytest.mark.soak), "3.1.0"])
 def gallery(request: pytest.FixtureRequest) -> Iterator[Gallery]:
     with immich(request.param) as server, fault_proxy(server.url) as proxy:
         half = server.add_asset("IMG_1.mov", visibility="hidden")

@@ -164,7 +164,8 @@ MANY = 5000
 CALLS_MAX = 10
 
 
-@pytest.mark.parametrize("program", ["ln", pytest.param("mv", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("program", ["ln", "mv"])
 def test_thousands_of_photos_are_few_calls(program: str, tmp_path: Path) -> None:
     """Issue 7: within the settle time, at most 10."""
     with Store(tmp_path / "server", Flavour.IMMICH) as store:

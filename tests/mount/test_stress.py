@@ -33,7 +33,7 @@ from tests.mount.test_memory import resident_bytes
 
 CLIENTS = 3
 WARM_S = 3.0
-STRESS_S = 9.0
+STRESS_S = 6.0
 SOAK_S = 590.0
 SETTLE = "200ms"
 SENT_S = 60.0

@@ -31,7 +31,7 @@ def resident_bytes(file: Path) -> int:
     return found
 
 
-@pytest.mark.parametrize("between_s", [0.0, 3600.0])
+@pytest.mark.parametrize("between_s", [0.0, pytest.param(3600.0, marks=pytest.mark.soak)])
 def test_its_pages_are_given_back_and_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between_s: float
 ) -> None:

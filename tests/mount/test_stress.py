@@ -116,8 +116,8 @@ class Stress:
         eventually(lambda: list(spool.iterdir()), lambda left: left == [], deadline_s=IDLE_S)
 
     def idle(self, tasks: float = math.inf) -> dict[str, float]:
-        """What is held when nobody does anything, once it is as little as it gets. `tasks`: so many at the most, but for
-        TASKS_MORE_MAX that come and go by themselves: pyfuse3's that waits, who serves a status."""
+        """What is held when nobody does anything, once it is as little as it gets. `tasks`: so many at the most, but
+        for TASKS_MORE_MAX that come and go by themselves: pyfuse3's that waits, who serves a status."""
 
         def is_idle(held: dict[str, float]) -> bool:
             return held["busy"] == 0 and held["inodes"] <= FEW_INODES and held["tasks"] <= tasks + TASKS_MORE_MAX

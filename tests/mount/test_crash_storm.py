@@ -16,7 +16,7 @@ from tests.harness.mount import Program
 from tests.harness.scripted import PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
 from tests.harness.writable import writable_config
 
-ROUNDS, BUDGET_S = 10, 10.0
+ROUNDS, BUDGET_S = 10, 25.0
 """A machine that is busy gets through fewer rounds; the end takes some seconds more."""
 SOAK_ROUNDS = 200
 UNSAFE_ROUNDS = 6

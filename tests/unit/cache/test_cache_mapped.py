@@ -17,6 +17,8 @@ PAGE = bytes(range(256)) * 256
 HOME = AccountName("home")
 FACTS = Facts("image/jpeg", None, error="cut off")
 KEYS = [number.to_bytes(4, "big") for number in range(400)]
+LOOKS_EVERY = 10
+"""The kernel takes tens of milliseconds for one look at all maps; so many pictures are less than 1 MB."""
 
 
 def resident_bytes(file: Path) -> int:
@@ -31,7 +33,7 @@ def resident_bytes(file: Path) -> int:
     return found
 
 
-@pytest.mark.parametrize("between_s", [0.0, pytest.param(3600.0, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("between_s", [0.0, 3600.0])
 def test_its_pages_are_given_back_and_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between_s: float
 ) -> None:
@@ -44,9 +46,10 @@ def test_its_pages_are_given_back_and_read_again(
     cache.writer.commit_now()
     most = 0
     for _ in range(2):
-        for key in KEYS:
+        for number, key in enumerate(KEYS):
             assert cache.renditions.get(key) == key + PAGE
-            most = max(most, resident_bytes(tmp_path / DATA_NAME))
+            if number % LOOKS_EVERY == 0:
+                most = max(most, resident_bytes(tmp_path / DATA_NAME))
     cache.close()
     assert most > 0, "the file is not mapped where it was looked for"
     assert most < 8 << 20, "of 26 MB that were read"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import trio
+from typer.testing import CliRunner
 
 from iiiffs import __version__
-from iiiffs.cli import COMMANDS, exit_code_of
+from iiiffs.cli import COMMANDS, app, exit_code_of
 from iiiffs.config import examine_config
 from iiiffs.errors import AlreadyRunning, ConfigError, MountRefused, NoDaemon, NoSuchName, StartError, StoreLocked
 from iiiffs.model.gallery import AccountName
@@ -75,8 +76,9 @@ def test_help_names_every_command_and_every_command_takes_config(tmp_path: Path)
     for command in COMMANDS:
         assert f"  {command} " in listed
         for verb in groups.get(command, ("",)):
-            done = iiiffs(tmp_path, command, *([verb] if verb else []), "--help")
-            assert done.returncode == 0
+            asked = [command, *([verb] if verb else []), "--help"]
+            done = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
+            assert done.exit_code == 0
             assert "--config FILE" in done.stdout
 
 

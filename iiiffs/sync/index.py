@@ -83,10 +83,6 @@ class LibraryIndex:
         """Nothing is known of the album. O(entries in it)."""
         self.replace_album(album, ())
 
-    def albums(self) -> list[AlbumId]:
-        """The albums with an entry, in no particular order."""
-        return list(self._albums)
-
     def album_entries(self, album: AlbumId) -> tuple[IndexEntry, ...]:
         """What the album holds, in the order of views; () if nothing is known of it."""
         return self._albums.get(album, ())

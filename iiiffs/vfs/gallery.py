@@ -137,7 +137,7 @@ class Gallery:
         library = self.library
         if library is None:
             return {}
-        return {"whole": library.is_whole, "files": len(library.index), "folders": library.albums_read}
+        return {"whole": library.is_whole, "files": len(library.index), "folders": len(library.folders)}
 
     async def top(self, *, is_asked: bool = True) -> Listing:
         """What the account's collection holds; with `is_asked` false, what is known of it, where that may be old."""

@@ -85,7 +85,8 @@ class Library:
 
     def __init__(self, account: AccountName, catalogue: Catalogue, source: Source, list_s: float) -> None:
         self.index = LibraryIndex()
-        self.albums_read = 0
+        self.folders: set[AlbumId] = set()
+        """That are there, as far as is known."""
         self.moves = 0
         """Raised whenever a folder got another name or place, or went: paths may be others now."""
         self.moved_s = float("-inf")
@@ -246,7 +247,7 @@ class Library:
             log.info("%s: not all folders could be looked at (%s); what is known is shown", self._account, error)
         self._whole.set()
         seconds = trio.current_time() - began_s
-        log.info("%s: %d files in %d folders; took %.1f s", self._account, len(self.index), self.albums_read, seconds)
+        log.info("%s: %d files in %d folders; took %.1f s", self._account, len(self.index), len(self.folders), seconds)
 
     async def crawl_again(self, *, trusting: bool = True) -> None:
         """Every folder was looked at again, as after a start; with `trusting`, one that has kept its time is taken as
@@ -294,6 +295,7 @@ class Library:
         self._taken.pop(listing.album.id, None)
         entries = await self._entries(listing, facts)
         self.index.replace_album(listing.album.id, entries)
+        self.folders.add(listing.album.id)
         known = self._catalogue.heading(self._account, listing.album.id)
         if known is not None and _places(known) != _places(listing):
             self.moves += 1
@@ -304,6 +306,7 @@ class Library:
 
     def _drop(self, album: AlbumId) -> None:
         self._taken.pop(album, None)
+        self.folders.discard(album)
         self.index.remove_album(album)
         self._catalogue.drop_listing(self._account, album)
 
@@ -333,6 +336,7 @@ class Library:
             await trio.lowlevel.checkpoint()
             facts = await self._source.known_facts(listing)
             self.index.replace_album(listing.album.id, await self._entries(listing, facts))
+            self.folders.add(listing.album.id)
             if _is_complete(listing, facts):
                 below = tuple(album.id for album in listing.albums)
                 self._taken[listing.album.id] = _Taken(listing.album.mtime_ns, below)
@@ -341,8 +345,9 @@ class Library:
     async def _crawl(self, waiting: list[AlbumId], *, everything: bool, trusting: bool = True) -> None:
         """The folders and all below them were looked at: if `trusting`, one that has kept its time is taken as it was.
 
-        With `everything`, what was not met is not there any more.
+        With `everything`, what was known before and was not met is not there any more.
         """
+        before = frozenset(self.folders) if everything else frozenset()
         seen = set[AlbumId]()
         while waiting:
             album = waiting.pop()
@@ -356,11 +361,10 @@ class Library:
             except (AssetGone, AccessDenied) as error:
                 log.debug("%s: %s is left out: %s", self._account, album, error)
                 continue
-            self.albums_read += 1
+            self.folders.add(album)
             waiting += [below for below in inside if below not in seen]
-        for known in self.index.albums() if everything else ():
-            if known not in seen:
-                self._drop(known)
+        for gone in before - seen:
+            self._drop(gone)
 
     async def _unchanged(self, album: AlbumId) -> Collection[AlbumId] | None:
         """What is below it, by the listing that is known, if the folder has kept its time and no header is missing."""

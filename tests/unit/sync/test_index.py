@@ -176,7 +176,7 @@ def test_an_etag_changes_with_its_view_and_with_nothing_else(
     for view, (content, etag) in after.items():
         assert (etag == before[view][1]) == (content == before[view][0]), view
     again = LibraryIndex()
-    for album in reversed(index.albums()):
+    for album in {A, *(album for album, _ in changes)}:
         again.replace_album(album, index.album_entries(album)[::-1])
     assert all(again.etag(view) == etag for view, (_, etag) in after.items())
 
@@ -190,7 +190,7 @@ def test_generation_tells_changes_only() -> None:
     assert index.generation == generation
     index.remove_album(A)
     assert index.generation != generation
-    assert (len(index), index.albums(), index.years(), index.album_entries(A)) == (0, [], [], ())
+    assert (len(index), index.years(), index.album_entries(A)) == (0, [], ())
 
 
 def test_order_is_by_capture_then_name_then_id() -> None:

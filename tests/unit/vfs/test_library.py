@@ -14,7 +14,7 @@ import trio
 from PIL import Image, TiffImagePlugin
 
 from iiiffs.model.changes import Changeset
-from iiiffs.model.gallery import AccountName, AlbumId
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.vfs.watcher import AlbumChange, Watcher
 from tests.harness.memory import ROOT, MemoryProvider
 from tests.harness.tree import jpeg, tree_of
@@ -220,6 +220,54 @@ async def test_changes_reach_index_and_kernel(photos: MemoryProvider, tmp_path: 
             while "2020" not in await tree.names("a/timeline"):
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
+
+
+@in_trio
+async def test_folders_are_counted_that_are_there(photos: MemoryProvider, tmp_path: Path) -> None:
+    async with tree_of(tmp_path, {"a": photos}) as tree:
+        gallery = tree.galleries[A]
+        assert gallery.library is not None
+        assert gallery.gauges() == {"whole": True, "files": 3, "folders": 2}
+        await gallery.library.crawl_again(trusting=False)
+        assert gallery.gauges()["folders"] == 2, "looked at twice, and there once"
+        empty = photos.add_album("empty", "Empty")
+        gallery.expire(ROOT)
+        await gallery.library.album_seen(ROOT)
+        assert gallery.gauges()["folders"] == 3
+        del photos.albums[empty]
+        gallery.expire(ROOT)
+        await gallery.library.album_seen(ROOT)
+        assert gallery.gauges()["folders"] == 2
+    del photos.albums[AlbumId("trip")], photos.assets[AssetId("three")]
+    photos.put("four", "four.jpg", dated("2024-06-02"))
+    async with tree_of(tmp_path, {"a": photos}) as tree:
+        assert tree.galleries[A].gauges() == {"whole": True, "files": 3, "folders": 1}, "gone while nobody looked"
+
+
+@in_trio
+async def test_what_comes_while_everything_is_looked_at_stays(photos: MemoryProvider, tmp_path: Path) -> None:
+    async with tree_of(tmp_path, {"a": photos}) as tree, trio.open_nursery() as nursery:
+        library, listing = tree.galleries[A].library, photos.listing
+        assert library is not None
+        reached, go_on = trio.Event(), trio.Event()
+
+        async def slow(album: AlbumId) -> Any:
+            if album == "trip":
+                reached.set()
+                await go_on.wait()
+            return await listing(album)
+
+        photos.listing = slow  # type: ignore[method-assign]
+        tree.galleries[A].expire(ROOT)
+        tree.galleries[A].expire(AlbumId("trip"))
+        nursery.start_soon(functools.partial(library.crawl_again, trusting=False))
+        await reached.wait()
+        photos.put("late", "late.jpg", dated("2020-02-02"), photos.add_album("below", "Below"))
+        tree.galleries[A].expire(ROOT)
+        await library.album_seen(ROOT)
+        assert "2020" in await tree.names("a/timeline")
+        go_on.set()
+    assert library.index.entry(AssetId("late")) is not None
 
 
 @in_trio

@@ -26,7 +26,7 @@ class AlbumNames:
     Rule: DESIGN §2.8.
     """
 
-    __slots__ = ("_by_id", "_by_thumbnail", "_entries", "_listing")
+    __slots__ = ("__weakref__", "_by_id", "_by_thumbnail", "_entries", "_listing")
 
     def __init__(self, listing: Listing, *, real_names: bool, kept: Mapping[str, str] = NONE_KEPT) -> None:
         self._listing = listing

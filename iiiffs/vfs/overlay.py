@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from weakref import WeakKeyDictionary
 
 from iiiffs.errors import AssetGone, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
@@ -40,9 +41,8 @@ NOTHING_WAITS = WaitingNames()
 
 @dataclass(slots=True)
 class Laid:
-    """The last answer for an album, and what it was made from."""
+    """The last answer for a listing, and the state of all that was laid over it."""
 
-    told: AlbumNames
     revision: int
     names: AlbumNames
 
@@ -67,7 +67,8 @@ class Overlay:
         self._files = files
         self._given = queue.notes.given
         self._flights = flights
-        self._laid: dict[AlbumId, Laid] = {}
+        self._laid: WeakKeyDictionary[AlbumNames, Laid] = WeakKeyDictionary()
+        """Kept as long as the listing is: nobody asks again for an album that is gone."""
         self._waiting: dict[AlbumId, WaitingNames] = {}
         self._had_bytes: dict[str, bool] = {}
         """Uploads that were begun to be sent -> whether their album had the same bytes already."""
@@ -145,13 +146,14 @@ class Overlay:
         given = self._given.of(self._account, album)
         items = self._queue.in_album(self._account, album)
         if not items and not given and not (self._replaced or self.edits or self.aside):
-            self._laid.pop(album, None)
+            if self._laid:
+                self._laid.pop(told, None)
             return told
         revision = self._queue.revision(self._account, album) + self._serial + self._given.serial + self.edits.serial
         revision += self.aside.serial
-        laid = self._laid.get(album)
-        if laid is None or laid.told is not told or laid.revision != revision:
-            laid = self._laid[album] = Laid(told, revision, self._names(told, items, given))
+        laid = self._laid.get(told)
+        if laid is None or laid.revision != revision:
+            laid = self._laid[told] = Laid(revision, self._names(told, items, given))
         return laid.names
 
     def find(self, album: AlbumId, name: str) -> Album | Asset | None:

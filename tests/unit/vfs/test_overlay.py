@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +35,9 @@ def asset(id: str, name: str, version: str = "1", album: AlbumId = TRIP) -> Asse
 def names_of(assets: Sequence[Asset], album: AlbumId = TRIP) -> AlbumNames:
     etag = repr([(one.id, one.version) for one in assets])
     return AlbumNames(Listing(Album(album, "Trip", None, 0), tuple(assets), (), etag), real_names=False)
+
+
+DISK_MOMENTS = 100
 
 
 @dataclass
@@ -99,6 +104,14 @@ class Shown:
         assert found is not None
         return found
 
+    async def looked(self) -> None:
+        """The server's album was looked at; where that leaves nothing that waits, the disk had its time to say so: the
+        clock, which jumps when nothing happens for a moment, knows of no disk."""
+        await trio.sleep(LOOK_S + 1)
+        for _ in range(DISK_MOMENTS):
+            if self.queue.items():
+                await trio.sleep(0.01)
+
     def names(self, album: AlbumId = TRIP) -> dict[str, str]:
         """Name -> version, as a listing shows it; a lookup shows the same."""
         told = names_of(self.server.assets, album)
@@ -154,6 +167,19 @@ def test_what_waits_is_shown_over_what_is_told(tmp_path: Path) -> None:
     shown(tmp_path, body, A, B)
 
 
+def test_what_is_laid_over_a_listing_is_kept_no_longer_than_it(tmp_path: Path) -> None:
+    async def body(at: Shown) -> None:
+        at.upload("c.jpg")
+        told = names_of([A], TRIP)
+        names, kept = at.overlay.over(TRIP, told), weakref.ref(told)
+        assert at.overlay.over(TRIP, told) is names
+        del told
+        gc.collect()
+        assert kept() is None, "of a folder that is not there any more nobody asks again"
+
+    shown(tmp_path, body, A)
+
+
 def test_of_two_that_replace_one_asset_the_later_one_counts(tmp_path: Path) -> None:
     async def body(at: Shown) -> None:
         base = Base(A.id, A.version, TRIP, A.name, 3, 1, 1)
@@ -183,7 +209,7 @@ def test_of_two_names_of_one_asset_one_goes(
         at.sent(copy, A)
         assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
         if is_listed:
-            await trio.sleep(LOOK_S + 1)
+            await at.looked()
             assert at.queue.items() == []
             assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
         for name in removed:
@@ -213,7 +239,7 @@ def test_that_an_asset_has_two_names_is_known_after_a_restart(
     async def after(at: Shown) -> None:
         assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
         if is_listed:
-            await trio.sleep(LOOK_S + 1)
+            await at.looked()
             assert at.queue.items() == []
             assert at.names() == {"a.jpg": "1", "copy.jpg": "1"}
         assert await at.overlay.take_name(TRIP, removed, A.id)
@@ -255,7 +281,7 @@ def test_what_was_sent_into_an_album_that_is_gone_is_done_with(tmp_path: Path) -
     async def body(at: Shown) -> None:
         at.sent(at.upload("b.jpg"), B)
         at.server.gone = True
-        await trio.sleep(LOOK_S + 1)
+        await at.looked()
         assert at.queue.items() == []
 
     shown(tmp_path, body)
@@ -268,7 +294,7 @@ def test_the_name_that_was_given_goes_on_where_names_are_no_files(
     async def body(at: Shown) -> None:
         at.sent(at.upload("mine.jpg"), asset("9", "theirs.jpg"))
         at.server.assets = [asset("9", "theirs.jpg")]
-        await trio.sleep(LOOK_S + 1)
+        await at.looked()
         assert at.queue.items() == []
         assert set(at.names()) == expected
 

@@ -85,7 +85,7 @@ class Watcher:
             log.info("%s: all albums are looked at again", gallery.name)
             if library is not None and library.is_whole:
                 await self._crawl_again(library)
-        for album in albums:
+        for album in sorted(albums):  # in one order, whatever the order of the set
             try:
                 await self._look_at(album)
             except IiiffsError as error:

@@ -1,8 +1,8 @@
 """A whole mount without a kernel that may be written to, over a pretended server: made, driven by paths, and killed.
 
 `Life` is one run of the daemon, in a trio run of a thread of its own whose clock stands still until a test lets time
-pass. Between two calls nothing happens, so that what Hypothesis found once it finds again. `killed` is kill -9: the
-next life begins with what lay on the disk at that moment, and with nothing that was only in memory, or was written
+pass, and whose threads are never beside its loop. Between two calls nothing happens, so that what Hypothesis found once
+it finds again. `killed` is kill -9: the next life begins with what lay on the disk at that moment, and with nothing that was only in memory, or was written
 while it stopped.
 """
 
@@ -52,12 +52,12 @@ from iiiffs.vfs.outgoing import Outgoing
 from iiiffs.vfs.pages import Pages
 from iiiffs.vfs.previews import Previews
 from iiiffs.vfs.reading import Deadlines, Reading
-from iiiffs.vfs.render_threads import RenderThreads
 from iiiffs.vfs.renditions import Renditions
 from iiiffs.vfs.sending_news import News
 from iiiffs.vfs.services import Services
 from iiiffs.vfs.shelved import gallery_of
 from iiiffs.vfs.watcher import AlbumChange, run_account
+from tests.harness.one_at_a_time import RenderedInTurn, one_at_a_time
 from tests.harness.scripted import Store, open_scripted
 from tests.harness.tree import BASE_URL, names_of
 
@@ -65,8 +65,6 @@ T = TypeVar("T")
 
 ACCOUNT = AccountName("pictures")
 SETTLE_S = 3.0
-QUIET_S = 0.0005
-"""Real seconds in which nothing runs: then everything waits for the clock, or for a thread that is slow."""
 STEP_S = 0.25
 PATIENCE_STEPS = 4000
 STARTS_S = 60.0
@@ -94,7 +92,6 @@ class Life:
         self._number = number
         self._access = access
         self._ids = 0
-        self._is_stopping = False
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._clock = trio.testing.MockClock()
@@ -152,11 +149,7 @@ class Life:
         """Stopped; a second call does nothing."""
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._stop.set)
-        while self._thread.is_alive():
-            self._thread.join(0.02)
-            with suppress(trio.RunFinishedError):
-                if self._is_stopping:  # not before, for that would be a moment more in which things are done
-                    self._token.run_sync_soon(self._clock.jump, STEP_S)
+        self._thread.join()
         if self._failure is not None:
             raise self._failure
 
@@ -172,10 +165,22 @@ class Life:
 
     async def _run(self) -> None:
         self._token, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
+        one_at_a_time()
+        async with trio.open_nursery() as nursery:
+            await self._serve(partial(nursery.start_soon, self._let_time_pass))
+            nursery.cancel_scope.cancel()
+
+    async def _let_time_pass(self) -> None:
+        """Whatever waits for the clock need not."""
+        while True:
+            await trio.testing.wait_all_tasks_blocked()
+            self._clock.jump(STEP_S)
+
+    async def _serve(self, stopping: Callable[[], None]) -> None:
+        """Until it is to stop. `stopping`: called then, once nothing more is done but what stopping does."""
         async with AsyncExitStack() as stack:
             cache = open_cache(self.home / "cache", 64 << 20)
             stack.callback(cache.close)
-            self._blocks = cache.blocks
             self.state = State.open(self.state_path, min_free_bytes=0)
             stack.callback(self.state.close)
             provider = open_scripted(self._store, threads=False)
@@ -190,7 +195,7 @@ class Life:
                 galleries = {ACCOUNT: self.gallery}
                 records = DocumentRecords(cache.catalogue, bodies, self.state.times, flights)
                 rules = Rules(Uris(BASE_URL, {}), Limits(1000, 1000, 10**6), 512, PRIVATE, PRIVACY, 5000, "x", 10**9)
-                documents, threads = Documents(rules, records, flights), RenderThreads(1)
+                documents, threads = Documents(rules, records, flights), RenderedInTurn(1)
                 renderer = Renderer(RenderLimits())
                 renditions = Renditions(cache.renditions, renderer, flights, bodies, threads, 10**8)
                 renditions.previews = Previews(partial(self.state.previews, fingerprint="renderer"), flights)
@@ -209,11 +214,11 @@ class Life:
                 nursery.start_soon(run_account, self.gallery, self._told)
                 if self._access.adds:
                     await nursery.start(self.uploader.run)
-                await self._quiet()
+                await trio.testing.wait_all_tasks_blocked()
                 self._ready.set()
                 await self._stop.wait()
                 nursery.cancel_scope.cancel()
-                self._is_stopping = True
+                stopping()
 
     def _next_id(self) -> str:
         self._ids += 1
@@ -238,7 +243,7 @@ class Life:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(work)
             for _ in range(PATIENCE_STEPS):
-                await self._quiet()
+                await trio.testing.wait_all_tasks_blocked()
                 if answers or errors:
                     break
                 self._clock.jump(STEP_S)
@@ -248,19 +253,6 @@ class Life:
             raise errors[0]
         return answers[0]
 
-    async def _quiet(self) -> None:
-        """Everything waits for the clock; or for a thread, where one is slow."""
-        await trio.testing.wait_all_tasks_blocked(QUIET_S)
-        while self._threads_at_work():
-            await trio.testing.wait_all_tasks_blocked(QUIET_S)
-
-    def _threads_at_work(self) -> int:
-        limiters = [trio.to_thread.current_default_thread_limiter()]
-        if hasattr(self, "uploader"):
-            limiters += [self.uploader.threads, self.outgoing.files._threads, self.state.journal._limiter]
-            limiters += [self._blocks._readers, self._blocks._writers]
-        return sum(int(limiter.borrowed_tokens) for limiter in limiters)
-
     # ---- inside its loop ----------------------------------------------------------------------------------------
 
     async def wait(self, seconds: float) -> None:
@@ -268,7 +260,7 @@ class Life:
         end_s = trio.current_time() + seconds
         while trio.current_time() < end_s:
             self._clock.jump(min(STEP_S, end_s - trio.current_time()))
-            await self._quiet()
+            await trio.testing.wait_all_tasks_blocked()
 
     async def node(self, number: int) -> object:
         """What the inode is."""

@@ -253,7 +253,7 @@ class Machine(RuleBasedStateMachine):
 
         async def look(life: Life) -> dict[str, bytes | None]:
             found: dict[str, bytes | None] = {}
-            for name in await calls.listed(life, path):
+            for name in sorted(await calls.listed(life, path)):
                 if name in below:
                     found[name] = None
                 elif self.is_online or not self.is_remote(shown.get(name)) or self.is_cached(shown.get(name)):

@@ -2,8 +2,8 @@
 
 `Life` is one run of the daemon, in a trio run of a thread of its own whose clock stands still until a test lets time
 pass, and whose threads are never beside its loop. Between two calls nothing happens, so that what Hypothesis found once
-it finds again. `killed` is kill -9: the next life begins with what lay on the disk at that moment, and with nothing that was only in memory, or was written
-while it stopped.
+it finds again. `killed` is kill -9: the next life begins with what lay on the disk at that moment, and with nothing that
+was only in memory, or was written while it stopped.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class Aside:
 
     def names(self, album: AlbumId) -> list[str]:
         """Those that are not shown there."""
+        self._forget()
         return [name for place, name in self._until_s if place == album]
 
     def _forget(self) -> None:

@@ -276,6 +276,8 @@ class Removals:
         if making is not None:
             await self.interrupt(making)
             album = replace(album, id=where.overlay.album_id(album.id))
+        if where.overlay.aside.names(album.id):  # what it shows again in a moment
+            raise NotEmpty(f"{where.name} is not empty")
         if self._queue.in_album(where.gallery.name, album.id):
             listing = await where.gallery.listing(album.id)
             if listing.assets or listing.albums:

@@ -75,6 +75,7 @@ class Renames:
         self._queue = queue
         self._removals = removals
         self._is_open = files.is_held_open
+        self._is_untouched = files.is_untouched
         self._copy = files.copy
         self._now_ns = now_ns
 
@@ -134,7 +135,7 @@ class Renames:
         changed. False for what is no photo of the provider's, or where the name is that of one: that is an ordinary
         rename."""
         if isinstance(what, Item):
-            what = None if what.base is None else source.overlay.asset_of(what)
+            what = self._photo_of(source, what)
         gone = await target.waiting()
         if not isinstance(what, Asset) or (there is not None and gone is None) or (gone and gone.base is not None):
             return False
@@ -153,6 +154,12 @@ class Renames:
             await self._removals.drop(gone)
         source.overlay.aside.put(source.album, source.name)
         return True
+
+    def _photo_of(self, source: Spot, item: Item) -> Asset | None:
+        """The photo with the new bytes that wait for it, or as it is where it is only open; None for a new file."""
+        if item.base is None:
+            return None
+        return changing.asset_of_base(item.base) if self._is_untouched(item.id) else source.overlay.asset_of(item)
 
     # ---- files that wait --------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """A whole mount without a kernel that may be written to, over a pretended server: made, driven by paths, and killed.
 
 `Life` is one run of the daemon, in a trio run of a thread of its own whose clock stands still until a test lets time
-pass, and whose threads are never beside its loop. Between two calls nothing happens, so that what Hypothesis found once
-it finds again. `killed` is kill -9: the next life begins with what lay on the disk at that moment, and with nothing that
-was only in memory, or was written while it stopped.
+pass, and whose threads are never beside its loop. Between two calls nothing happens, so that what Hypothesis found
+once it finds again. `killed` is kill -9: the next life begins with what lay on the disk at that moment, and with
+nothing that was only in memory, or was written while it stopped.
 """
 
 from __future__ import annotations
@@ -104,6 +104,11 @@ class Life:
     def state_path(self) -> Path:
         """The folder of its state."""
         return self.home / f"state-{self._number}"
+
+    @property
+    def now_s(self) -> float:
+        """What its clock says."""
+        return self._clock.current_time()
 
     # ---- from the test's thread ---------------------------------------------------------------------------------
 

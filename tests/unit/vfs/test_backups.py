@@ -6,7 +6,9 @@ The photo is replaced then, with its albums and marks; the copy stays here. Cut 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Stage
 from tests.harness.scripted import Fault, FaultKind
-from tests.harness.writing_tree import Life, looked_up, renamed
+from tests.harness.writing_tree import Life, directory_made, directory_removed, looked_up, opened, released, renamed
 from tests.unit.vfs.test_properties import GREEN, JUNE_NS, NAVY, PATIENCE_S, RED, SENT_S, Lives, _items, living
 
 NAME, TEMP = "albums/A/a.jpg", "albums/A/a.jpg_exiftool_tmp"
@@ -140,6 +142,38 @@ def test_a_file_that_waits_is_renamed_itself(backup: str, lives: Lives) -> None:
     assert [lives.store.bytes_of(one.id) for one in lives.store.named("new.jpg")] == [RED]
     assert lives.body(f"albums/A/{new}") == GREEN
     assert len(lives.store.assets()) == 2
+
+
+def test_a_program_that_has_it_open_and_has_changed_nothing_is_in_nobodys_way(lives: Lives) -> None:
+    handle, _ = lives.life.ask(lambda life: opened(life, NAME, os.O_RDWR))
+    moves(lives, "a.jpg", "a.jpg~")
+    assert lives.names("albums/A") == {"a.jpg~"}
+    assert lives.body("albums/A/a.jpg~") == NAVY
+    lives.life.ask(lambda life: released(life, handle))
+    lives.passes(11.0)
+    assert lives.names("albums/A") == {"a.jpg", "a.jpg~"}
+    is_untouched(lives)
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("is_made_here", [True, False])
+def test_an_album_is_not_empty_of_what_is_not_shown_for_a_moment(is_made_here: bool, lives: Lives) -> None:
+    """The photo is only put into it, which nobody was told yet: its server would find it empty."""
+    lives.store.take_out(lives.store.titled("B").id, lives.a)
+    lives.passes(PATIENCE_S)
+    album = "B"
+    if is_made_here:
+        album = "C"
+        assert lives.body(NAME) == NAVY  # from the cache later
+        lives.offline()
+        lives.life.ask(lambda life: directory_made(life, "albums/C"))
+    lives.link(NAME, f"albums/{album}/a.jpg")
+    lives.life.ask(lambda life: renamed(life, f"albums/{album}/a.jpg", f"albums/{album}/a.jpg~"))
+    lives.unlink(f"albums/{album}/a.jpg~")
+    remove = partial(directory_removed, path=f"albums/{album}")
+    assert lives.refused(lambda: lives.life.ask(remove)) == errno.ENOTEMPTY
+    lives.passes(11.0)
+    assert lives.names(f"albums/{album}") == {"a.jpg"}
 
 
 @pytest.mark.parametrize("end", ["killed", "restarted"])

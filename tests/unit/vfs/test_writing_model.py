@@ -16,8 +16,10 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from iiiffs.sync.items import Stage, Verb
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.aside import ASIDE_S
 from tests.harness import writing_tree as calls
 from tests.harness.scripted import Fault, FaultKind, Flavour, StoredAsset
+from tests.harness.writing_tree import Life
 from tests.unit.vfs.writing_machine import (
     DEPTH_MAX,
     FILES,
@@ -168,7 +170,7 @@ class Writing(Programs):
     def restart(self, kills: bool) -> None:
         """Stopped in order, or killed; and begun again."""
         self.life = self.life.killed() if kills else self.life.restarted()
-        self.opened = []
+        self.opened, self.aside = [], {}
         self.is_blind = self.is_blind or not self.is_online
         items = {item.id: item for item in self.items() if item.account}  # others: of payloads without a row
         for place, file in list(self.model.pending.items()):
@@ -218,11 +220,37 @@ class WritingSets(Writing):
             return (0, errno.ESTALE, errno.ENOENT, errno.EEXIST, errno.EPERM, *NOT_ASKED)
         if isinstance(entry, File) and entry is there:
             return (0,)
+        if self.is_kept(place, entry, target, there):
+            if isinstance(entry, File) and entry.is_touched:
+                return (0,) if entry.promised == entry.content else (0, errno.ESTALE)  # of what is being written
+            return (0,) if self.is_online else (0, *NOT_ASKED)
         if isinstance(entry, File) and not self.is_link(place, entry):
             return (0,) if entry.base is None and self.model.takes(target[1]) else (errno.EPERM,)
         if isinstance(there, StoredAsset) and there.id == getattr(entry, "id", None):
             return (0,)
         return (errno.EPERM,) if place[0] is target[0] or target[1] != place[1] else (0,)
+
+    def rename_file(self, place: Place, entry: File | StoredAsset, target: Place, replaces: bool) -> None:
+        there = self.model.shown(target[0]).get(target[1])
+        is_disturbed = any(isinstance(one, File) and one.is_disturbed for one in (entry, there))
+        if not (is_disturbed and self.is_kept(place, entry, target, there)):  # whose bytes the copy has, nobody can say
+            super().rename_file(place, entry, target, replaces)
+
+    def is_kept(self, place: Place, entry: File | StoredAsset, target: Place, there: File | StoredAsset | None) -> bool:
+        """What an editor does before it puts another file into the place of a photo: a copy of that is kept here."""
+        is_photo = isinstance(entry, StoredAsset) or entry.base is not None or self.is_link(place, entry)
+        is_beside = place[0] is target[0] and place[1] != target[1] and is_scratch(target[1])
+        return is_photo and is_beside and not (isinstance(there, File) and self.is_link(target, there))
+
+    def keep(self, place: Place, entry: File | StoredAsset, target: Place) -> None:
+        self.aside[place] = self.life.now_s + ASIDE_S
+        content = self.model.bytes_of(entry)
+        copy = self.model.pending[target] = File(content, promised=content, is_backup=True)
+
+        async def number(life: Life) -> int:
+            return int((await calls.existing(life, self.path(*target))).st_ino)
+
+        copy.item = self.item_at(self.life.ask(number))
 
     def is_link(self, place: Place, entry: File | StoredAsset) -> bool:
         """It waits in another album."""
@@ -231,6 +259,9 @@ class WritingSets(Writing):
 
     def moved(self, place: Place, entry: File | StoredAsset, target: Place, there: File | StoredAsset | None) -> None:
         if entry is there or (isinstance(there, StoredAsset) and there.id == getattr(entry, "id", None)):
+            return
+        if self.is_kept(place, entry, target, there):
+            self.keep(place, entry, target)
             return
         if isinstance(entry, File) and not self.is_link(place, entry):
             super().moved(place, entry, target, there)
@@ -266,6 +297,8 @@ class WritingSets(Writing):
         self.model.added = {one for one in self.model.added if one[1] is not entry}
 
     def link_file(self, place: Place, entry: File | StoredAsset, target: Place, there: object) -> None:
+        if self.model.is_aside(target):
+            return  # two files of one name, one of which is not shown
         if isinstance(entry, File) and entry.is_disturbed:
             return  # what it replaces may be gone: a refusal, which tests of the uploader are about
         allowed: list[int] = [0]

@@ -20,7 +20,7 @@ from iiiffs.tree.nodes import Local
 from tests.harness import writing_tree as calls
 from tests.harness.scripted import FaultKind, Flavour, Store, StoredAsset
 from tests.harness.writing_tree import Life
-from tests.unit.vfs.writing_model import File, Folder, Model, Opened
+from tests.unit.vfs.writing_model import File, Folder, Model, Opened, Place
 
 T = TypeVar("T")
 Said = set[tuple[Folder, str | File]]
@@ -70,6 +70,9 @@ class Machine(RuleBasedStateMachine):
         self.kept = self.model.contents()
         self.life = Life(self.home, self.store)
         self.model.unanswered = self.unanswered
+        self.aside: dict[Place, float] = {}
+        """Until when the names of what was renamed to keep it are not shown."""
+        self.model.is_aside = lambda place: self.aside.get(place, 0.0) > self.life.now_s
 
     def teardown(self) -> None:
         try:

@@ -49,6 +49,8 @@ class File:
     has_failed: bool = False
     is_overtaken: bool = False
     """What it is to replace has other bytes by now, or is in the trash: it is theirs, and no rename takes it along."""
+    is_backup: bool = False
+    """It is a photo's copy under a temporary name, and still has the bytes that the photo had."""
 
 
 @dataclass
@@ -80,6 +82,8 @@ class Model:
     """Where new bytes of photos are that left their album before they were sent; no directory shows it."""
     unanswered: Callable[[], set[bytes]] = set
     """SHA-1 of what was being sent when its answer was lost: the server may have it, and it is the file that waits."""
+    is_aside: Callable[[Place], bool] = lambda place: False
+    """A program has just renamed it away to keep it, before another takes its place: its name is not shown."""
 
     @property
     def has_sets(self) -> bool:
@@ -121,6 +125,10 @@ class Model:
 
     def shown(self, folder: Folder) -> dict[str, File | StoredAsset]:
         """The files of a folder, by name."""
+        return {name: file for name, file in self.held(folder).items() if not self.is_aside((folder, name))}
+
+    def held(self, folder: Folder) -> dict[str, File | StoredAsset]:
+        """As `shown`, with those whose names are not shown for a moment."""
         bases = {file.base: file for file in self.pending.values() if file.base is not None}
         here = {file.base for (where, _), file in self.pending.items() if where is folder}
         found: dict[str, File | StoredAsset] = {}
@@ -178,7 +186,7 @@ class Model:
 
     def is_empty(self, folder: Folder) -> bool:
         """Nothing is shown in it."""
-        return not self.shown(folder) and not self.below(folder)
+        return not self.held(folder) and not self.below(folder)
 
     # ---- changes -------------------------------------------------------------------------------------------------
 

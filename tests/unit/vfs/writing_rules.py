@@ -12,6 +12,7 @@ from pyfuse3 import FileHandleT
 
 from iiiffs.sync.items import is_local_id
 from iiiffs.tree.nodes import AlbumDir, Local
+from iiiffs.tree.scratch import is_scratch
 from tests.harness import writing_tree as calls
 from tests.harness.scripted import Flavour, StoredAsset
 from tests.harness.writing_tree import Life
@@ -39,6 +40,7 @@ class Programs(Machine):
     def create(self, pick: int, name: str, keeps_open: bool, length: int) -> None:
         """open(O_CREAT|O_TRUNC), write, and perhaps close."""
         folder = chosen(self.model.holders(), pick)
+        self.aside.pop((folder, name), None)
         there = self.model.shown(folder).get(name)
         if not self.model.takes(name) and there is None:
             self.does(lambda life: calls.opened(life, self.path(folder, name), os.O_WRONLY | os.O_CREAT), errno.EPERM)
@@ -89,6 +91,7 @@ class Programs(Machine):
         return local.item
 
     def touch(self, file: File, content: bytes) -> None:
+        file.is_backup = file.is_backup and content == file.content
         file.content, file.is_touched = content, True
         file.promised = None if not content else file.promised
 
@@ -223,6 +226,9 @@ class Programs(Machine):
         self.rename_file(place, entry, (chosen(self.model.holders(), into), name), replaces)
 
     def rename_file(self, place: Place, entry: File | StoredAsset, target: Place, replaces: bool) -> None:
+        if isinstance(entry, File) and entry.is_backup and not is_scratch(target[1]):
+            return  # a photo by a second name: tests of the overlay are about those
+        replaces = self.aside.pop(target, None) is not None or replaces
         there = self.model.shown(target[0]).get(target[1])
 
         def call(life: Life) -> Awaitable[None]:

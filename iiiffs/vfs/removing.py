@@ -94,7 +94,7 @@ class Removals:
             return
         links = self._links(current)
         self.take_back(where, current, stays=bool(links))
-        if not await self.moved_to_another_name(current):
+        if not await self.moved_to_another_name(current, waiting):
             await self.drop(current)
         await where.overlay.copies.leave(where.album, where.name)
 
@@ -187,14 +187,18 @@ class Removals:
             latest = replace(latest, stage=before.stage, reason=before.reason)
         self._queue.note(latest)
 
-    async def moved_to_another_name(self, item: Item) -> bool:
-        """A file that was linked into another album before it was sent is only there now; False if it was not."""
+    async def moved_to_another_name(self, item: Item, before: Item) -> bool:
+        """A file that was linked into another album before it was sent is only there now; False if it was not. One that
+        had failed before it was held waits there for a person."""
         links = self._links(item)
         if not links:
             return False
         link = links[0]
         moved = replace(item, album=link.album, name=link.name, order=self._queue.next_order())
-        await self._queue.exchange(resting(moved, is_open=self._is_open(item.id)), [link.id])
+        moved = resting(moved, is_open=self._is_open(item.id))
+        if before.stage is Stage.FAILED and moved.stage is not Stage.OPEN:
+            moved = replace(moved, stage=before.stage, reason=before.reason)
+        await self._queue.exchange(moved, [link.id])
         return True
 
     def _links(self, item: Item) -> list[Item]:

@@ -202,6 +202,8 @@ class Renames:
             if is_replacing:
                 await self._rename_replacing(source, target, held, there, gone)
             else:
+                if gone and before and await self._removals.moved_to_another_name(gone, before):
+                    there, gone = None, None
                 await self._take_place(target, held, there, gone, stays=is_backup(source, target))
                 if (source.album, source.name) != (target.album, target.name):
                     await source.overlay.copies.leave(source.album, source.name)
@@ -221,8 +223,6 @@ class Renames:
                 base = changing.base_of(there, target.album, target.name)
         if base is not None and held.base is None:
             await self._queue.successors.record(held.account, held.id, base.asset)
-        if gone is not None and await self._removals.moved_to_another_name(gone):
-            gone = None
         latest = self._latest(held)
         earlier = latest.earlier if gone is None else tuple(dict.fromkeys((*gone.earlier, *latest.earlier)))
         took = gone is not None and gone.earlier and not latest.earlier

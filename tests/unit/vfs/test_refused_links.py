@@ -181,3 +181,27 @@ def test_a_link_to_a_photo_that_is_open_to_be_changed_is_there_after_a_crash(
         assert body(after, "albums/B/x.jpg") == NAVY
     finally:
         after.close()
+
+
+@pytest.mark.parametrize("way", ["unlinked", "replaced"])
+def test_a_file_that_failed_waits_for_a_person_under_whichever_of_its_names_is_left(
+    way: str, albums: tuple[Life, Store]
+) -> None:
+    life, store = albums
+    store.script.add(Fault(FaultKind.REJECTED, "upload"))
+    life.ask(wrote("albums/A/y.jpg", RED))
+    life.passes(SENT_S * 3)
+    life.ask(lambda life: linked(life, "albums/A/y.jpg", "albums/B/y.jpg"))
+    if way == "unlinked":
+        life.ask(lambda life: unlinked(life, "albums/A/y.jpg"))
+    else:
+        life.ask(wrote("albums/A/z.jpg", NAVY + b"!"))
+        life.ask(lambda life: renamed(life, "albums/A/z.jpg", "albums/A/y.jpg"))
+    life.passes(SENT_S * 3)
+    assert stored(store)["B"] == set()
+    assert (names(life, "albums/B"), body(life, "albums/B/y.jpg")) == ({"y.jpg"}, RED)
+    assert attribute(life, "albums/B/y.jpg", "user.iiiffs.state") == "failed"
+    assert "rejected" in str(attribute(life, "albums/B/y.jpg", "user.iiiffs.error"))
+    decides(life, "retry")
+    life.passes(SENT_S * 3)
+    assert stored(store)["B"] == {"y.jpg"}

@@ -201,10 +201,12 @@ class Machine(RuleBasedStateMachine):
                     said.discard((folder, id))
 
     def became(self, file: File, asset: StoredAsset) -> None:
-        """What was said of the file, or of what it replaced, is said of the asset that it is."""
+        """What was said of the file, or of what it replaced, is said of the asset that it is; not what was said of an
+        asset that it was to replace, and stands beside."""
+        replaced = file.base if file.base is not None and self.model.successor(file.base) == asset.id else file
         for said in (self.model.added, self.model.taken_out):
             for folder, id in list(said):
-                if id is file or id == file.base:
+                if id is file or id == replaced:
                     said.discard((folder, id))
                     said.add((folder, asset.id))
 

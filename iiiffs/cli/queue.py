@@ -30,14 +30,15 @@ SomeIds = Annotated[
 Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", help="As `iiiffs queue list` shows them, or their beginnings.")
 ]
+Kept = Annotated[bool, typer.Option("--kept", help="Also sidecars whose provider was told, and which stay here.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 COPY_NAMES_MAX = 1000
 
 
 @app.command("list")
-def list_(as_json: AsJson = False, config: ConfigFile = None) -> None:
+def list_(as_json: AsJson = False, kept: Kept = False, config: ConfigFile = None) -> None:
     """List all that is not at its provider yet, oldest first: its stage, how often it was tried, and why not yet."""
-    rows = answered_rows(socket_of(config), "queue.list")
+    rows = answered_rows(socket_of(config), "queue.list", {"kept": kept})
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif rows:
@@ -59,7 +60,7 @@ def discard(ids: Ids, yes: Yes = False, config: ConfigFile = None) -> None:
     """Give up what was never sent. Its bytes are gone for good: `iiiffs queue export` takes them out first."""
     socket = socket_of(config)
     if not yes:
-        rows = [row for row in answered_rows(socket, "queue.list") if any(names(row, id) for id in ids)]
+        rows = [row for row in answered_rows(socket, "queue.list", {"kept": True}) if any(names(row, id) for id in ids)]
         for row in rows:
             typer.echo(f"{text(row, 'what')}: {text(row, 'path')}")
         if not rows:

@@ -55,7 +55,8 @@ class Writing:
     `replaces_id`: new bytes are a new asset with another id; the old one goes to the trash.
     `album_verbs`: of all albums but the topmost folder. `nested`: albums may be made in albums.
     `properties`: that can be changed. `tags`: they can be made, set and taken away. `suffixes`: lower case, with the
-        dot, of the files that it takes; None: any file.
+        dot, of the files that it takes; None: any file. `sidecars`: of an .xmp file it takes what that says of
+        a photo, and shows the file to nobody.
     `lacks`: what is not offered only because the account's key may not -> the permissions that it needs; of AlbumVerb
         and Property their values, "tags", "upload".
     """
@@ -68,6 +69,7 @@ class Writing:
     properties: Set[Property] = frozenset()
     suffixes: Set[str] | None = None
     tags: bool = False
+    sidecars: bool = False
     lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def lack(self, *deeds: str) -> str:
@@ -86,6 +88,7 @@ class Payload:
 
     `token`: of this file, the same in every try and after every restart, and no other file's: [a-z0-9-], 30 at most.
     `sha1`: 20 bytes. `mtime_ns`: the time that the file is to have.
+    `sidecar`: the .xmp that stands beside the file, whole; None if none does.
     `earlier`: SHA-1 of bytes that were sent for this file before and may have arrived, though no answer did: what has
         one of these sums is ours, and no change by anybody else.
     """
@@ -96,6 +99,7 @@ class Payload:
     sha1: bytes
     mtime_ns: int
     earlier: tuple[bytes, ...] = ()
+    sidecar: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

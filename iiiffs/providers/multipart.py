@@ -1,4 +1,5 @@
-"""A form with one file, sent while the file is read: as little of it in memory for 4 GB as for 4 kB.
+"""A form with one file, sent while the file is read: as little of it in memory for 4 GB as for 4 kB. Small files that
+belong to it go before it.
 
 Rule: RFC 7578; names in headers as HTML 5 writes them.
 """
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, TypeVar, cast
 
 import trio
@@ -18,6 +20,7 @@ from iiiffs.errors import StoreError
 
 T = TypeVar("T")
 
+NOTHING_BESIDE: Mapping[str, tuple[str, bytes]] = MappingProxyType({})
 PIECE_BYTES = 1 << 20
 ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
@@ -78,13 +81,21 @@ class _Pieces(AsyncIterator[bytes]):
 
 @asynccontextmanager
 async def opened_form(
-    fields: Mapping[str, str], field: str, path: Path, size_bytes: int, *, file_name: str
+    fields: Mapping[str, str],
+    field: str,
+    path: Path,
+    size_bytes: int,
+    *,
+    file_name: str,
+    beside: Mapping[str, tuple[str, bytes]] = NOTHING_BESIDE,
 ) -> AsyncIterator[FileForm]:
-    """Inside, a form whose field `field` is the first `size_bytes` of the file at `path`. Errors: StoreError."""
+    """Inside, a form whose field `field` is the first `size_bytes` of the file at `path`. `beside`: field -> name and
+    bytes of another file. Errors: StoreError."""
     boundary = f"iiiffs-{secrets.token_hex(16)}"
     parts = [_part(boundary, name) + f"\r\n{value}\r\n".encode("utf-8", "replace") for name, value in fields.items()]
-    kind = "Content-Type: application/octet-stream\r\n\r\n"
-    parts.append(_part(boundary, field, file_name) + kind.encode())
+    kind = b"Content-Type: application/octet-stream\r\n\r\n"
+    parts += [_part(boundary, key, name) + kind + data + b"\r\n" for key, (name, data) in beside.items()]
+    parts.append(_part(boundary, field, file_name) + kind)
     file = await _blocking(lambda: cast(BinaryIO, path.open("rb", buffering=0)))
     try:
         yield FileForm(b"".join(parts), file, size_bytes, boundary)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
+from iiiffs.model.description import Description
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import Provider
@@ -27,6 +28,16 @@ class HasWriting(Protocol):
         album (and taken out of the trash), whatever it is called. The sum is checked where the provider tells one.
         Errors: AssetGone if the album is not there, OverQuota.
         """
+        ...
+
+    async def upload_with_sidecar(self, album: AlbumId, name: str, payload: Payload) -> tuple[Asset, bool]:
+        """As `upload`; True if `payload.sidecar` is the asset's, which is read by the provider. False: the asset was
+        there, and nothing is said of it. Only with `Writing.sidecars`."""
+        ...
+
+    async def describe(self, asset: AssetId, said: Description, tags: Sequence[str]) -> None:
+        """What a sidecar says is said of the asset, as far as the provider keeps such things; what it does not speak of
+        stays. `tags`: levels divided by "/". Only with `Writing.sidecars`. Errors: AssetGone; Forbidden for others'."""
         ...
 
     async def replace(self, asset: Asset, payload: Payload) -> Replaced:

@@ -80,6 +80,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     not_carried: tuple[bytes, ...] = ()
     missing: tuple[int, int] | None = None
     stays: bool = False
+    told: tuple[str, ...] = ()
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -128,6 +129,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         not_carried=tuple(map(_written, item.not_carried)),
         missing=item.missing,
         stays=item.stays,
+        told=item.told,
     )
     return _sealed(key, row)
 
@@ -201,6 +203,7 @@ def _item(row: _ItemRow) -> Item:
         not_carried=tuple(map(_read, row.not_carried)),
         missing=row.missing,
         stays=row.stays,
+        told=tuple(AssetId(asset) for asset in row.told),
     )
 
 

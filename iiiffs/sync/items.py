@@ -35,7 +35,8 @@ class Stage(StrEnum):
     OPEN: a program has the file open for writing; what it flushed is safe. SCRATCH: a temporary name, or an empty file:
     it is kept here and never sent under that name. SETTLING: closed, and given a moment before it is sent. READY: is to
     be sent. SENDING: is being sent, or was when iiiffs ended, so that it may have arrived. SENT: the provider has it,
-    as `sent`, and its listing is still to tell. FAILED: it cannot be sent as it is; a person is to decide.
+    as `sent`, and its listing is still to tell. KEPT: what a sidecar says was told, and the file stays here. FAILED: it
+    cannot be sent as it is; a person is to decide.
     """
 
     OPEN = "open"
@@ -44,6 +45,7 @@ class Stage(StrEnum):
     READY = "ready"
     SENDING = "sending"
     SENT = "sent"
+    KEPT = "kept"
     FAILED = "failed"
 
 
@@ -78,6 +80,7 @@ class Item:
     `not_carried`: model.writing.Replaced.not_carried.
     `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
     `stays`: it is never sent, whatever its name: an editor's copy of what was.
+    `told`: of a sidecar, the assets that have what it says; () when its bytes change.
     `missing`: bytes [from, to) that a program wrote, was told that they could not be kept, and never wrote again.
     """
 
@@ -106,6 +109,7 @@ class Item:
     not_carried: tuple[str, ...] = ()
     missing: tuple[int, int] | None = None
     stays: bool = False
+    told: tuple[AssetId, ...] = ()
 
     @property
     def has_payload(self) -> bool:

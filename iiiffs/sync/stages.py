@@ -1,13 +1,14 @@
 """What becomes of an item: one table of events and stages, and what a start makes of what it finds. Pure.
 
-        opened   flushed  closed    renamed   settled  sending   sent   unreachable  refused  listed
+        opened   flushed  closed    renamed   settled  sending   sent   unreachable  refused  listed  told
 OPEN    OPEN     OPEN     SETTLING* OPEN
 SCRATCH OPEN              SCRATCH   SETTLING*
-SETTLING OPEN                       SETTLING* READY
-READY   OPEN                        READY*             SENDING          READY        FAILED
+SETTLING OPEN                       SETTLING* READY                                                   KEPT
+READY   OPEN                        READY*             SENDING          READY        FAILED           KEPT
 SENDING OPEN                        READY*                       SENT   READY        FAILED
 SENT                                SENT                                                      gone
-FAILED  OPEN                        SETTLING*
+KEPT    OPEN                        SETTLING*                                                         KEPT
+FAILED  OPEN                        SETTLING*                                                         KEPT
 
 * SCRATCH under a name of `iiiffs.tree.scratch`, or as long as the file is empty: CLOSED_SCRATCH, RENAMED_SCRATCH.
 """
@@ -37,7 +38,8 @@ class Event(StrEnum):
 
     OPENED: for writing. FLUSHED: its bytes are on disk, and its row is to say so. CLOSED_MEDIA, CLOSED_SCRATCH: by the
     last writer. RENAMED_…: to such a name. SETTLED: nobody touched it for the settle time. SENDING: it is begun. SENT:
-    the provider answered. ARRIVED: so it did, of bytes whose sending had been given up. REFUSED, UNREACHABLE: it did
+    the provider answered. ARRIVED: so it did, of bytes whose sending had been given up. TOLD: all that a sidecar
+    is for has what it says. REFUSED, UNREACHABLE: it did
     not take it; could not be asked. CONFLICT: it has another name now, and replaces nothing. LISTED: the provider's
     listing has it. RETRIED, DISCARDED: somebody asked for that. RESTARTED: iiiffs starts.
     """
@@ -52,6 +54,7 @@ class Event(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     ARRIVED = "arrived late"
+    TOLD = "told"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONFLICT = "conflict"
@@ -88,6 +91,7 @@ TRANSITIONS: Mapping[Stage, Mapping[Event, Stage | None]] = {
         Event.RENAMED_SCRATCH: Stage.SCRATCH,
         Event.SETTLED: Stage.READY,
         Event.ARRIVED: Stage.SETTLING,
+        Event.TOLD: Stage.KEPT,
         Event.DISCARDED: None,
         Event.RESTARTED: Stage.SETTLING,
     },
@@ -97,6 +101,7 @@ TRANSITIONS: Mapping[Stage, Mapping[Event, Stage | None]] = {
         Event.RENAMED_SCRATCH: Stage.SCRATCH,
         Event.SENDING: Stage.SENDING,
         Event.ARRIVED: Stage.READY,
+        Event.TOLD: Stage.KEPT,
         Event.REFUSED: Stage.FAILED,
         Event.UNREACHABLE: Stage.READY,
         Event.CONFLICT: Stage.READY,
@@ -122,11 +127,20 @@ TRANSITIONS: Mapping[Stage, Mapping[Event, Stage | None]] = {
         Event.DISCARDED: None,
         Event.RESTARTED: Stage.SENT,
     },
+    Stage.KEPT: {
+        Event.OPENED: Stage.OPEN,
+        Event.RENAMED_MEDIA: Stage.SETTLING,
+        Event.RENAMED_SCRATCH: Stage.SCRATCH,
+        Event.TOLD: Stage.KEPT,
+        Event.DISCARDED: None,
+        Event.RESTARTED: Stage.KEPT,
+    },
     Stage.FAILED: {
         Event.OPENED: Stage.OPEN,
         Event.RENAMED_MEDIA: Stage.SETTLING,
         Event.RENAMED_SCRATCH: Stage.SCRATCH,
         Event.ARRIVED: Stage.FAILED,
+        Event.TOLD: Stage.KEPT,
         Event.RETRIED: Stage.READY,
         Event.DISCARDED: None,
         Event.RESTARTED: Stage.FAILED,
@@ -218,8 +232,8 @@ def _restarted(item: Item, size_bytes: int | None) -> Item:
         item = replace(item, size_bytes=size_bytes, generation=item.generation + 1, sha1=None)
         if size_bytes == 0 and stage is not Stage.SCRATCH:
             return _failed(item, EMPTIED)
-        if stage in (Stage.SETTLING, Stage.READY):
-            item, stage = replace(item, reason=CHANGED_SINCE), Stage.SETTLING
+        if stage in (Stage.SETTLING, Stage.READY, Stage.KEPT):
+            item, stage = replace(item, reason=CHANGED_SINCE, told=()), Stage.SETTLING
     if stage in (Stage.SETTLING, Stage.READY) and (item.stays or stays_here(item.name, item.size_bytes)):
         stage = Stage.SCRATCH
     return replace(item, stage=stage)

@@ -375,6 +375,7 @@ class Changes:
             if item is None:
                 raise VersionChanged("this file has reached its provider since it was looked up")
             if not is_refused(item):
+                changing.must_be_photo(where.writing, item)
                 return where.overlay.asset_of(item)
             return await where.gallery.asset(item.assets[0])
         return await where.gallery.asset_in(node.asset, node.version)

@@ -30,6 +30,7 @@ from iiiffs.tree.junk import is_junk
 from iiiffs.tree.nodes import AlbumDir, AliasDir, DiscardedDir, Node, ThumbnailDir, ThumbnailSizeDir
 from iiiffs.tree.places import Place, is_synthetic
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.tree.sidecars import is_sidecar
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.gallery import Gallery
 from iiiffs.vfs.overlay import Overlay
@@ -116,7 +117,8 @@ def may_hold(where: Spot) -> None:
         raise Forbidden(f"{where.name}: litter of desktops is never kept; set the program to leave none")
     if not where.place.holds_files:
         raise ReadOnly(f"{where.place.value}/ holds no files of its own; copy into an album, or use ln")
-    if not is_scratch(where.name) and not where.writing.takes(where.name):
+    takes = where.writing.takes(where.name) or (where.writing.sidecars and is_sidecar(where.name))
+    if not is_scratch(where.name) and not takes:
         if lack := where.writing.lack("upload"):
             raise Forbidden(f"{where.gallery.name}: nothing can be uploaded{lack}")
         suffixes = " ".join(sorted(where.writing.suffixes or ()))
@@ -174,6 +176,12 @@ async def forget_sent(overlay: Overlay, queue: Queue, asset: AssetId, album: Alb
     `album`: that it was sent into; None where that is not known.
     """
     await queue.drop_all([item.id for item in overlay.arrivals.of(album, asset)])
+
+
+def must_be_photo(writing: Writing, item: Item) -> None:
+    """It is nothing that only tells of a photo. Errors: Forbidden."""
+    if writing.sidecars and is_sidecar(item.name):
+        raise Forbidden(f"{item.name} only tells of its photo; copy it, or say that of the photo")
 
 
 def must_not_lie_in_trash(asset: Asset) -> None:

@@ -177,7 +177,7 @@ class PayloadHandle:
 def file_names(folder: str, item: Item) -> tuple[str, ...]:
     """The names of the item's files in queue/ or failed/ of its stage; () where it has none."""
     match folder, item.stage:
-        case (_, Stage.SENT):
+        case (_, Stage.SENT | Stage.KEPT):
             return ()
         case ("failed", Stage.FAILED):
             name = file_name(item)

@@ -335,6 +335,7 @@ class LocalFiles:
                         size_bytes=size_bytes,
                         mtime_ns=opened.live.mtime_ns,
                         sha1=None,
+                        told=(),
                         missing=opened.missing,
                     )
                 )

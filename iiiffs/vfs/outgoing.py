@@ -127,7 +127,7 @@ async def _names_in(gallery: Gallery, album: AlbumId) -> Collection[str]:
 
 def _tell_of(items: Collection[Item]) -> None:
     """One line at the start for what a person should know of."""
-    waiting = [item for item in items if item.stage not in (Stage.FAILED, Stage.SENT)]
+    waiting = [item for item in items if item.stage not in (Stage.FAILED, Stage.SENT, Stage.KEPT)]
     failed = [item for item in items if item.stage is Stage.FAILED]
     if waiting:
         log.info("%d changes wait to be sent", len(waiting))

@@ -59,6 +59,8 @@ class Properties:
             raise VersionChanged("this file has reached its provider since it was looked up")
         if is_refused(item):
             return await gallery.asset(item.assets[0])
+        assert gallery.writing is not None, "asked before"
+        changing.must_be_photo(gallery.writing, item)
         return gallery.overlay.asset_of(item)
 
     async def favor(self, gallery: Gallery, asset: Asset, *, is_favorite: bool) -> None:

@@ -62,10 +62,11 @@ class QueueVerbs:
         }
 
     async def listed(self, args: Mapping[str, object]) -> object:
-        """All that is not at the provider yet, in the order in which it was made."""
+        """All that is not at the provider yet, in the order in which it was made; with `kept` also what stays here."""
         wanted = args.get("account")
+        over = {Stage.SENT} if args.get("kept") else {Stage.SENT, Stage.KEPT}
         items = [item for item in self._queue.items() if wanted in (None, item.account)]
-        items = [item for item in items if item.stage is not Stage.SENT]
+        items = [item for item in items if item.stage not in over]
         await self._report.learn(items)
         return [self._report.item(item) for item in items]
 

@@ -33,6 +33,7 @@ from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
+from iiiffs.vfs.sidecars import Sidecars
 from iiiffs.vfs.unanswered import is_unanswered, with_assets
 from iiiffs.vfs.waiting_order import WaitingOrder
 
@@ -148,6 +149,7 @@ class Sender:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self.sidecars = Sidecars(account, queue, order, threads)
 
     async def send(self, flight: Flight) -> list[Item]:
         """It is told, and kept; items that the provider refused meanwhile, FAILED now.
@@ -155,6 +157,9 @@ class Sender:
         Errors: what the provider raised, NotArrived, StoreError; then nothing is kept but that it may have arrived.
         """
         match flight.item.verb:
+            case Verb.UPLOAD if self.sidecars.is_one(flight.item):
+                with flight.scope, _deadline(CALL_S):
+                    await self.sidecars.tell(flight.item)
             case Verb.UPLOAD:
                 await self._upload(flight)
             case Verb.MAKE_ALBUM:
@@ -195,7 +200,8 @@ class Sender:
             album, name = asset.album, asset.name  # others may have moved it since it was opened
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         sent = replace(sent, not_carried=not_carried)
-        await self._queue.commit(sent)  # with what was said of it: rule vfs.unanswered.follow
+        beside = self.sidecars.told(item, asset.id)
+        await self._queue.commit(sent, *beside)  # with what was said of it: rule vfs.unanswered.follow
         await self.finish(sent)
         self._account.expire(album)
 
@@ -288,8 +294,8 @@ class Sender:
         """What is put into favorites/ or a tag is in the library, and that is said of it. Errors: Rejected."""
         mark = mark_of(album)
         if mark is None:
-            return await self._writing.upload(album, item.name, payload)
-        asset = await self._writing.upload(LIBRARY, item.name, payload)
+            return await self.sidecars.upload(item, album, payload)
+        asset = await self.sidecars.upload(item, LIBRARY, payload)
         refused = await self._writing.tag(mark, [asset.id])
         if refused:
             raise Rejected(f"it is in the library as {asset.name}, and {refused[asset.id]}")

@@ -1,4 +1,5 @@
-"""Files whose end is missing, as an interrupted copy leaves them: they settle longer, and are reported (§4.4)."""
+"""Files whose end is missing, as an interrupted copy leaves them: they settle longer, and are reported (§4.4). So do
+sidecars whose photo is not there yet."""
 
 from __future__ import annotations
 
@@ -13,15 +14,21 @@ from iiiffs.sync.endings import is_whole
 from iiiffs.sync.items import Item
 from iiiffs.sync.stages import CHANGED_SINCE
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.sidecars import Sidecars
 
 UNFINISHED_S = 60.0
 UNFINISHED = "its end is missing"
+ALONE_S = 600.0
+ALONE_LOOK_S = 10.0
+"""So often it is looked whether the photo has come, however it came."""
+ALONE = "its photo is not there yet"
 
 
 class Endings:
     """When files that were closed have settled, by what is at their end. Times are of trio's clock."""
 
-    def __init__(self, queue: Queue, threads: trio.CapacityLimiter) -> None:
+    def __init__(self, queue: Queue, threads: trio.CapacityLimiter, sidecars: Sidecars) -> None:
+        self._sidecars = sidecars
         self._queue = queue
         self._threads = threads
         self._closed_s: dict[str, float] = {}
@@ -51,6 +58,8 @@ class Endings:
 
     async def until_s(self, item: Item, now_s: float) -> float | None:
         """How long it must settle; None if it has. A file that cannot be read has: sending it tells why."""
+        if self._sidecars.is_one(item):
+            return await self._alone_until_s(item, now_s)
         latest_s = self._closed_s.get(item.id, now_s) + UNFINISHED_S
         try:
             if item.id in self._hurried or now_s >= latest_s:
@@ -62,6 +71,19 @@ class Endings:
         finally:
             self._looked_at.discard(item.id)
         return None if item.id in self._hurried else latest_s
+
+    async def _alone_until_s(self, item: Item, now_s: float) -> float | None:
+        latest_s = self._closed_s.get(item.id, now_s) + ALONE_S
+        try:
+            if item.id in self._hurried or now_s >= latest_s or await self._sidecars.has_photo(item):
+                return None
+        finally:
+            self._looked_at.discard(item.id)
+        return None if item.id in self._hurried else min(latest_s, now_s + ALONE_LOOK_S)
+
+    def reason(self, item: Item) -> str:
+        """Why it settles longer."""
+        return ALONE if self._sidecars.is_one(item) else UNFINISHED
 
     async def _is_whole(self, id: str) -> bool:
         look = partial(self._look, id)

@@ -31,7 +31,8 @@ from iiiffs.vfs.gates import Gate
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.sending import Account, Deserted, Flight, NotArrived, PartlyDone, Sender
 from iiiffs.vfs.sending_news import Counters, News, Notify, SendingState
-from iiiffs.vfs.unfinished import UNFINISHED, Endings
+from iiiffs.vfs.sidecars import beside_of
+from iiiffs.vfs.unfinished import Endings
 from iiiffs.vfs.waiting_order import MEMBERSHIP, TO_BE_SENT, WaitingOrder
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,13 @@ class Uploader:
         self._flying: dict[str, Flight] = {}
         self._flights = {True: 0, False: 0}
         self._gate = Gate()
-        self._order = WaitingOrder(account.name, queue)
+        self._order = WaitingOrder(account.name, queue, beside_of(account, queue))
         self._departures = Departures(account.name, queue, self._order, self._flying)
         self.threads = trio.CapacityLimiter(UPLOADS_MAX)
         """Those that read payloads."""
         self._sender = Sender(account, queue, self._order, self.threads)
         self.conflicts = Conflicts(account, queue, self._order, names_in)
-        self._endings = Endings(queue, self.threads)
+        self._endings = Endings(queue, self.threads, self._sender.sidecars)
         self._wake = trio.Event()
         self._finishing = 0
         """Items that were SENT, and are not done with yet."""
@@ -223,7 +224,7 @@ class Uploader:
         if until_s is None:
             self._queue.note(replace(current, stage=_after(current, Event.SETTLED)))
             return
-        self._queue.note(replace(current, reason=current.reason or UNFINISHED))
+        self._queue.note(replace(current, reason=current.reason or self._endings.reason(item)))
         self._departures.put_off(item.id, until_s)
         self._wake_up()
 

@@ -4,6 +4,7 @@
     anything        for the uploads that make its assets, and for those that replace them
     add, take out   for what was said before of the same asset in the same album
     take out        for what puts its asset into another album, so that no photo is in neither
+    a sidecar       for its photo, which takes it along, where a provider takes the two together
 
 What cannot be sent (FAILED) holds back only what makes no sense without it. Synchronous; asked anew before anything is
 sent, so that nothing here has to foresee what people do meanwhile.
@@ -17,6 +18,7 @@ from collections.abc import Collection, Container, Iterator
 from iiiffs.errors import Rejected
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
+from iiiffs.vfs.beside import Beside, stands_beside
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 
@@ -28,7 +30,9 @@ NONE_OF_THEM: frozenset[str] = frozenset()
 class WaitingOrder:
     """Of the items of one account. `changed` must be told of every change of one."""
 
-    def __init__(self, account: AccountName, queue: Queue) -> None:
+    def __init__(self, account: AccountName, queue: Queue, beside: Beside | None = None) -> None:
+        """`beside`: where sidecars go with their photos; it is told of every change here."""
+        self.beside = beside
         self._account = account
         self._queue = queue
         self._by_asset: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -56,6 +60,8 @@ class WaitingOrder:
 
     def changed(self, before: Item | None, after: Item | None) -> None:
         """An item has come, is another, or has gone."""
+        if self.beside is not None:
+            self.beside.changed(before, after)
         if after is None:
             assert before is not None, "something has changed"
             self._unlist(before.id)
@@ -79,6 +85,8 @@ class WaitingOrder:
         """
         if is_local_id(item.album) and self.current(item.album) == item.album:
             return self._maker(item.album, "its album was never made: that was given up")
+        if self.beside is not None and stands_beside(item):
+            return self.beside.comes_first(item)
         assets = _assets_of(item)
         for asset in sorted(assets):
             if is_local_id(asset) and asset != item.id and self.current(asset) == asset:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ import pytest
 import trio
 
 from iiiffs.errors import AlreadyThere, AssetGone, NotEmpty, Rejected, VersionChanged
+from iiiffs.model.description import Description
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb, Edit, Payload, Property, Writing
 from iiiffs.providers.base import Provider
@@ -25,6 +27,7 @@ SECOND_NS = 10**9
 MTIME_NS = 1_600_000_000 * SECOND_NS
 OURS = b"our own picture " * 5000
 THEIRS = b"another's picture" * 5000
+SIDECAR = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 NEWER = b"our picture, edited" * 5000
 NAMES = {
     "NFC": "Z\u00fcrich \u2603.jpg",
@@ -748,6 +751,30 @@ class WritingContract:
             pytest.skip("keeps no date")
         with pytest.raises(AssetGone):
             await half.edit(AssetId("no-such-asset"), Edit(mtime_ns=MTIME_NS))
+
+    @in_trio
+    async def test_a_sidecar_goes_with_bytes_that_are_new_alone(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        if not offers.sidecars:
+            pytest.skip("takes sidecars as files")
+        here, payload = self.album_id(provider), replace(self.payload(OURS), sidecar=SIDECAR)
+        asset, is_its = await half.upload_with_sidecar(here, "new.jpg", payload)
+        again, is_its_too = await half.upload_with_sidecar(here, "other.jpg", payload)
+        assert (again.id, is_its, is_its_too) == (asset.id, True, False)
+        assert await content_of(provider, await self.the_one(provider)) == OURS
+
+    @in_trio
+    async def test_what_a_sidecar_says_is_told_as_often_as_one_asks(self, provider: Provider) -> None:
+        half, offers = self.writing(provider)
+        if not offers.sidecars:
+            pytest.skip("takes sidecars as files")
+        asset = await half.upload(self.album_id(provider), "new.jpg", self.payload(OURS))
+        for _ in range(2):
+            await half.describe(asset.id, Description(summary=(("", "the quay"),), rating=3), ("iiiffs/sea", "plain"))
+            now = await provider.asset(asset.id)
+            assert (now.id, now.version) == (asset.id, asset.version)
+        with pytest.raises(AssetGone):
+            await half.describe(AssetId("no-such-asset"), Description(rating=1), ())
 
     @in_trio
     async def test_the_room_is_not_more_than_there_is(self, provider: Provider) -> None:

@@ -134,12 +134,16 @@ class ChangeCalls:
 
     async def make_tag(self, value: str) -> TagRecord:
         """The tag of that path, and those above it."""
-        ask = Ask("PUT", "/tags", "a tag", json={"tags": [value]})
-        made = await self._told(ask, list[TagRecord], "tag.create")
+        made = await self.make_tags([value])
         found = next((tag for tag in made if tag.value == value), made[-1] if made else None)
         if found is None:
             raise Rejected(f"{self._name}: the server made no tag {value!a}")
         return found
+
+    async def make_tags(self, values: Sequence[str]) -> list[TagRecord]:
+        """The tags of those paths; those above them are there too."""
+        ask = Ask("PUT", "/tags", "tags", json={"tags": list(values)})
+        return await self._told(ask, list[TagRecord], "tag.create")
 
     async def set_tag(self, tag: UUID, ids: Sequence[str]) -> dict[str, str]:
         """Those have the tag; of the others, what the server says of each."""

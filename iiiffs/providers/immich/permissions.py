@@ -41,6 +41,8 @@ IMAGES = (
 SUFFIXES = frozenset(f"{VIDEOS} {IMAGES}".split())
 """Those that every version takes; the server says which beside (GET /server/media-types). No .xmp: Immich takes one
 only together with its picture."""
+DESCRIBE = ("asset.update",)
+TAG = ("tag.create", "tag.asset")
 
 
 def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
@@ -52,7 +54,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
     lacks = {
         **{verb.value: (permission,) for verb, permission in VERBS.items()},
         **{each.value: ("asset.update",) for each in Property},
-        "tags": ("tag.create", "tag.asset"),
+        "tags": TAG,
         "upload": UPLOAD,
     }
     missing = {deed: tuple(one for one in needed if not may(one)) for deed, needed in lacks.items()}
@@ -64,6 +66,7 @@ def offered(held: Sequence[str] | None, suffixes: Set[str]) -> Writing:
         nested=False,
         properties=frozenset(Property) if may("asset.update") else frozenset(),
         tags=may("tag.create") and may("tag.asset"),
+        sidecars=True,
         suffixes=frozenset(suffixes) if all(map(may, UPLOAD)) else frozenset(),
         lacks={deed: needed for deed, needed in missing.items() if needed},
     )

@@ -74,6 +74,7 @@ class Uploads:
             payload.path,
             payload.size_bytes,
             file_name="file." + name.rpartition(".")[2].lower(),
+            beside={} if payload.sidecar is None else {"sidecarData": ("file.xmp", payload.sidecar)},
         ) as form:
             self.progress[payload.token] = 0
             form.sent = lambda count: self.progress.__setitem__(payload.token, count)

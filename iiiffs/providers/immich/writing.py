@@ -13,12 +13,14 @@ import trio
 
 from iiiffs.errors import AssetGone, Forbidden, Rejected, VersionChanged
 from iiiffs.model.changes import Changeset
+from iiiffs.model.description import Description
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId, Facts
 from iiiffs.model.writing import Edit, Payload, Replaced, Space
 from iiiffs.providers.base import Capabilities, ProviderContext
 from iiiffs.providers.http import HttpAccount
 from iiiffs.providers.immich.album_changes import AlbumChanges
 from iiiffs.providers.immich.change_calls import ChangeCalls
+from iiiffs.providers.immich.describing import Describing
 from iiiffs.providers.immich.listings import uuid_of
 from iiiffs.providers.immich.marking import Marking
 from iiiffs.providers.immich.permissions import offered
@@ -49,6 +51,7 @@ class WritableImmichProvider(ImmichProvider):
             self._listings.unfinished,
         )
         self._marking = Marking(self._client, self._calls)
+        self._describing = Describing(self._client, self._calls)
         self._offer()
 
     def _offer(self) -> None:
@@ -83,6 +86,10 @@ class WritableImmichProvider(ImmichProvider):
 
     async def upload(self, album: AlbumId, name: str, payload: Payload) -> Asset:
         """Rule: HasWriting.upload. `album` may be LIBRARY: then it is in no album."""
+        return (await self.upload_with_sidecar(album, name, payload))[0]
+
+    async def upload_with_sidecar(self, album: AlbumId, name: str, payload: Payload) -> tuple[Asset, bool]:
+        """Rule: HasWriting.upload_with_sidecar."""
         self._uploads.must_be_taken(name, payload)
         if album != LIBRARY:
             await self._albums.must_take(album)
@@ -94,7 +101,17 @@ class WritableImmichProvider(ImmichProvider):
         if album != LIBRARY and (refused := await self._albums.add(album, [id])):
             raise Forbidden(f"{self.http.name}: {name!a} cannot be put into the album: {refused[id]}")
         self._changed(id)
-        return self._told(arrived.record, album)
+        return self._told(arrived.record, album), arrived.is_new
+
+    async def describe(self, asset: AssetId, said: Description, tags: Sequence[str]) -> None:
+        """Rule: HasWriting.describe. Of what Immich reads of sidecars: description, rating, date, place and tags."""
+        record = await self._client.whole(uuid_of(asset))
+        try:
+            await self._describing.tell(record, said, tags)
+        except AssetGone:
+            await self._must_be_gone(asset, "describes it")
+            raise
+        self._changed(asset)
 
     async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """Rule: HasWriting.replace."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from iiiffs.model.description import NOTHING_SAID, Description, merged
 from iiiffs.render.metadata.containers import Blocks, find_blocks
 from iiiffs.render.metadata.iptc import read_iptc
 from iiiffs.render.metadata.tags import TagsFound, read_tags
-from iiiffs.render.metadata.xmp import read_xmp
+from iiiffs.render.metadata.xmp import read_tag_paths, read_xmp
+
+SIDECAR = "a sidecar"
 
 
 def read_description(stream: BinaryIO, name: str) -> Description:
@@ -34,7 +37,21 @@ def read_description(stream: BinaryIO, name: str) -> Description:
 
 def read_sidecar(xml: bytes) -> Description:
     """What an .xmp file beside the picture says; stronger than all that is in the file. Bad bytes say nothing."""
-    return read_xmp(xml, "a sidecar")
+    return read_xmp(xml, SIDECAR)
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarRead:
+    """What an .xmp file says. `tags`: keywords with what they are below, levels divided by "/"."""
+
+    description: Description
+    tags: tuple[str, ...]
+
+
+def read_whole_sidecar(xml: bytes) -> SidecarRead | None:
+    """As `read_sidecar`, and its tags; None for bytes that are no XMP, or more than is read."""
+    tags = read_tag_paths(xml, SIDECAR)
+    return None if tags is None else SidecarRead(read_xmp(xml, SIDECAR), tags)
 
 
 def _tags_of_file(stream: BinaryIO) -> TagsFound:

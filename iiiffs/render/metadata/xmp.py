@@ -34,14 +34,33 @@ def read_xmp(packet: bytes, origin: str) -> Description:
 
     `origin`: the name of its file, for that line.
     """
+    properties = _read(packet, origin)
+    return _description(properties) if properties is not None and properties.any else NOTHING_SAID
+
+
+def read_tag_paths(packet: bytes, origin: str) -> tuple[str, ...] | None:
+    """The keywords with what they are below, levels divided by "/"; None for what `read_xmp` ignores.
+
+    Of the three ways to write them the first that is used counts: a program that writes two repeats itself.
+    """
+    properties = _read(packet, origin)
+    if properties is None:
+        return None
+    for name, separator in names.TAG_PATHS:
+        paths = [[part.strip() for part in path.split(separator)] for path in properties.texts(name)]
+        told = clean_names("/".join(part.replace("/", "|") for part in path if part) for path in paths)
+        if told:
+            return told
+    return ()
+
+
+def _read(packet: bytes, origin: str) -> _Properties | None:
     try:
-        root = _parsed(packet)
+        return _Properties(_parsed(packet))
     except (ValueError, SyntaxError) as error:
         reason = " ".join(str(error).split())[:200]
         log.debug("%s: its XMP of %d bytes is ignored: %s", ascii(origin), len(packet), reason)
-        return NOTHING_SAID
-    properties = _Properties(root)
-    return _description(properties) if properties.any else NOTHING_SAID
+        return None
 
 
 def _parsed(packet: bytes) -> Element:

@@ -53,6 +53,8 @@ HIERARCHIES = (
     ("{http://www.digikam.org/ns/1.0/}TagsList", "/"),
 )
 """(property, what stands between its levels)."""
+TAG_PATHS = (*reversed(HIERARCHIES), (SUBJECT, "\0"))
+"""(property, separator), the best way to say it first; a plain keyword has no levels."""
 PEOPLE_ROOTS = frozenset({"people", "person", "persons", "faces", "personen", "personnes", "personas", "persone"})
 """First levels, casefolded, below which programs keep the names of people."""
 

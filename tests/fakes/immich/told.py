@@ -113,6 +113,15 @@ def _degrees(places: Mapping[int, object], key: int) -> float:
     return -value if str(places[key - 1]) in ("S", "W") else value
 
 
+def _coordinate(text: str) -> float:
+    """Degrees, or what XMP part 2 §2.6 makes of them: "52,31.2N"."""
+    if text[-1] not in "NSEW":
+        return float(text)
+    parts = [float(part) for part in text[:-1].split(",")]
+    value = sum(part / 60.0**index for index, part in enumerate(parts))
+    return -value if text[-1] in "SW" else value
+
+
 def write_sidecar(asset: Asset) -> None:
     """What was set over the API stands in the asset's .xmp; /assets/copy takes it along (shared-search-as-guest)."""
     attributes, description = "", ""
@@ -151,6 +160,6 @@ def read_sidecar(world: World, asset: Asset) -> None:
     if ratings := [one for one in found.get("Rating", []) if one]:
         asset.rating = int(float(ratings[0])) or None
     if found.get("GPSLatitude") and found.get("GPSLongitude"):
-        asset.place = named_place(float(found["GPSLatitude"][0]), float(found["GPSLongitude"][0]))
+        asset.place = named_place(_coordinate(found["GPSLatitude"][0]), _coordinate(found["GPSLongitude"][0]))
     for value in dict.fromkeys(found.get("TagsList", []) or found.get("subject", [])):
         world.add_tag(value, [asset], owner=world.users[asset.owner])

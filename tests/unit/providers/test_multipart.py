@@ -14,10 +14,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from iiiffs.errors import StoreError
 from iiiffs.providers.multipart import PIECE_BYTES, opened_form
 
+BESIDE = {"sidecarData": ("file.xmp", b"<x/>")}
+
 
 async def sent(path: Path, size_bytes: int, fields: Mapping[str, str], told: list[int]) -> tuple[list[bytes], str]:
     """The pieces, and the type that they have as a whole."""
-    async with opened_form(fields, "assetData", path, size_bytes, file_name="file.jpg") as form:
+    async with opened_form(fields, "assetData", path, size_bytes, file_name="file.jpg", beside=BESIDE) as form:
         form.sent = told.append
         for _ in range(2):  # from its beginning each time
             told.clear()
@@ -61,6 +63,7 @@ def test_any_name_and_any_bytes_come_through(
     assert parsed(b"".join(pieces), kind) == [
         ("filename", name.encode()),
         ("deviceId", b"iiiffs"),
+        ("sidecarData", b"<x/>"),
         ("assetData", content),
     ]
 
@@ -82,7 +85,7 @@ def test_what_was_written_behind_its_end_is_not_sent(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"first, and more")
     pieces, kind = trio.run(sent, path, 5, {}, [])
-    assert parsed(b"".join(pieces), kind) == [("assetData", b"first")]
+    assert parsed(b"".join(pieces), kind) == [("sidecarData", b"<x/>"), ("assetData", b"first")]
 
 
 @pytest.mark.parametrize(("content", "text"), [(b"short", "95 bytes shorter"), (None, "No such file")])

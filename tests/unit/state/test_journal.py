@@ -146,6 +146,7 @@ items = st.builds(
     token=st.none() | ids,
     also=st.booleans(),
     stays=st.booleans(),
+    told=st.lists(ids.map(AssetId), max_size=3).map(tuple),
     not_carried=st.lists(text, min_size=1, max_size=3).map(tuple),
     missing=st.none() | st.tuples(numbers, numbers),
 )

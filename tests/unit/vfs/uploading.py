@@ -19,9 +19,11 @@ import trio
 import trio.testing
 
 from iiiffs.errors import AlreadyThere, AssetGone, ProviderUnreachable, Rejected, StoreFull, VersionChanged
+from iiiffs.model.description import Description
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing, Version
 from iiiffs.model.writing import AlbumVerb, Edit, Payload, Replaced, Writing
 from iiiffs.providers.base import Capabilities, Provider
+from iiiffs.state.given import Given
 from iiiffs.state.spool import Spool
 from iiiffs.sync.items import Base, Conflict, Item, Stage, Verb
 from iiiffs.sync.stages import recovered
@@ -128,8 +130,17 @@ class MemorySuccessors:
         await self._disk.step()
 
 
+class NoNames:
+    """state.given.GivenNames; nobody calls anything otherwise."""
+
+    def of(self, account: AccountName, album: AlbumId) -> Mapping[str, Given]:
+        return {}
+
+
 class MemoryNotes:
     """state.notes.Notes; nothing is ever lost by a replacement."""
+
+    given = NoNames()
 
     async def replaced(self, account: AccountName, old: AssetId, new: AssetId, not_carried: tuple[str, ...]) -> None:
         assert not not_carried
@@ -157,7 +168,10 @@ class TestProvider:
 
     def __init__(self, *, sets: bool) -> None:
         verbs = frozenset(AlbumVerb)
-        writing = Writing(membership=sets, fixed_names=sets, replaces_id=sets, album_verbs=verbs, nested=not sets)
+        writing = Writing(
+            membership=sets, fixed_names=sets, replaces_id=sets, album_verbs=verbs, nested=not sets, sidecars=sets,
+            suffixes=frozenset({".jpg", ".cr2"}) if sets else None,
+        )  # fmt: skip
         self.capabilities = Capabilities(
             folders=not sets, real_names=not sets, local=False, fresh_s=1.0, writing=writing
         )
@@ -166,6 +180,8 @@ class TestProvider:
         self.albums: dict[AlbumId, Album] = {ROOT: Album(ROOT, "root", None, 0)}
         self.tokens: dict[str, AlbumId] = {}
         self.edits: list[tuple[AssetId, Edit]] = []
+        self.sidecars: dict[AssetId, bytes] = {}
+        self.said: list[tuple[AssetId, Description, tuple[str, ...]]] = []
         self.fault: Fault = lambda verb, about: None
         self.latency_s = 0.1
         self.calls: list[tuple[str, object]] = []
@@ -226,7 +242,10 @@ class TestProvider:
                 raise AssetGone(f"there is no album {album}")
             held = self._held(album, name, payload.sha1)
             if held is None:
-                return self._insert(name, data, album).asset
+                made = self._insert(name, data, album).asset
+                if payload.sidecar is not None:
+                    self.sidecars[made.id] = payload.sidecar
+                return made
             if held.data != data:
                 if sha1(held.data) not in payload.earlier:
                     raise AlreadyThere(f"{name} is another's")
@@ -236,6 +255,20 @@ class TestProvider:
             return held.asset
 
         return cast(Asset, await self._call("upload", name, answer))
+
+    async def upload_with_sidecar(self, album: AlbumId, name: str, payload: Payload) -> tuple[Asset, bool]:
+        assert payload.sidecar is not None
+        is_there = self._held(album, name, payload.sha1) is not None
+        asset = await self.upload(album, name, payload)
+        return asset, not is_there
+
+    async def describe(self, asset: AssetId, said: Description, tags: Sequence[str]) -> None:
+        async def answer() -> None:
+            if asset not in self.stored or self.stored[asset].is_trashed:
+                raise AssetGone(asset)
+            self.said.append((asset, said, tuple(tags)))
+
+        await self._call("describe", asset, answer)
 
     async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         data = payload.path.read_bytes()
@@ -356,6 +389,9 @@ class Account:
     settle_s: float = SETTLE_S
     blocks: BlockCache | None = None
     expired: list[AlbumId | None] = field(default_factory=list)
+    tells: Callable[[AlbumId], Listing | None] = lambda album: None
+    """What listings hold; None: nothing."""
+    names: dict[AlbumId, AlbumNames] = field(default_factory=dict)
 
     def expire(self, album: AlbumId | None) -> None:
         self.expired.append(album)
@@ -368,10 +404,12 @@ class Account:
         return self.provider.capabilities
 
     async def told(self, album: AlbumId) -> AlbumNames:
-        return AlbumNames(Listing(Album(album, "", None, 0), (), (), ""), real_names=False)
+        listing = self.tells(album) or Listing(Album(album, "", None, 0), (), (), "")
+        self.names[album] = AlbumNames(listing, real_names=False)
+        return self.names[album]
 
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
-        return None, trio.current_time()
+        return self.names.get(album), trio.current_time()
 
 
 class Bench:

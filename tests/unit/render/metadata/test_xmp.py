@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iiiffs.model.description import NOTHING_SAID, Description
-from iiiffs.render.metadata.reading import read_sidecar
+from iiiffs.render.metadata.reading import SidecarRead, read_sidecar, read_whole_sidecar
 from tests.unit.render.metadata.described_files import alternatives, array, xmp
 
 FACES = """<mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
@@ -146,6 +146,35 @@ def test_several_descriptions_are_one() -> None:
 def test_encodings(encoding: str) -> None:
     packet = xmp(array("dc:subject", "Bag", "Größe")).decode().replace("\ufeff", "")
     assert read_sidecar(packet.encode(encoding)) == Description(keywords=("Größe",))
+
+
+SUBJECT = array("dc:subject", "Bag", "boats", "sea")
+PATHS = array("lr:hierarchicalSubject", "Bag", "Trips|2024| sea ", "a/b|c")
+TAGS = array("digiKam:TagsList", "Seq", "Trips/2024/sea", "plain")
+
+
+@pytest.mark.parametrize(
+    ("inside", "tags"),
+    [
+        (SUBJECT, ("boats", "sea")),
+        (SUBJECT + PATHS, ("Trips/2024/sea", "a|b/c")),
+        (SUBJECT + PATHS + TAGS, ("Trips/2024/sea", "plain")),
+        (array("dc:subject", "Bag", "a/b", "a/b", " ", ""), ("a|b",)),
+        (alternatives("dc:title", x_default="no tags"), ()),
+    ],
+)
+def test_tags_with_what_they_are_below(inside: str, tags: tuple[str, ...]) -> None:
+    """One way to write them counts: whoever writes several repeats himself."""
+    read = read_whole_sidecar(xmp(inside))
+    assert read is not None and read.tags == tags
+
+
+def test_a_whole_sidecar_says_the_same_and_a_damaged_one_is_known_for_that() -> None:
+    packet = xmp(SUBJECT, 'xmp:Rating="4"')
+    assert read_whole_sidecar(packet) == SidecarRead(read_sidecar(packet), ("boats", "sea"))
+    assert read_whole_sidecar(xmp()) == SidecarRead(NOTHING_SAID, ())
+    for damaged in (packet[:-30], b"", b"\0", b"<!DOCTYPE x>" + packet, packet + b" " * (4 << 20)):
+        assert read_whole_sidecar(damaged) is None
 
 
 def test_padding_around_a_packet_is_no_damage() -> None:

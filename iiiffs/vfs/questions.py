@@ -41,11 +41,25 @@ class Questions:
     async def ask(self, kind: str, album: AlbumId, work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         """What `work` answers, which is about that album alone. Errors: its own, DeadlinePassed, ProviderUnreachable if
         too many wait."""
-        return await self._join((kind, self._account, album, self.era(album)), work, timeout_s)
+        return await self._join(self._key(kind, album), work, timeout_s)
+
+    def begin(self, kind: str, album: AlbumId, work: Callable[[], Awaitable[object]]) -> None:
+        """As `ask`, and nobody waits."""
+        self._flights.begin(self._key(kind, album), work)
+
+    def _key(self, kind: str, album: AlbumId) -> tuple[object, ...]:
+        return kind, self._account, album, self.era(album)
 
     async def ask_of(self, kind: str, about: str, work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         """As `ask`, of what any change may change."""
-        return await self._join((kind, self._account, about, self.era()), work, timeout_s)
+        return await self._join(self._key_of(kind, about), work, timeout_s)
+
+    def begin_of(self, kind: str, about: str, work: Callable[[], Awaitable[object]]) -> None:
+        """As `ask_of`, and nobody waits."""
+        self._flights.begin(self._key_of(kind, about), work)
+
+    def _key_of(self, kind: str, about: str) -> tuple[object, ...]:
+        return kind, self._account, about, self.era()
 
     async def _join(self, key: tuple[object, ...], work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         with self._room.place():

@@ -10,11 +10,11 @@ from __future__ import annotations
 import gc
 import logging
 import re
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import cast
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -31,10 +31,11 @@ from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery
-from iiiffs.vfs.kept import NEVER_S, Kept
+from iiiffs.vfs.kept import NEVER_S, Aside, Asked, Kept, with_done
 from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of, place_of
+from iiiffs.vfs.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,6 @@ SETTLED = 5000
 """So many assets that were never listed before, and what is known by now is taken out of the garbage collector's
 rounds: it holds no cycles, and a round over 100,000 files that the kernel knows would hold the loop for 0.1 s."""
 LIVE = re.compile(r"(?P<stem>.+)~live(?P<suffix>\.[A-Za-z0-9]{1,5})")
-ASKING_MAX = 4
-"""Questions that are under way behind the backs of those who do not wait for a silent server."""
 FAILURES = (ProviderUnreachable, DeadlinePassed, AccessDenied)
 """Nothing was learnt of what is there."""
 
@@ -63,14 +62,6 @@ def gallery_of(
     """The account, by what its provider can do."""
     kind = ShelvedGallery if provider.capabilities.shelves else Gallery
     return kind(names, provider, catalogue, flights, deadlines, reading)
-
-
-@dataclass(frozen=True, slots=True)
-class Aside:
-    """A listing that is on the disk and was kept before. `asked_s`: as Kept.asked_s."""
-
-    asked_s: float
-    etag: str
 
 
 class ShelvedGallery(Gallery):
@@ -93,11 +84,11 @@ class ShelvedGallery(Gallery):
         self._unsettled = SETTLED
         self._aside: dict[AlbumId, Aside] = {}
         """Listings that gave way to others, on the disk alone."""
-        self._expirations = 0
+        self._reports = 0
         self._has_recalled = False
-        self._is_slow = False
-        """What was known was told, for its question was not answered in time; nor was any since."""
-        self._asking = 0
+        self._silence = Silence()
+        self._keeping: WeakValueDictionary[AlbumId, trio.Lock] = WeakValueDictionary()
+        """Held while a listing is taken up, of which there may be one from before a change and one from after it."""
 
     # ---- the account ------------------------------------------------------------------------------------------
 
@@ -135,9 +126,9 @@ class ShelvedGallery(Gallery):
     def changed(self, changes: Changeset) -> set[AlbumId]:
         """Rule: Gallery.changed. What changed in an album is told of the album, so LIBRARY is of views and of single
         assets; and whatever changed in one, the list of them tells how old it is."""
-        self._expirations += 1
+        self._reports += 1
         if changes.everything:
-            self.expire(None)
+            self._ask_again(None)
             return self._listed() & changes.albums
         changed = set(changes.albums)
         if any(shelf_of_id(album) is None for album in changed - {LIBRARY}):
@@ -146,7 +137,7 @@ class ShelvedGallery(Gallery):
             self.known.expired_s = trio.current_time()
             changed |= {album for album in self._listed() if _is_view(album)}
         for album in changed:
-            self.expire(album)
+            self._ask_again(album)
         return self._listed() & (changes.albums | ({ALBUMS} & changed))
 
     # ---- albums -----------------------------------------------------------------------------------------------
@@ -166,37 +157,39 @@ class ShelvedGallery(Gallery):
                 self._kept.move_to_end(album)
             return kept.names
         is_known = kept is not None or self._catalogue.heading(self.name, album) is not None
-        if is_known and self._asks_in_vain(("listing", self.account, album), partial(self._list, album)):
-            return (kept or await self._recalled(album)).names
-        wait_s = self.deadlines.lookup_s if is_known else self.deadlines.list_s
+        ask = partial(self._list, album)
+        if is_known and self._silence.spares(self.trouble, partial(self._questioning.begin, "listing", album, ask)):
+            return await self._recalled(album)
         try:
-            with self.questions.place():
-                return await self._flights.join(("listing", self.account, album), partial(self._list, album), wait_s)
+            wait_s = self.deadlines.lookup_s if is_known else self.deadlines.list_s
+            return await self._questioning.ask("listing", album, ask, wait_s)
         except FAILURES as error:
             if not is_known:
                 raise
-            self._is_slow = isinstance(error, DeadlinePassed)
+            self._silence.noticed(error)
             log.debug("%s: %s is shown as it was: %s", self.name, album, error)
-            return (kept or await self._recalled(album)).names
+            return await self._recalled(album)
 
-    def _asks_in_vain(self, key: Hashable, work: Callable[[], Awaitable[object]]) -> bool:
-        """Whoever knows what was there need not wait: the account cannot be asked, or its server was silent for the
-        whole of somebody's deadline and has not answered since. Then `work` is begun all the same, a few at a time."""
-        if self.trouble is not None:
-            self._is_slow = False
-            return True
-        if self._is_slow and self._asking < ASKING_MAX:
-            self._flights.begin(key, work)
-        return self._is_slow
-
-    async def _recalled(self, album: AlbumId) -> Kept:
-        """What the disk knows of it, kept, and asked anew as soon as somebody can be asked. Errors: AssetGone."""
-        kept = self._kept.get(album) or await self._stored(album)
-        if kept is None:
-            raise AssetGone(f"{album} is not known any more")
-        if album not in self._kept:
-            await self._keep(kept.names, kept.asked_s, kept)
-        return kept
+    async def _recalled(self, album: AlbumId) -> AlbumNames:
+        """What is known of it, from the disk where it has to be, and with what was done here since; asked anew as soon
+        as somebody can be asked. Errors: AssetGone."""
+        async with self._keeping.setdefault(album, trio.Lock()):
+            kept = self._kept.get(album)
+            if kept is None:
+                kept = await self._stored(album)
+                if kept is None:
+                    raise AssetGone(f"{album} is not known any more")
+                await self._keep(kept.names, kept)
+            if kept.done:
+                before = kept.names
+                listing = with_done(before.listing, kept.done)
+                names = AlbumNames(listing, real_names=self.capabilities.real_names, kept=before.by_id)
+                gained, lost = self._gained_and_lost(listing, kept)
+                self.known.count(album, gained, 1)
+                self.known.count(album, lost, -1)
+                self._place(Kept(names, kept.asked_s))
+                return names
+            return kept.names
 
     async def last(self, album: AlbumId) -> AlbumNames | None:
         """Rule: Gallery.last. Also from the disk."""
@@ -256,7 +249,14 @@ class ShelvedGallery(Gallery):
 
     def expire(self, album: AlbumId | None) -> None:
         """Rule: Gallery.expire."""
-        super().expire(album)
+        self._questioning.changed(album)
+        self._ask_again(album)
+
+    def _ask_again(self, album: AlbumId | None) -> None:
+        """What is kept of it is asked again before it is told again. What is being asked now is told to whoever asks
+        meanwhile: nobody need hear of what others do in the moment in which they do it."""
+        for id in set(self._kept) if album is None else {album} & self._kept.keys():
+            self._kept[id].asked_s = NEVER_S
         for id in list(self._aside) if album is None else {album} & self._aside.keys():
             self._aside[id] = replace(self._aside[id], asked_s=NEVER_S)
         if album is None:
@@ -292,27 +292,27 @@ class ShelvedGallery(Gallery):
         known = self.known.find(asset)
         is_good = known is not None and known.asked_s > self.known.expired_s and self._is_good(known.asked_s)
         ask = partial(self._ask, asset)
-        if known is not None and (is_good or self._asks_in_vain(("asset", self.account, asset), ask)):
+        begin = partial(self._questioning.begin_of, "asset", asset, ask)
+        if known is not None and (is_good or self._silence.spares(self.trouble, begin)):
             return known.asset
         if known is not None and known.asset.album == TRASH:
             return await self._in_trash(asset)
         try:
-            with self.questions.place():
-                return await self._flights.join(("asset", self.account, asset), ask, self.deadlines.lookup_s)
+            return await self._questioning.ask_of("asset", asset, ask, self.deadlines.lookup_s)
         except FAILURES as error:
             if known is None:
                 await self._recall()
                 known = self.known.find(asset)
             if known is None:
                 raise
-            self._is_slow = isinstance(error, DeadlinePassed)
+            self._silence.noticed(error)
             return known.asset
 
     async def _ask(self, asset: AssetId) -> Asset:
         """The asset as the provider tells of it now, noted."""
         began_s = trio.current_time()
         try:
-            with self._answering():
+            with self._silence.asking():
                 found = await self.provider.asset(asset)
         except AssetGone:
             self.known.forget(asset)
@@ -333,68 +333,68 @@ class ShelvedGallery(Gallery):
     # ---- asking -----------------------------------------------------------------------------------------------
 
     async def _list(self, album: AlbumId) -> AlbumNames:
-        kept = self._kept.get(album) or await self._stored(album)
-        began_s, expirations = trio.current_time(), self._expirations
+        before = self._kept.get(album) or await self._stored(album)
+        asked = Asked(trio.current_time(), self._reports, self._questioning.era(album), self._kept.get(album))
         try:
-            with self._answering():
-                listing = await self._confirmed(album, kept)
+            with self._silence.asking():
+                listing = await self._confirmed(album, before)
         except AssetGone:
             await self._drop(album)
             raise
-        if kept is not None and kept.names.listing.etag == listing.etag:
-            names = kept.names
-        else:
-            names = await self._named(listing, NONE_KEPT if kept is None else kept.names.by_id)
-            await self._store(names)
-        if kept is not None and names is not kept.names:
-            self.known.doubt({one.id for one in kept.names.listing.assets} - {one.id for one in listing.assets})
-        if album == ALBUMS and kept is not None:
-            for gone in {one.id for one in kept.names.listing.albums} - {one.id for one in listing.albums}:
-                await self._drop(gone)
-        await self._keep(names, began_s, kept, expirations)
-        return names
+        async with self._keeping.setdefault(album, trio.Lock()):
+            return await self._taken_up(listing, before, asked)
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Inside, a question is asked; whoever answers it, even by a refusal, is not slow."""
-        self._asking += 1
-        try:
-            yield
-            self._is_slow = False
-        except (AssetGone, AccessDenied):
-            self._is_slow = False
-            raise
-        finally:
-            self._asking -= 1
+    async def _taken_up(self, listing: Listing, before: Kept | None, asked: Asked) -> AlbumNames:
+        """The names of what was answered; kept, unless something was done here since it was asked, and what is kept by
+        now may tell of that."""
+        album = listing.album.id
+        is_same = before is not None and before.names.listing.etag == listing.etag
+        if before is not None and is_same:
+            names = before.names
+        else:
+            names = await self._named(listing, NONE_KEPT if before is None else before.names.by_id)
+        is_late = asked.era != self._questioning.era(album)
+        if is_late and (asked.kept is None or self._kept.get(album) is not asked.kept):
+            return names
+        if before is not None and not is_same:
+            self.known.doubt({one.id for one in before.names.listing.assets} - {one.id for one in listing.assets})
+        if album == ALBUMS and before is not None and not is_late:
+            for gone in {one.id for one in before.names.listing.albums} - {one.id for one in listing.albums}:
+                await self._drop(gone)
+        if not is_same:
+            await self._store(names)
+        await self._keep(names, before, asked)
+        return names
 
     async def _asked(self, album: AlbumId) -> Listing:
         return await self.shelves.listing(album)
 
-    async def _keep(
-        self, names: AlbumNames, asked_s: float, before: Kept | None = None, expirations: int | None = None
-    ) -> None:
-        """`before`: what the disk or the memory had of it. `expirations`: their number when it was asked."""
+    async def _keep(self, names: AlbumNames, before: Kept | None, asked: Asked | None = None) -> None:
+        """`before`: what the disk or the memory had of it. `asked`: how it was asked for; None if the disk told it."""
         album, assets = names.listing.album.id, names.listing.assets
         gained, lost = self._gained_and_lost(names.listing, before)
         if album not in self._listed():
             self._unsettled += len(assets)
         self._aside.setdefault(album, Aside(NEVER_S, ""))  # its names are counted from here on
-        noted_s = NEVER_S if self._is_late(expirations) else asked_s
+        noted_s = self._good_since(album, asked)
         for start in range(0, len(assets), SLICE):
             for asset in assets[start : start + SLICE]:
                 self.known.note(asset, noted_s)
             self.known.count(album, gained[start : start + SLICE], 1)
             await trio.lowlevel.checkpoint()
         self.known.count(album, lost, -1)
-        self._place(Kept(names, NEVER_S if self._is_late(expirations) else asked_s))
+        kept = self._kept.get(album)
+        is_late = asked is not None and asked.era != self._questioning.era(album)
+        self._place(Kept(names, self._good_since(album, asked), kept.done if kept is not None and is_late else {}))
         if self._unsettled >= SETTLED:
             self._unsettled = 0
             gc.collect()
             gc.freeze()
 
-    def _is_late(self, expirations: int | None) -> bool:
-        """Something was reported to have changed since there were so many reports."""
-        return expirations is not None and expirations != self._expirations
+    def _good_since(self, album: AlbumId, asked: Asked | None) -> float:
+        """When it was asked for; NEVER_S if it must be asked again, since something has changed meanwhile."""
+        now = self._reports, self._questioning.era(album)
+        return asked.began_s if asked is not None and (asked.reports, asked.era) == now else NEVER_S
 
     def _gained_and_lost(self, listing: Listing, before: Kept | None) -> tuple[list[AssetId], list[AssetId]]:
         """The assets whose names are to be counted now, and not to be counted any more."""

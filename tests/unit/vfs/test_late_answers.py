@@ -103,3 +103,67 @@ def test_what_was_done_is_shown_while_the_server_is_away(deed: Deed, folders: tu
     store.script.clear()
     life.passes(PATIENCE_S)
     assert names(life, "files") == deed.after
+
+
+# ---- albums that are sets -------------------------------------------------------------------------------------------
+
+ALBUMS = {
+    "mkdir": Deed(lambda life: directory_made(life, "albums/D"), "make_album", {"A", "B", "D"}),
+    "rmdir": Deed(lambda life: directory_removed(life, "albums/B"), "remove_album", {"A"}),
+    "mvdir": Deed(lambda life: renamed(life, "albums/B", "albums/D"), "rename_album", {"A", "D"}),
+}
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Iterator[tuple[Life, Store]]:
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        assert names(life, "albums") == {"A", "B"}
+        life.passes(PATIENCE_S)
+        yield life, store
+
+
+@pytest.mark.parametrize("deed", ALBUMS.values(), ids=ALBUMS)
+def test_a_list_of_albums_that_is_late(deed: Deed, sets: tuple[Life, Store]) -> None:
+    """As test_a_listing_that_is_late, of a server without folders."""
+    life, store = sets
+    store.script.add(Fault(FaultKind.LATENCY, deed.method, seconds=SLOW_S))
+    store.script.add(Fault(FaultKind.LATE, "albums", seconds=LATE_S))
+
+    async def look(life: Life) -> None:
+        done = trio.Event()
+
+        async def do() -> None:
+            await deed.does(life)
+            done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(do)
+            await life.wait(AT_ONCE_S)
+            life.gallery.expire(None)  # as when changes are reported
+            nursery.start_soon(listed, life, "albums")
+            await life.wait(SLOW_S)
+            assert done.is_set()
+            for _ in range(5):
+                assert await listed(life, "albums") == deed.after
+                for name in ("A", "B", "D"):
+                    assert (await looked_up(life, f"albums/{name}") is not None) is (name in deed.after), name
+                await life.wait(0.7)
+
+    life.ask(look)
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("deed", ALBUMS.values(), ids=ALBUMS)
+def test_what_was_done_to_albums_is_shown_while_the_server_is_away(deed: Deed, sets: tuple[Life, Store]) -> None:
+    life, store = sets
+    life.ask(deed.does)
+    for method in ("albums", "watch"):
+        store.script.add(Fault(FaultKind.UNREACHABLE, method, times=None))
+    for _ in range(3):
+        assert names(life, "albums") == deed.after
+        for name in ("A", "B", "D"):
+            assert is_there(life, f"albums/{name}") is (name in deed.after), name
+        life.passes(1.5)
+    store.script.clear()
+    life.passes(PATIENCE_S)
+    assert names(life, "albums") == deed.after

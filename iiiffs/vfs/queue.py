@@ -141,10 +141,11 @@ class Queue:
         """
         await self._journal.commit(self._put_all(items))
 
-    async def exchange(self, item: Item, dropped: Iterable[str]) -> None:
-        """`item` is as it is now, and has taken the place of those, which are no more: all at once, also on disk."""
+    async def exchange(self, item: Item, dropped: Iterable[str], *beside: Item) -> None:
+        """`item` is as it is now, and has taken the place of those, which are no more: all at once, also on disk, and
+        with what is noted `beside` it."""
         gone = [other for id in dropped if (other := self._items.get(id)) is not None and id != item.id]
-        put = self._put_all([item])
+        put = self._put_all([item, *beside])
         for other in gone:
             self._take(other)
         await self._journal.commit(put, [other.id for other in gone])

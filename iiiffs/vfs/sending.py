@@ -20,17 +20,17 @@ from typing import Protocol
 import trio
 
 from iiiffs.errors import AlreadyThere, AssetGone, NotEmpty, ProviderError, ProviderUnreachable, Rejected, StoreError
-from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId, Version
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Version
 from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
 from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
-from iiiffs.state.given import Given
 from iiiffs.sync.items import ASKED_FOR, Base, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
+from iiiffs.vfs.outlived import outlived_by
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.sidecars import Sidecars
@@ -78,6 +78,10 @@ class Account(Listings, Protocol):
 
     def learnt(self, asset: Asset) -> None:
         """The provider has told of the asset just now."""
+        ...
+
+    def done(self, album: AlbumId, id: str, entry: Album | Asset | None) -> None:
+        """Rule: vfs.gallery.Gallery.done."""
         ...
 
 
@@ -190,8 +194,10 @@ class Sender:
 
     async def arrived(self, item: Item, asset: Asset, not_carried: tuple[str, ...] = ()) -> None:
         """The provider has the item's bytes, as `asset`; nothing if it has others by now. Errors: StoreError."""
+        outlived: list[str] = []
         if self._to_be_told(item) is not None:
             await self._keep(item, asset)
+            outlived = await outlived_by(item, asset, self._order, self._queue)
         current = self._to_be_told(item)
         if current is None:
             return
@@ -201,7 +207,9 @@ class Sender:
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         sent = replace(sent, not_carried=not_carried)
         beside = self.sidecars.told(item, asset.id)
-        await self._queue.commit(sent, *beside)  # with what was said of it: rule vfs.unanswered.follow
+        await self._queue.exchange(sent, outlived, *beside)  # with what was said of it: rule vfs.unanswered.follow
+        if item.base is not None and item.base.asset != asset.id:
+            self._account.done(album, item.base.asset, None)
         await self.finish(sent)
         self._account.expire(album)
 
@@ -234,19 +242,7 @@ class Sender:
             await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
         if item.base is not None and item.base.asset != item.sent.id:
             await self._order.record(item.base.asset, item.sent.id)
-            outlived = self._outlived(item, item.base.asset)
-            for other in outlived:
-                if other.name != item.name:  # another name for it, which no listing has been asked for yet
-                    given = Given(item.sent.id, also=other.also)
-                    await self._queue.notes.given.give(item.account, item.album, other.name, given)
-            await self._queue.drop_all([other.id for other in outlived])
         await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
-
-    def _outlived(self, item: Item, replaced: AssetId) -> list[Item]:
-        """Earlier uploads whose asset is no more since `item` was sent: no listing will ever have it."""
-        others = self._queue.in_album(item.account, item.album)
-        sent = [other for other in others if other.stage is Stage.SENT and other.sent is not None]
-        return [other for other in sent if other.sent is not None and other.sent.id == replaced]
 
     async def _summed(self, item: Item) -> Summed:
         is_over = threading.Event()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -33,6 +32,7 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery
 from iiiffs.vfs.kept import NEVER_S, Aside, Asked, Kept, with_done
 from iiiffs.vfs.known_assets import KnownAssets
+from iiiffs.vfs.live_photos import is_half, still_of
 from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of, place_of
 from iiiffs.vfs.silence import Silence
@@ -46,7 +46,6 @@ SLICE = 250
 SETTLED = 5000
 """So many assets that were never listed before, and what is known by now is taken out of the garbage collector's
 rounds: it holds no cycles, and a round over 100,000 files that the kernel knows would hold the loop for 0.1 s."""
-LIVE = re.compile(r"(?P<stem>.+)~live(?P<suffix>\.[A-Za-z0-9]{1,5})")
 FAILURES = (ProviderUnreachable, DeadlinePassed, AccessDenied)
 """Nothing was learnt of what is there."""
 
@@ -269,6 +268,12 @@ class ShelvedGallery(Gallery):
         here = known.asset.album if asset.album == LIBRARY and known is not None else asset.album
         self.known.note(replace(asset, album=here), trio.current_time())
 
+    def done(self, album: AlbumId, id: str, entry: Album | Asset | None) -> None:
+        """Rule: Gallery.done. Where an asset is that is not in it any more, nobody knows before somebody asks."""
+        super().done(album, id, entry)
+        if entry is None:
+            self.known.doubt([AssetId(id)])
+
     # ---- assets -----------------------------------------------------------------------------------------------
 
     async def told_find(self, album: AlbumId, name: str) -> Album | Asset | None:
@@ -276,11 +281,11 @@ class ShelvedGallery(Gallery):
         is found as IMG_1~live.mov, though no listing holds it."""
         names = await self.told(album)
         entry = names.get(name)
-        still = _still_of(name, names) if entry is None else None
+        still = still_of(name, names) if entry is None else None
         if still is None or still.motion is None:
             return entry
         half = await self.told_asset(still.motion)
-        return replace(half, album=album, name=name) if _suffix(half.name) == _suffix(name) else None
+        return replace(half, album=album, name=name) if is_half(half, name) else None
 
     def motion(self, asset: AssetId) -> AssetId | None:
         """Rule: Gallery.motion."""
@@ -473,15 +478,6 @@ class ShelvedGallery(Gallery):
                 await trio.lowlevel.checkpoint()
 
 
-def _still_of(name: str, names: AlbumNames) -> Asset | None:
-    """The live photo whose moving half has that name in the album."""
-    match = LIVE.fullmatch(name)
-    if match is None:
-        return None
-    stills = (entry for shown, entry in names.entries.items() if shown.rpartition(".")[0] == match["stem"])
-    return next((still for still in stills if isinstance(still, Asset) and still.motion is not None), None)
-
-
 def _is_stored(album: AlbumId) -> bool:
     """True if the disk has its listing: of all but searches."""
     shelf = shelf_of_id(album)
@@ -491,7 +487,3 @@ def _is_stored(album: AlbumId) -> bool:
 def _is_view(album: AlbumId) -> bool:
     """True for what shows the library, or of it what fits; not for an album, nor for the list of them."""
     return album != ALBUMS and shelf_of_id(album) is not None
-
-
-def _suffix(name: str) -> str:
-    return name.rpartition(".")[2].lower()

@@ -522,6 +522,32 @@ def test_a_replaced_asset_goes_on_answering_by_its_old_id(bench: Bench, provider
     living(bench, test)
 
 
+def test_an_upload_whose_asset_is_replaced_goes_in_the_moment_in_which_that_is_known(tmp_path: Path) -> None:
+    provider = TestProvider(sets=True)
+    bench = Bench(tmp_path / "spool", provider)
+    shown: list[list[str]] = []
+
+    async def test() -> None:
+        first = await bench.file("a.jpg", b"first")
+        await bench.uploader.wait_idle()
+        sent = bench.queue.items()[0].sent
+        assert sent is not None and bench.queue.items()[0].id == first.id
+        second = await bench.file("a.jpg", JPEG, base=base_of(sent))
+        step = bench.disk.step
+
+        async def looked() -> None:
+            shown.append([item.id for item in bench.queue.items() if item.stage is Stage.SENT])
+            await step()
+
+        vars(bench.disk)["step"] = looked
+        await bench.uploader.wait_idle()
+        assert shown[0] == [first.id] and shown[-1] == [second.id]
+        assert all(one in ([first.id], [second.id]) for one in shown), "no listing will have what was replaced"
+        assert bench.disk.successors[first.id] == sent.id
+
+    living(bench, test)
+
+
 # ---- albums and properties -------------------------------------------------------------------------------------------
 
 

@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyfuse3
 import pytest
 
 from iiiffs.sync.items import Stage, Verb
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import (
+    CONTEXT,
     SETTLE_S,
     Life,
+    called,
     directory_made,
     directory_removed,
     existing,
@@ -421,3 +424,27 @@ def test_an_album_that_was_made_is_not_asked_for_again(albums: tuple[Life, Store
     asked = [call for call in store.script.calls() if call.method == "make_album" and call.outcome == "answered"]
     assert len(asked) == 1
     assert items(life) == []
+
+
+def test_a_photo_that_was_replaced_a_moment_ago_is_not_written(albums: tuple[Life, Store]) -> None:
+    """Its other name led to it when the kernel looked; what is written there would be in conflict with ourselves."""
+    life, store = albums
+    photo = store.put("x.jpg", NAVY, store.titled("A").id)
+    store.add(store.titled("B").id, photo.id)
+    life.passes(3.0)
+    number = life.ask(lambda life: existing(life, "albums/B/x.jpg")).st_ino
+    put(life, "albums/A/.x.jpg.tmp", RED)
+    life.ask(lambda life: renamed(life, "albums/A/.x.jpg.tmp", "albums/A/x.jpg"))
+
+    async def sent(life: Life) -> None:
+        while any(item.stage is not Stage.SENT for item in life.outgoing.queue.items()):
+            await life.wait(0.05)
+        flags = pyfuse3.FlagT(os.O_WRONLY | os.O_TRUNC)
+        await called(life.operations.open(pyfuse3.InodeT(number), flags, CONTEXT))
+
+    with pytest.raises(OSError, match="Stale"):
+        life.ask(sent)
+    put(life, "albums/B/x.jpg", NAVY + b"later")
+    life.passes(SENT_S + 10.0)
+    assert (holding(store, "A"), holding(store, "B"), items(life)) == (["x.jpg"], ["x.jpg"], [])
+    assert [store.bytes_of(asset.id) for asset in store.assets()] == [NAVY + b"later"]

@@ -399,6 +399,9 @@ class Account:
     def learnt(self, asset: Asset) -> None:
         self.expired.append(asset.album)
 
+    def done(self, album: AlbumId, id: str, entry: Album | Asset | None) -> None:
+        self.expired.append(album)
+
     @property
     def capabilities(self) -> Capabilities:
         return self.provider.capabilities

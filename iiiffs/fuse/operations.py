@@ -31,7 +31,7 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from iiiffs.errors import IiiffsError, ReadOnly
+from iiiffs.errors import IiiffsError, ReadOnly, VersionChanged
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.fuse.open_files import OpenFile
@@ -172,15 +172,24 @@ class Operations(pyfuse3.Operations):
         if held.attributes.kind is not FileKind.FILE:
             raise FUSEError(errno.EISDIR)
         node = cast(File, held.node)
+        try:
+            return await self._open(held.number, node, flags)
+        except VersionChanged:
+            now = self._inode(inode).node
+            if now == node:
+                raise
+        return await self._open(held.number, cast(File, now), flags)  # it was sent meanwhile: its inode is the asset's
+
+    async def _open(self, number: int, node: File, flags: int) -> FileInfo:
         if flags & WRITE_FLAGS:
             handle, local = await self._writing().open(node, flags)
             if local is not None:
-                self._bind(held.number, local)
-            return self._opened(held.number, local or node, handle)
+                self._bind(number, local)
+            return self._opened(number, local or node, handle)
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
-        return self._opened(held.number, node, await self._filesystem.open(node))
+        return self._opened(number, node, await self._filesystem.open(node))
 
     def _opened(self, inode: int, node: File, opened: Handle) -> FileInfo:
         handle = self._numbered()

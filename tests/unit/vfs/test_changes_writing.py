@@ -10,17 +10,19 @@ from pathlib import Path
 
 import pytest
 import trio
-from pyfuse3 import FileHandleT
+from pyfuse3 import FileHandleT, FlagT
 
 from iiiffs.sync.items import Item, Stage, Verb
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
 from tests.harness.writing_tree import (
+    CONTEXT,
     SETTLE_S,
     Life,
     called,
     directory_made,
     directory_removed,
+    existing,
     linked,
     listed,
     looked_up,
@@ -111,6 +113,40 @@ def bodies(store: Store) -> dict[str, bytes]:
 
 
 # ---- sent, and not listed yet ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flavour", [Flavour.FOLDER, Flavour.IMMICH])
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_RDWR])
+def test_a_file_that_is_sent_while_it_is_opened_is_what_it_has_become(
+    tmp_path: Path, flavour: Flavour, flags: int
+) -> None:
+    """A kernel looks again after ESTALE, and only once: what it finds may be another again by then."""
+    with living(tmp_path, flavour) as (life, store):
+        path = "files/x.jpg" if flavour is Flavour.FOLDER else "albums/A/x.jpg"
+        life.ask(wrote(path, NAVY))
+
+        async def open_it(life: Life) -> None:
+            inode = (await existing(life, path)).st_ino
+            arriving, kept = trio.Event(), life.gallery.blocks
+            assert kept is not None
+            keep = kept.keep
+
+            async def slowly(*what: object) -> None:
+                arriving.set()
+                await trio.sleep(1.0)
+                await keep(*what)  # type: ignore[arg-type]
+
+            vars(kept)["keep"] = slowly
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(life.wait, SENT_S)
+                await arriving.wait()
+                info = await called(life.operations.open(inode, FlagT(flags), CONTEXT))
+            await called(life.operations.write(info.fh, 0, RED))
+            await released(life, int(info.fh))
+
+        life.ask(open_it)
+        life.passes(SENT_S + PATIENCE_S)
+        assert bodies(store) == {"x.jpg": RED + (b"" if flags & os.O_TRUNC else NAVY[len(RED) :])}
 
 
 def test_a_file_that_was_just_sent_is_renamed(folders: tuple[Life, Store]) -> None:

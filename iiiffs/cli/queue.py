@@ -30,7 +30,9 @@ SomeIds = Annotated[
 Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", help="As `iiiffs queue list` shows them, or their beginnings.")
 ]
-Kept = Annotated[bool, typer.Option("--kept", help="Also sidecars whose provider was told, and which stay here.")]
+Kept = Annotated[
+    bool, typer.Option("--kept", help="Also what was told and stays here: sidecars, and times that were set.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 COPY_NAMES_MAX = 1000
 

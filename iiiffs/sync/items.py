@@ -35,8 +35,8 @@ class Stage(StrEnum):
     OPEN: a program has the file open for writing; what it flushed is safe. SCRATCH: a temporary name, or an empty file:
     it is kept here and never sent under that name. SETTLING: closed, and given a moment before it is sent. READY: is to
     be sent. SENDING: is being sent, or was when iiiffs ended, so that it may have arrived. SENT: the provider has it,
-    as `sent`, and its listing is still to tell. KEPT: what a sidecar says was told, and the file stays here. FAILED: it
-    cannot be sent as it is; a person is to decide.
+    as `sent`, and its listing is still to tell. KEPT: what a sidecar or an edit says was told, and it stays here.
+    FAILED: it cannot be sent as it is; a person is to decide.
     """
 
     OPEN = "open"

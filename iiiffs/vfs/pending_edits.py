@@ -1,6 +1,7 @@
 """What people said of assets and their provider was not told yet: it is shown as if it had been. Synchronous.
 
 An edit names the asset as it was called when it was said: a file that was local then, or one that was replaced since.
+A time that is kept (vfs.set_times) is of one asset alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from iiiffs.model.gallery import AccountName, Asset, AssetId
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.set_times import is_kept_time
 
 
 class PendingEdits:
@@ -69,7 +71,8 @@ class PendingEdits:
         if item.verb is Verb.EDIT:
             self._unlist(item.id)
             if after is not None:
-                self._list(after.id, self._current(after.assets[0]))
+                asset = after.assets[0]
+                self._list(after.id, asset if is_kept_time(after) else self._current(asset))
             self.serial += 1
         elif after is not None and (before is None or before.sent is None):
             self._became(after)
@@ -80,7 +83,7 @@ class PendingEdits:
             return
         for old in (AssetId(upload.id), *([] if upload.base is None else [upload.base.asset])):
             if old != upload.sent.id:
-                for id in list(self._by_asset.get(old, ())):
+                for id in [item.id for item in self._items(old) if not is_kept_time(item)]:
                     self._unlist(id)
                     self._list(id, upload.sent.id)
                     self.serial += 1

@@ -7,14 +7,11 @@ removed. What is cut off anywhere is done again from its beginning, and the prov
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import reduce
 from typing import Protocol
 
 import trio
@@ -31,7 +28,9 @@ from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.outlived import outlived_by
+from iiiffs.vfs.payload_sums import Summed, sum_of
 from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.set_times import end_told, kept_times
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.sidecars import Sidecars
 from iiiffs.vfs.unanswered import is_unanswered, with_assets
@@ -40,7 +39,6 @@ from iiiffs.vfs.waiting_order import WaitingOrder
 log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE = "application/octet-stream"
-READ_BYTES = 1 << 20
 CALL_S = 120.0
 """For what moves no bytes."""
 UPLOAD_S = 600.0
@@ -179,7 +177,7 @@ class Sender:
     async def _upload(self, flight: Flight) -> None:
         item, replaced = flight.item, None
         with flight.scope:
-            summed = await self._summed(item)
+            summed = await sum_of(self._queue.spool, item, self._threads)
             item = await self._begun(item, summed)
             album = self._order.album_of(item)
             timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
@@ -242,23 +240,8 @@ class Sender:
             await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
         if item.base is not None and item.base.asset != item.sent.id:
             await self._order.record(item.base.asset, item.sent.id)
+            await self._queue.drop_all(kept_times(self._queue, item.base.asset))
         await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
-
-    async def _summed(self, item: Item) -> Summed:
-        is_over = threading.Event()
-        try:
-            path = self._queue.spool.path(item.id)
-            summed = partial(_summed, os.fspath(path), is_over)
-            found = await trio.to_thread.run_sync(summed, abandon_on_cancel=True, limiter=self._threads)
-        except FileNotFoundError:
-            raise Rejected("its bytes are not in the spool any more") from None
-        except OSError as error:
-            raise StoreError(f"the bytes of {item.name} cannot be read: {error.strerror}") from error
-        finally:
-            is_over.set()
-        if found.size_bytes < item.size_bytes:
-            raise Rejected(f"of its {item.size_bytes} bytes only {found.size_bytes} are in the spool")
-        return found
 
     async def _begun(self, item: Item, summed: Summed) -> Item:
         """The item as it is on disk before its first byte goes out."""
@@ -427,6 +410,7 @@ class Sender:
         asset = self._current(flight.item.assets[0])
         edits = [item.edit for item in flight.items if item.edit is not None]
         refused: dict[str, str] = {}
+        edited: Asset | None = None
         is_told = False
         with flight.scope:
             try:
@@ -437,8 +421,11 @@ class Sender:
                     raise
                 log.info("%s: %s; its edits are told one by one", flight.item.name, error)
                 for item in flight.items:
-                    if item.edit is not None and (reason := await self._refusal(asset, item.edit)):
-                        refused[item.id] = reason
+                    answer = None if item.edit is None else await self._edited_or_reason(asset, item.edit)
+                    if isinstance(answer, str):
+                        refused[item.id] = answer
+                    else:
+                        edited = answer or edited
             is_told = True
         if not is_told:
             return []
@@ -449,7 +436,7 @@ class Sender:
         ]
         if failed:
             await self._queue.commit(*failed)
-        await self._queue.drop_all([item.id for item in flight.items if item.id not in refused])
+        await end_told(self._queue, [item for item in flight.items if item.id not in refused], edited)
         return failed
 
     async def _edited(self, asset: AssetId, edit: Edit) -> Asset:
@@ -457,31 +444,11 @@ class Sender:
             return await self._writing.edit(asset, edit)
         raise AssertionError("a deadline that has passed raises")
 
-    async def _refusal(self, asset: AssetId, edit: Edit) -> str | None:
+    async def _edited_or_reason(self, asset: AssetId, edit: Edit) -> Asset | str:
         try:
-            await self._edited(asset, edit)
+            return await self._edited(asset, edit)
         except Rejected as error:
             return str(error)
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Summed:
-    """What the payload is, as it lies in the spool."""
-
-    sha1: bytes
-    size_bytes: int
-
-
-def _summed(path: str, is_over: threading.Event) -> Summed:
-    """Blocking; ends soon after `is_over`, with anything. Errors: OSError."""
-    sha1 = hashlib.sha1(usedforsecurity=False)
-    size_bytes = 0
-    with open(path, "rb", buffering=0) as payload:  # noqa: PTH123
-        while not is_over.is_set() and (data := payload.read(READ_BYTES)):
-            sha1.update(data)
-            size_bytes += len(data)
-    return Summed(sha1.digest(), size_bytes)
 
 
 @contextmanager

@@ -351,6 +351,8 @@ def test_properties_are_attributes(world: World) -> None:
     world.settled()
     assert (asset.description, asset.rating, asset.favorite) == ("By the sea", 5, True)
     assert asset.taken == 1_330_837_567_000_000
+    polled(world.server)
+    assert (world.path(album) / "a.jpg").stat().st_mtime == 1_330_837_567
     world.run(f"setfattr -n user.iiiffs.rating -v 0 {path}")
     world.settled()
     assert asset.rating is None

@@ -18,6 +18,7 @@ from tests.harness.scripted.provider import PAGE_SIZE
 from tests.harness.scripted.records import Blobs, Flavour, Index, StoredAlbum, StoredAsset
 from tests.harness.scripted.script import Script
 from tests.harness.scripted.tagging import Tagging
+from tests.harness.scripted.verbs import FIXED_TIMES
 from tests.harness.scripted.writing import verbs_of
 
 
@@ -164,6 +165,15 @@ class Store(AbstractContextManager["Store"]):
             blob = self._blobs.put(data)
             payload = Payload("", Path(), len(data), blob.sha1, time.time_ns())
             return self.asset(self._verbs.replace(asset, payload, blob).asset.id)
+
+    def fix_times(self) -> None:
+        """From now on no file's own time changes, as at Immich; what is set is when it was taken."""
+        self._index.set_meta(FIXED_TIMES, "yes")
+
+    def taken_ns(self, id: str) -> int | None:
+        """What was set of it, where times are fixed."""
+        told = self._index.meta(f"taken {id}")
+        return int(told) if told else None
 
     def trash(self, id: str) -> None:
         """It lies in the trash."""

@@ -12,6 +12,9 @@ from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
 from tests.harness.scripted.answers import Answers
 from tests.harness.scripted.records import Blob, Flavour, Index, StoredAlbum, StoredAsset, album_id
 
+FIXED_TIMES = "fixed times"
+"""What is set of it: a file's own time stays what it was when it came, and another one is kept beside it."""
+
 
 class Verbs:
     """One transaction a verb. Blobs have arrived already. A flavour is a subclass."""
@@ -134,6 +137,9 @@ class Verbs:
                 "mtime_ns": edit.mtime_ns,
             }
             values = {name: value for name, value in columns.items() if value is not None}
+            if edit.mtime_ns is not None and self.index.meta(FIXED_TIMES):
+                del values["mtime_ns"]
+                self.index.set_meta(f"taken {stored.id}", str(edit.mtime_ns))
             if edit.mtime_ns is not None:
                 values["changed_ns"] = max(stored.changed_ns, edit.mtime_ns)
             if values:

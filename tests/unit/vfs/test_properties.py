@@ -237,6 +237,65 @@ def test_a_time_that_is_set_before_a_file_is_sent_is_sent_with_it(lives: Lives) 
     assert "edit" not in lives.store.script.counts()
 
 
+LATE_NS, LATER_NS = JUNE_NS + 86400 * 10**9, JUNE_NS + 2 * 86400 * 10**9
+
+
+@pytest.mark.parametrize("end", ["restarted", "killed", "without_cache"])
+def test_a_time_stays_what_was_set_though_the_file_has_its_own_there(end: str, lives: Lives) -> None:
+    """Immich changes when a photo was taken, and never the file's time, which it goes on telling."""
+    lives.store.fix_times()
+    for album in ("A", "B"):
+        path, wanted_ns = f"albums/{album}/a.jpg", LATE_NS if album == "A" else LATER_NS
+        if album == "B":
+            lives.life.ask(lambda life: directory_made(life, "albums/B"))
+            lives.link("albums/A/a.jpg", path)
+            lives.passes()
+        lives.life.ask(lambda life, path=path, wanted_ns=wanted_ns: timed(life, path, wanted_ns))  # type: ignore[misc]
+        lives.passes()
+        assert lives.store.taken_ns(lives.a) == wanted_ns
+        lives.passes(120.0)
+        assert lives.mtime_ns(path) == lives.mtime_ns("albums/A/a.jpg") == wanted_ns
+    lives.life = getattr(lives.life, end)()
+    assert lives.mtime_ns("albums/A/a.jpg") == lives.mtime_ns("albums/B/a.jpg") == LATER_NS
+    calls = lives.store.script.counts()["edit"]
+    lives.life.ask(lambda life: timed(life, "albums/A/a.jpg", LATER_NS))
+    lives.passes()
+    assert lives.store.script.counts()["edit"] == calls, "it has that time"
+
+
+def test_a_time_that_was_set_goes_with_the_bytes_that_it_was_set_of(lives: Lives) -> None:
+    lives.store.fix_times()
+    lives.life.ask(lambda life: timed(life, "albums/A/a.jpg", LATE_NS))
+    lives.passes()
+    lives.put("albums/A/a.jpg", RED)
+    lives.life.ask(lambda life: timed(life, "albums/A/a.jpg", LATER_NS))
+    lives.passes(120.0)
+    assert lives.mtime_ns("albums/A/a.jpg") == LATER_NS
+    (new,) = lives.store.named("a.jpg")
+    assert new.mtime_ns == LATER_NS
+    assert lives.life.ask(_items) == [], "nothing is kept of what was replaced"
+
+
+def test_a_time_that_the_file_has_there_is_not_kept_here(lives: Lives) -> None:
+    lives.store.fix_times()
+    for moment_ns in (LATE_NS, JUNE_NS):
+        lives.life.ask(lambda life, to_ns=moment_ns: timed(life, "albums/A/a.jpg", to_ns))  # type: ignore[misc]
+        lives.passes()
+        assert lives.mtime_ns("albums/A/a.jpg") == moment_ns
+    assert lives.life.ask(_items) == []
+
+
+def test_what_is_said_later_leaves_the_time_as_it_was_set(lives: Lives) -> None:
+    lives.store.fix_times()
+    lives.life.ask(lambda life: timed(life, "albums/A/a.jpg", LATE_NS))
+    lives.passes()
+    lives.say("albums/A/a.jpg", RATING, "4")
+    assert lives.mtime_ns("albums/A/a.jpg") == LATE_NS
+    lives.passes()
+    assert (lives.mtime_ns("albums/A/a.jpg"), lives.store.asset(lives.a).rating) == (LATE_NS, 4)
+    assert len(lives.life.ask(_items)) == 1
+
+
 # ---- favorites and tags ---------------------------------------------------------------------------------------------
 
 

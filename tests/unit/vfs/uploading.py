@@ -477,7 +477,7 @@ def living(bench: Bench, test: Callable[[], Awaitable[None]]) -> None:
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_jump, clock, bench.uploader.threads)
+            nursery.start_soon(jump, clock, bench.uploader.threads)
             await nursery.start(bench.uploader.run)
             nursery.start_soon(_end, bench.disk.crashed, nursery.cancel_scope)
             await test()
@@ -491,7 +491,7 @@ async def _end(crashed: trio.Event, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _jump(clock: trio.testing.MockClock, threads: trio.CapacityLimiter) -> None:
+async def jump(clock: trio.testing.MockClock, threads: trio.CapacityLimiter) -> None:
     """trio's own autojump takes a task that waits for a thread for an idle one."""
     others = trio.to_thread.current_default_thread_limiter()
     own = trio.CapacityLimiter(1)

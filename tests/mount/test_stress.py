@@ -343,7 +343,7 @@ def stress_a_server(under: Stress, store: Store, seconds: float) -> None:
     stress(under, seconds, troubled(store, faults))
 
 
-@pytest.mark.soak  # of sets an album just made was not found for a moment (seed 602)
+@pytest.mark.soak
 @pytest.mark.parametrize("store", list(Flavour), indirect=True)
 def test_a_server(on_server: Stress, store: Store) -> None:
     stress_a_server(on_server, store, STRESS_S)

@@ -21,6 +21,7 @@ from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.scratch import is_scratch
+from iiiffs.vfs.added_names import has_another
 from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
@@ -285,6 +286,8 @@ class Overlay:
                 return base if item.sent is None or item.also else (*base, item.sent.id)
             case Verb.TAKE_OUT if item.stage is not Stage.FAILED:
                 return item.assets
+            case Verb.ADD if item.stage is not Stage.FAILED and not item.also and not self._real_names:
+                return item.assets
         return ()
 
     def _unanswered(self, item: Item) -> tuple[bytes, ...]:
@@ -352,6 +355,8 @@ class Overlay:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with
         the answer, for nothing tells it later: listings have both. Not a file that has its own former bytes again: a
         try that broke off may have taken that asset out of the trash. Rule: Queue.complete."""
+        if after.account == self._account and after.verb is Verb.ADD and before is None:
+            return replace(after, also=has_another(self._listings, after, self.asset_id(after.assets[0])))
         if after.account != self._account or before is None or before.sent is not None or after.sent is None:
             return after
         if (also := self.copies.also(after, after.sent)) is not None:

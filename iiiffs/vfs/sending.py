@@ -24,6 +24,7 @@ from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import ASKED_FOR, Base, Item, Stage, Verb, is_unwanted
+from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
@@ -365,6 +366,8 @@ class Sender:
         failed: list[Item] = []
         if not is_listed:
             told.done.clear()
+        if is_listed:
+            await keep_names(self._account, self._queue.notes.given, items, told.done, self._current)
         if is_listed or told.refused:
             self._account.expire(album)
             found = outcomes(items, wanted, told, self._current)

@@ -448,3 +448,51 @@ def test_a_photo_that_was_replaced_a_moment_ago_is_not_written(albums: tuple[Lif
     life.passes(SENT_S + 10.0)
     assert (holding(store, "A"), holding(store, "B"), items(life)) == (["x.jpg"], ["x.jpg"], [])
     assert [store.bytes_of(asset.id) for asset in store.assets()] == [NAVY + b"later"]
+
+
+def sent_as_another(life: Life, store: Store) -> None:
+    """A/y.jpg is on its way, and its server will call it x.jpg: it got it before it was renamed, and nobody knows."""
+    store.script.add(Fault(FaultKind.LOST, "upload"), Fault(FaultKind.UNREACHABLE, "upload", skip=1, times=9))
+    put(life, "albums/A/x.jpg", NAVY)
+    life.passes(SENT_S)
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/A/y.jpg"))
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 20.0])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_photo_that_goes_by_another_name_has_it_in_other_albums_too(
+    albums: tuple[Life, Store], moves: bool, wait_s: float
+) -> None:
+    life, store = albums
+    sent_as_another(life, store)
+    life.passes(wait_s)
+    change = renamed if moves else linked
+    life.ask(lambda life: change(life, "albums/A/y.jpg", "albums/B/y.jpg"))
+    for _ in range(60):
+        life.passes(1.0)
+        assert shown(life, "B") == {"y.jpg"}
+        assert shown(life, "A") == (set() if moves else {"y.jpg"})
+    assert (holding(store, "A"), holding(store, "B")) == ([] if moves else ["x.jpg"], ["x.jpg"])
+    assert life.ask(lambda life: read_all(life, "albums/B/y.jpg")) == NAVY
+    life.ask(lambda life: unlinked(life, "albums/B/y.jpg"))
+    for _ in range(20):
+        life.passes(1.0)
+        assert shown(life, "B") == set()
+    assert holding(store, "B") == []
+
+
+def test_a_photo_that_is_there_by_its_own_name_has_both(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    sent_as_another(life, store)
+    life.passes(20.0)
+    (photo,) = store.assets()
+    store.add(store.titled("B").id, photo.id)
+    life.passes(5.0)
+    assert shown(life, "B") == {"x.jpg"}
+    life.ask(lambda life: renamed(life, "albums/A/y.jpg", "albums/B/y.jpg"))
+    for _ in range(20):
+        life.passes(1.0)
+        assert (shown(life, "A"), shown(life, "B")) == (set(), {"x.jpg", "y.jpg"})
+    life.ask(lambda life: unlinked(life, "albums/B/x.jpg"))
+    life.passes(10.0)
+    assert (shown(life, "B"), holding(store, "B")) == ({"y.jpg"}, ["x.jpg"])

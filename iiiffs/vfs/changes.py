@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from iiiffs.errors import (
     AlreadyThere,
-    AssetGone,
     Forbidden,
     OtherAccount,
     ReadOnly,
@@ -23,7 +22,7 @@ from iiiffs.errors import (
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset
 from iiiffs.model.writing import AlbumVerb, Edit
 from iiiffs.providers.media import kind_of
-from iiiffs.providers.views import LIBRARY, TRASH
+from iiiffs.providers.views import TRASH
 from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_local_id
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES
@@ -177,7 +176,7 @@ class Changes:
         if isinstance(node, Copy):
             album, name = gallery.overlay.album_id(node.album), node.name
         else:
-            album, name = await self._home(gallery, gallery.overlay.home(asset), asset)
+            album, name = await changing.home_of(gallery, gallery.overlay.home(asset), asset)
         source = await opened_or_later(gallery, asset)
         is_copy = isinstance(node, Copy)
         writing = gallery.overlay.item_named(album, name) if is_copy else gallery.overlay.item_of(asset.id)
@@ -191,14 +190,6 @@ class Changes:
         )  # fmt: skip
         self._files.begin(item, source)
         return item
-
-    async def _home(self, gallery: Gallery, album: AlbumId, asset: Asset) -> tuple[AlbumId, str]:
-        """An album and the name that the asset has there; no album if that is gone."""
-        try:
-            name = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
-        except AssetGone:
-            album, name = LIBRARY, None
-        return album, name or asset.name
 
     def waits(self, node: Local) -> bool:
         """True while the file is one that waits, or that a program has open."""

@@ -15,6 +15,7 @@ import trio
 
 from iiiffs.errors import (
     AlreadyThere,
+    AssetGone,
     Forbidden,
     NameTooLong,
     NoSuchName,
@@ -23,7 +24,7 @@ from iiiffs.errors import (
 )
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Property, Writing
-from iiiffs.providers.views import TRASH
+from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.tree.junk import is_junk
@@ -215,6 +216,19 @@ async def withdraw_additions(queue: Queue, album: AlbumId, asset: AssetId) -> No
 def base_of(asset: Asset, album: AlbumId, name: str) -> Base:
     """The asset, as what is replaced. `name`: that it is shown under."""
     return Base(asset.id, asset.version, album, name, asset.size_bytes or 0, asset.mtime_ns, asset.changed_ns)
+
+
+async def home_of(gallery: Gallery, album: AlbumId, asset: Asset) -> tuple[AlbumId, str]:
+    """An album and the name that the asset has there. `album`: where it was seen last; if that is gone, or is a set
+    that it has left, it is in none."""
+    writing = gallery.writing
+    try:
+        name = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
+    except AssetGone:
+        album, name = LIBRARY, None
+    if name is None and writing is not None and writing.membership:
+        album = LIBRARY
+    return album, name or asset.name
 
 
 def asset_of_base(base: Base, media_type: str = "application/octet-stream") -> Asset:

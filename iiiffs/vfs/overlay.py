@@ -256,6 +256,9 @@ class Overlay:
                 return self._added(item, told)
         if item.stage is not Stage.SENT or item.sent is None:
             return self.asset_of(item)
+        newer = self.item_of(item.sent.id)  # written since, perhaps under another of its names
+        if newer is not None and newer.id != item.id:
+            return replace(newer.sent or self.asset_of(newer), album=item.album)
         if told is None:
             return item.sent
         name = told.name_of(item.sent.id)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.harness.scripted import Fault, FaultKind
+from tests.harness.tree import jpeg
 from tests.harness.writing_tree import directory_made, linked, renamed, timed, unlinked
 from tests.unit.vfs.test_properties import GREEN, JUNE_NS, NAVY, PATIENCE_S, RED, SENT_S, Lives, living
 
+WHITE = jpeg(colour="white")
 MONTH = "timeline/2024/2024-06"
 
 
@@ -49,6 +51,59 @@ def test_a_photo_that_is_in_no_album_is_changed_from_the_timeline(lives: Lives) 
     assert lives.store.bytes_of(new.id) == RED
     assert lives.store.albums_of(new.id) == []
     assert trashed(lives) == ["c.jpg"]
+
+
+@pytest.mark.parametrize("is_told", [False, True], ids=["at once", "when it is told"])
+@pytest.mark.parametrize("is_in_b", [False, True])
+def test_what_left_an_album_is_changed_from_the_timeline_and_stays_out(
+    is_told: bool, is_in_b: bool, lives: Lives
+) -> None:
+    if is_in_b:
+        lives.link("albums/A/a.jpg", "albums/B/a.jpg")
+        lives.passes(PATIENCE_S)
+    lives.unlink("albums/A/a.jpg")
+    if is_told:
+        lives.passes()
+    for content in (RED, WHITE):
+        lives.put(f"{MONTH}/a.jpg", content)
+        lives.life.ask(lambda life: timed(life, f"{MONTH}/a.jpg", JUNE_NS))
+        assert lives.body(f"{MONTH}/a.jpg") == content
+        assert lives.names("albums/A") == set()
+        assert lives.names("albums/B") == ({"a.jpg"} if is_in_b else set())
+        lives.passes()
+        assert lives.names("albums/A") == set()
+        lives.passes(PATIENCE_S)
+        assert lives.names("albums/A") == set() and members(lives, "A") == []
+        assert lives.body(f"{MONTH}/a.jpg") == content
+    (new,) = lives.store.named("a.jpg")
+    assert lives.store.bytes_of(new.id) == WHITE and members(lives, "B") == (["a.jpg"] if is_in_b else [])
+    if is_in_b:
+        assert lives.body("albums/B/a.jpg") == WHITE
+    assert trashed(lives) == ["a.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize("wait_s", [0.0, SENT_S, PATIENCE_S])
+@pytest.mark.parametrize("listed", [True, False])
+def test_written_by_turns_in_two_albums_it_is_everywhere_what_was_written_last(
+    wait_s: float, listed: bool, lives: Lives
+) -> None:
+    """What was sent of it a moment ago, under one name, is not what its name shows once it is written under another."""
+    lives.link("albums/A/a.jpg", "albums/B/a.jpg")
+    lives.passes(PATIENCE_S)
+    places = ("albums/A/a.jpg", "albums/B/a.jpg", f"{MONTH}/a.jpg")
+    for turn, content in enumerate((RED, WHITE, RED, NAVY, WHITE, NAVY)):
+        lives.put(places[turn % 3], content)
+        lives.life.ask(lambda life, turn=turn: timed(life, places[turn % 3], JUNE_NS))  # type: ignore[misc]
+        for place in places:
+            if listed:
+                assert "a.jpg" in lives.names(place.rpartition("/")[0])
+            assert lives.body(place) == content, (turn, place)
+        lives.passes(wait_s)
+    lives.passes(PATIENCE_S)
+    (new,) = lives.store.named("a.jpg")
+    assert lives.store.bytes_of(new.id) == NAVY
+    assert {lives.body(place) for place in places} == {NAVY}
+    assert members(lives, "A") == members(lives, "B") == ["a.jpg"]
 
 
 def test_a_photo_that_is_in_an_album_is_changed_from_a_view(lives: Lives) -> None:

@@ -37,6 +37,8 @@ class Mount:
     log_file: Path
     process: subprocess.Popen[bytes]
     expected: list[str] = field(default_factory=list)
+    did_not_end: bool = False
+    """It went on after SIGTERM, and was killed."""
 
     @property
     def account(self) -> Path:
@@ -182,6 +184,7 @@ def take_down(mount: Mount) -> None:
         try:
             mount.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
+            mount.did_not_end = True
             mount.process.kill()
             mount.process.wait(STOP_S)
     RUNNING.discard(mount.process)
@@ -201,7 +204,9 @@ def release(root: Path) -> None:
 
 
 def check_log(mount: Mount) -> None:
-    """Silence means silence: no warning, error or traceback that the test did not announce in `mount.expected`."""
+    """Silence means silence: no warning, error or traceback that the test did not announce in `mount.expected`; and
+    whoever was asked to end, ended."""
+    assert not mount.did_not_end, f"it went on for {STOP_S} s after SIGTERM\n\n{mount.log[-4000:]}"
     bad = [
         line
         for line in mount.log.splitlines()

@@ -257,7 +257,8 @@ class Overlay:
         if item.stage is not Stage.SENT or item.sent is None:
             return self.asset_of(item)
         newer = self.item_of(item.sent.id)  # written since, perhaps under another of its names
-        if newer is not None and newer.id != item.id:
+        is_copy = self.copies.is_copy(item.sent, item.album, item.name)
+        if newer is not None and newer.order > item.order and not is_copy:
             return replace(newer.sent or self.asset_of(newer), album=item.album)
         if told is None:
             return item.sent
@@ -424,11 +425,17 @@ class Overlay:
         return item.sent if item.stage is Stage.SENT else self.asset_of(item)
 
     def item_of(self, asset: AssetId) -> Item | None:
-        """The upload that makes or replaces the asset of that id, if one waits."""
-        if is_local_id(asset):
-            item = self._queue.get(asset)
-            return item if item is not None and item.verb is Verb.UPLOAD else None
-        return self._queue.get(self._replaced.get(asset, ""))
+        """The upload that makes or replaces the asset of that id, if one waits; of what it was sent as, the one that
+        replaces that, and so on: the last. Former bytes are the asset that they were, so an earlier one is no later."""
+        item = self._queue.get(asset if is_local_id(asset) else self._replaced.get(asset, ""))
+        if item is None or item.verb is not Verb.UPLOAD:
+            return None
+        while item.stage is Stage.SENT and item.sent is not None:
+            newer = self._queue.get(self._replaced.get(item.sent.id, ""))
+            if newer is None or newer.order <= item.order:
+                break
+            item = newer
+        return item
 
     def item_named(self, album: AlbumId, name: str) -> Item | None:
         """The file of that name that waits in the album, if one does."""

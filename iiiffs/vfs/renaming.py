@@ -230,7 +230,9 @@ class Renames:
         if gone is not None:
             await self._succeed(held.account, [gone.id], held.id if base is None else base.asset)
             latest = self._latest(held)
-        await self._renamed(target, replace(latest, base=base, earlier=earlier, token=token), gone, stays=stays)
+        order = latest.order if base is None else self._queue.next_order()  # of all that replaced it, the last
+        latest = replace(latest, base=base, earlier=earlier, token=token, order=order)
+        await self._renamed(target, latest, gone, stays=stays)
 
     async def _rename_replacing(
         self, source: Spot, target: Spot, held: Item, there: Asset | None, gone: Item | None

@@ -341,6 +341,26 @@ def test_a_photo_in_no_album_is_replaced_where_the_timeline_shows_it(world: Worl
     assert (new.name, loose.trashed, world.server.memberships.get(new.id, set())) == ("loose.jpg", True, set())
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_what_left_an_album_is_edited_on_the_timeline_and_stays_out(world: World, is_told: bool) -> None:
+    name = f"leaving {is_told}.jpg"
+    asset = world.server.add_asset(name, data=world.fresh(), taken="2010-04-01T10:00:00Z")
+    album = world.server.add_album(f"Left {is_told}", [asset])
+    here, month = world.path(album), world.home / "timeline/2010/2010-04"
+    seen(lambda: month.is_dir() and name in names(month) and here.is_dir() and name in names(here))
+    (here / name).unlink()
+    if is_told:
+        world.settled()
+    content = world.fresh()
+    (month / name).write_bytes(content)
+    assert (month / name).read_bytes() == content and name not in names(here)
+    world.settled()
+    polled(world.server)
+    assert (month / name).read_bytes() == content and name not in names(here)
+    (new,) = world.having(content)
+    assert (new.name, asset.trashed, world.members(album)) == (name, True, [])
+
+
 def test_properties_are_attributes(world: World) -> None:
     album, (asset,) = world.album("a.jpg")
     path = f"'{world.path(album)}/a.jpg'"

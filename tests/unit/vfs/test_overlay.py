@@ -153,6 +153,7 @@ def shown(folder: Path, body: Callable[[Shown], Awaitable[None]], *assets: Asset
 
 
 A, B = asset("1", "a.jpg"), asset("2", "b.jpg")
+NEWER = asset("2", "a.jpg", "2")
 
 
 def test_what_waits_is_shown_over_what_is_told(tmp_path: Path) -> None:
@@ -196,6 +197,35 @@ def test_of_two_that_replace_one_asset_the_later_one_counts(tmp_path: Path) -> N
         assert at.names() == {"a.jpg": "1"}
 
     shown(tmp_path, body, A)
+
+
+@pytest.mark.parametrize("told", [[A], [NEWER]], ids=["as it is now", "as it was"])
+def test_bytes_that_come_and_go_are_what_was_written_last_under_every_name(tmp_path: Path, told: list[Asset]) -> None:
+    """Each new bytes are another asset, and former bytes the one that they were: what took its place a while ago is
+    history. The uploads were under names of several albums, whose listings lag behind."""
+
+    def base(of: Asset, album: AlbumId) -> Base:
+        return Base(of.id, of.version, album, of.name, 3, 1, 1)
+
+    async def body(at: Shown) -> None:
+        first = at.upload("a.jpg", album=OTHER, base=base(A, OTHER))
+        at.sent(first, NEWER)
+        assert [at.overlay.asset(one.id) for one in (A, NEWER)] == [NEWER, None]
+        second = at.upload("a.jpg", base=base(NEWER, TRIP))
+        assert {at.overlay.item_of(one.id) for one in (A, NEWER)} == {at.now(second)}
+        at.sent(second, A)
+        assert [at.overlay.asset(one.id) for one in (A, NEWER)] == [A, A]
+        for album in (TRIP, OTHER, AlbumId("third")):
+            shown_now = at.overlay.over(album, names_of(told, album)).entries["a.jpg"]
+            assert shown_now.id == A.id, album
+        third = at.upload("a.jpg", album=OTHER, base=base(A, OTHER))
+        for album in (TRIP, OTHER, AlbumId("third")):
+            assert at.overlay.over(album, names_of(told, album)).entries["a.jpg"].id == A.id
+            found = at.overlay.find(album, "a.jpg") or at.overlay.over_entry(album, "a.jpg", told[0])
+            assert isinstance(found, Asset) and found.version == at.now(third).version, album
+        assert {at.overlay.item_of(one.id) for one in (A, NEWER)} == {at.now(third)}
+
+    shown(tmp_path, body, *told)
 
 
 @pytest.mark.parametrize("is_listed", [False, True])

@@ -261,6 +261,10 @@ class ShelvedGallery(Gallery):
         if album is None:
             self.known.expired_s = trio.current_time()
 
+    async def _remember(self, album: AlbumId) -> None:
+        while (kept := self._kept.get(album)) is not None and kept.done:
+            await self._store(await self._recalled(album))
+
     def learnt(self, asset: Asset) -> None:
         """Rule: Gallery.learnt."""
         super().learnt(asset)
@@ -269,10 +273,13 @@ class ShelvedGallery(Gallery):
         self.known.note(replace(asset, album=here), trio.current_time())
 
     def done(self, album: AlbumId, id: str, entry: Album | Asset | None) -> None:
-        """Rule: Gallery.done. Where an asset is that is not in it any more, nobody knows before somebody asks."""
+        """Rule: Gallery.done. Where an asset is that is not in it any more, nobody knows before somebody asks. Albums
+        are few: what was done with them is soon on the disk, too."""
         super().done(album, id, entry)
         if entry is None:
             self.known.doubt([AssetId(id)])
+        if self.holds_albums(album):
+            self._flights.begin(("done", self.account, album), partial(self._remember, album))
 
     # ---- assets -----------------------------------------------------------------------------------------------
 

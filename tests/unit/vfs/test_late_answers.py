@@ -167,3 +167,20 @@ def test_what_was_done_to_albums_is_shown_while_the_server_is_away(deed: Deed, s
     store.script.clear()
     life.passes(PATIENCE_S)
     assert names(life, "albums") == deed.after
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("end", ["killed", "restarted"])
+@pytest.mark.parametrize("deed", ALBUMS.values(), ids=ALBUMS)
+def test_what_was_done_to_albums_is_shown_after_a_restart_while_the_server_is_away(
+    deed: Deed, end: str, sets: tuple[Life, Store]
+) -> None:
+    """Nobody has looked since."""
+    life, store = sets
+    life.ask(deed.does)
+    store.script.offline()
+    after = getattr(life, end)()
+    try:
+        assert names(after, "albums") == deed.after
+    finally:
+        after.close()

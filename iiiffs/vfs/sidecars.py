@@ -132,9 +132,9 @@ class Sidecars:
     # ---- by itself --------------------------------------------------------------------------------------------
 
     async def has_photo(self, sidecar: Item) -> bool:
-        """Its photo waits, or is known to be there."""
+        """Its photo is on its way, or is known to be there."""
         assert self._beside is not None, "it is a sidecar"
-        if self._beside.photos_of(sidecar):
+        if self._beside.comes_first(sidecar) is not None:
             return True
         try:
             return bool(await self._photos(sidecar, asks=self._last(sidecar) is None))
@@ -169,9 +169,9 @@ class Sidecars:
     async def _describe(self, asset: AssetId, read: SidecarRead) -> None:
         try:
             await self._provider.describe(asset, read.description, read.tags)
+            self._account.learnt(await self._account.provider.asset(asset))
         except AssetGone as error:  # of the photo; its album is there
             raise Rejected(f"its photo is not there any more: {error}") from error
-        self._account.learnt(await self._account.provider.asset(asset))
 
     @property
     def _provider(self) -> HasWriting:

@@ -293,6 +293,34 @@ def test_a_photo_that_went_to_the_trash_meanwhile(bench: SidecarBench, provider:
     alive(bench, test)
 
 
+@pytest.mark.warns("failed: its photo is not there any more")
+def test_a_photo_that_goes_to_the_trash_while_it_is_told(bench: SidecarBench, provider: TestProvider) -> None:
+    async def test() -> None:
+        photo = provider.put("a.jpg", JPEG)
+        sidecar = await bench.file("a.jpg.xmp", TOLD)
+        provider.fault = lambda verb, _: setattr(provider.stored[photo.id], "is_trashed", verb == "asset")
+        await bench.uploader.wait_idle()
+        assert bench.stage(sidecar) is Stage.FAILED and len(provider.said) == 1
+
+    alive(bench, test)
+
+
+def test_a_photo_that_is_still_empty_is_waited_for(bench: SidecarBench, provider: TestProvider) -> None:
+    """Some programs make a file first, and fill it later."""
+
+    async def test() -> None:
+        photo = await bench.file("a.jpg", b"", stage=Stage.SCRATCH)
+        sidecar = await bench.file("a.jpg.xmp", TOLD)
+        await trio.sleep(60)
+        assert (bench.stage(sidecar), bench.now(sidecar).reason) == (Stage.SETTLING, ALONE)
+        bench.spool.path(photo.id).write_bytes(JPEG)
+        await bench.queue.commit(replace(photo, stage=Stage.SETTLING, size_bytes=len(JPEG), generation=2))
+        await bench.uploader.wait_idle()
+        assert list(provider.sidecars.values()) == [TOLD] and bench.stage(sidecar) is Stage.KEPT
+
+    alive(bench, test)
+
+
 @pytest.mark.warns("failed: its provider keeps a sidecar only with its photo")
 def test_other_albums_do_not_matter(bench: SidecarBench, provider: TestProvider) -> None:
     async def test() -> None:

@@ -206,7 +206,7 @@ class Gallery:
         album = overlay.album_id(album)
         return overlay.over(album, overlay.empty(album) or await self.told(album))
 
-    async def told(self, album: AlbumId) -> AlbumNames:
+    async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
         """As `names`, of what the provider has."""
         if self.library is not None and (view := await self.library.view(album)) is not None:
             return self.library.names(view, album)

@@ -12,7 +12,7 @@ from iiiffs.providers.base import Capabilities
 from iiiffs.tree.albums import AlbumNames
 
 TRIES = 2
-"""The first may join a question that was asked before."""
+"""While the first is on its way, something may change."""
 
 
 class Listings(Protocol):
@@ -23,8 +23,9 @@ class Listings(Protocol):
         """What the provider can do."""
         ...
 
-    async def told(self, album: AlbumId) -> AlbumNames:
-        """What the provider has; asked, where the last answer is not good any more."""
+    async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
+        """What the provider has; asked, where the last answer is not good any more. `anew`: it is waited for as long as
+        for a first one, where a reader is told what was known; errors: ProviderUnreachable, DeadlinePassed."""
         ...
 
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
@@ -39,10 +40,10 @@ class Listings(Protocol):
 async def told_anew(listings: Listings, album: AlbumId) -> bool:
     """What is kept of the album was asked for after this was called; False if it cannot be had now."""
     since_s = trio.current_time()
+    listings.expire(album)
     for _ in range(TRIES):
-        listings.expire(album)
         try:
-            await listings.told(album)
+            await listings.told(album, anew=True)
         except AssetGone:
             return True
         except IiiffsError:

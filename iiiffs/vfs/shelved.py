@@ -148,14 +148,14 @@ class ShelvedGallery(Gallery):
             kept.names.listing.album if kept is not None and self._is_fresh(kept) else await self.shelves.album(album)
         )
 
-    async def told(self, album: AlbumId) -> AlbumNames:
-        """Rule: Gallery.told. What is known is told at once where nobody can be asked."""
+    async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
+        """Rules: Gallery.told, Listings.told. What is known is told at once where nobody can be asked."""
         kept = self._kept.get(album) or await self._fetched(album)
         if kept is not None and self._is_fresh(kept):
             if album in self._kept:
                 self._kept.move_to_end(album)
             return kept.names
-        is_known = kept is not None or self._catalogue.heading(self.name, album) is not None
+        is_known = not anew and (kept is not None or self._catalogue.heading(self.name, album) is not None)
         ask = partial(self._list, album)
         if is_known and self._silence.spares(self.trouble, partial(self._questioning.begin, "listing", album, ask)):
             return await self._recalled(album)

@@ -11,7 +11,7 @@ import pytest
 from tests.harness.scripted import Fault, FaultKind
 from tests.harness.tree import jpeg
 from tests.harness.writing_tree import directory_made, linked, renamed, timed, unlinked
-from tests.unit.vfs.test_properties import GREEN, JUNE_NS, NAVY, PATIENCE_S, RED, SENT_S, Lives, living
+from tests.unit.vfs.test_properties import GREEN, JUNE_NS, NAVY, PATIENCE_S, RED, SENT_S, Lives, _items, living
 
 WHITE = jpeg(colour="white")
 MONTH = "timeline/2024/2024-06"
@@ -104,6 +104,20 @@ def test_written_by_turns_in_two_albums_it_is_everywhere_what_was_written_last(
     assert lives.store.bytes_of(new.id) == NAVY
     assert {lives.body(place) for place in places} == {NAVY}
     assert members(lives, "A") == members(lives, "B") == ["a.jpg"]
+
+
+@pytest.mark.parametrize("latency_s", [2.0, 8.0, 12.0])
+def test_what_is_said_of_an_album_that_takes_long_to_list_comes_to_an_end(latency_s: float, lives: Lives) -> None:
+    """A large album, or a server that has much to do: readers are not kept waiting, and who must know waits."""
+    assert lives.names("albums/B") == set()
+    lives.store.script.add(Fault(FaultKind.LATENCY, times=None, seconds=latency_s))
+    lives.link("albums/A/a.jpg", "albums/B/a.jpg")
+    lives.passes(120.0)
+    assert members(lives, "B") == ["a.jpg"] and lives.life.ask(_items) == []
+    lives.unlink("albums/A/a.jpg")
+    lives.passes(120.0)
+    assert members(lives, "A") == [] and lives.life.ask(_items) == []
+    assert lives.store.script.counts()["add"] == lives.store.script.counts()["take_out"] == 1
 
 
 def test_a_photo_that_is_in_an_album_is_changed_from_a_view(lives: Lives) -> None:

@@ -58,7 +58,7 @@ class Server:
         writing = Writing(True, True, True, frozenset(AlbumVerb), nested=False)
         return Capabilities(False, self.real_names, local=False, fresh_s=1.0, writing=writing)
 
-    async def told(self, album: AlbumId) -> AlbumNames:
+    async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
         await trio.lowlevel.checkpoint()
         self.asked += 1
         if self.away:

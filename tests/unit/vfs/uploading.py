@@ -406,7 +406,7 @@ class Account:
     def capabilities(self) -> Capabilities:
         return self.provider.capabilities
 
-    async def told(self, album: AlbumId) -> AlbumNames:
+    async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
         listing = self.tells(album) or Listing(Album(album, "", None, 0), (), (), "")
         self.names[album] = AlbumNames(listing, real_names=False)
         return self.names[album]

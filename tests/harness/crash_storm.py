@@ -91,13 +91,14 @@ class CrashStorm:
     # ---- rounds -----------------------------------------------------------------------------------------------
 
     def run(self, rounds: int, budget_s: float = math.inf) -> None:
-        """So many kills, or ROUNDS_MIN and as many as begin within `budget_s`. Every other one waits for something to
-        be on its way first."""
+        """So many kills, or ROUNDS_MIN and as many as begin within `budget_s`, and then until they have hit something.
+        Every other one waits for something to be on its way first."""
         print(f"storm: seed {self.seed}")
         began_s = time.monotonic()
         chance = random.Random(self.seed)
         for number in range(rounds):
-            if number >= ROUNDS_MIN and time.monotonic() - began_s > budget_s:
+            is_over = number >= ROUNDS_MIN and time.monotonic() - began_s > budget_s
+            if is_over and any(self.tally.pending) and any(self.tally.sending):
                 break
             mount = self.start()
             try:

@@ -19,6 +19,7 @@
     │   ├── AssetGone           a positive answer: it is not there (never a guess)
     │   ├── VersionChanged      its bytes are no longer the version that was asked for
     │   ├── AccessDenied        the provider refuses us
+    │   │   └── PlaceDenied     at this one place; elsewhere it may let us
     │   ├── Rejected            the provider refuses this one thing, and would refuse it again
     │   ├── OverQuota           the account is full
     │   └── ProviderUnreachable could not ask; says nothing about what is there
@@ -118,6 +119,10 @@ class VersionChanged(ProviderError):
 
 class AccessDenied(ProviderError):
     """The provider refuses us."""
+
+
+class PlaceDenied(AccessDenied):
+    """It refuses us at this one place; what is elsewhere need not wait until somebody allows it."""
 
 
 class Rejected(ProviderError):

@@ -39,7 +39,7 @@ def canonical_mountpoint(path: Path) -> Path:
         path = Path(os.path.realpath(path.absolute().parent)) / path.name if path.name else path.absolute()
         if path.name in {"", ".", ".."}:
             return path.resolve()
-        if mounted_at(path, mounts) or not path.is_symlink():
+        if mounted_at(path, mounts) or not os.path.islink(path):  # noqa: PTH114 - which raises nothing
             return path
         path = path.parent / path.readlink()
     raise MountRefused(f"{path}: too many symbolic links; name the directory itself")

@@ -42,6 +42,7 @@ REMEDIES: Mapping[type[errors.IiiffsError], Remedy] = {
     errors.AssetGone: Remedy.FAILED,
     errors.VersionChanged: Remedy.CONFLICT,
     errors.AccessDenied: Remedy.REFUSED,
+    errors.PlaceDenied: Remedy.FAILED,
     errors.Rejected: Remedy.FAILED,
     errors.OverQuota: Remedy.FAILED,
     errors.ProviderUnreachable: Remedy.OFFLINE,

@@ -16,6 +16,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from iiiffs.control import ask
 from tests.harness.crash_storm import journaled, listed
 from tests.harness.manifest import data_of
 from tests.harness.mount import Mount, check_log, start, take_down
@@ -144,6 +145,36 @@ def killed_with_files(folder: Path) -> Iterator[Mapping[str, str]]:
             (here.files / f"{name}.jpg").write_bytes(data(name))
         here.mount.kill()
         yield {item.name.removesuffix(".jpg"): item.id for item in journaled(folder / "state")}
+
+
+# ---- a folder that may not be written to ----------------------------------------------------------------------------
+
+
+def test_a_folder_that_may_not_be_written_to_holds_up_nothing_else(tmp_path: Path) -> None:
+    with running(tmp_path, SHORT) as here:
+        closed, other = here.photos / "Closed", here.photos / "Other"
+        for folder in (closed, other):
+            (here.mount.files / folder.name).mkdir()
+        if subprocess.run(["chattr", "+i", str(closed)], capture_output=True, check=False).returncode:
+            pytest.skip("this file system knows no immutable folders, and root may write to all others")
+        try:
+            for folder in (closed, other):
+                for number in range(6):
+                    (here.mount.files / folder.name / f"{number}.jpg").write_bytes(data(f"{folder.name}{number}"))
+            here.mount.expected += ["may not be changed"]
+            left = here.sent()
+            assert {path.name: path.read_bytes() for path in other.iterdir()} == {
+                f"{number}.jpg": data(f"Other{number}") for number in range(6)
+            }
+            assert [item["stage"] for item in left] == ["failed"] * 6
+            assert all("write access" in str(item["reason"]) for item in left)
+        finally:
+            subprocess.run(["chattr", "-i", str(closed)], check=True)
+        ask(here.mount.socket, "queue.retry", {"ids": []})
+        assert here.sent() == []
+        assert {path.name for path in closed.iterdir()} == {f"{number}.jpg" for number in range(6)}
+        assert here.mount.stop() == 0
+    check_log(here.mount)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from iiiffs.errors import (
     NotEmpty,
     OtherAccount,
     OverQuota,
+    PlaceDenied,
     ProviderUnreachable,
     Rejected,
 )
@@ -42,7 +43,7 @@ def _refusal(error: OSError, what: str) -> IiiffsError:
     if number == errno.EROFS:
         return AccessDenied(f"{what} cannot be changed: its disk is mounted read-only; mount it for writing")
     if number in (errno.EACCES, errno.EPERM):
-        return AccessDenied(f"{what} may not be changed; give the user of iiiffs write access to it and its folder")
+        return PlaceDenied(f"{what} may not be changed; give the user of iiiffs write access to it and its folder")
     if number in FULL:
         return OverQuota(f"there is no room for {what} on its disk: {reason}")
     if number == errno.EXDEV:

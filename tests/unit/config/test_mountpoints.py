@@ -156,3 +156,9 @@ def test_separate_places_pass(tmp_path: Path) -> None:
 
 def test_exit_codes() -> None:
     assert (ConfigError.exit_code, MountRefused.exit_code, AlreadyRunning.exit_code) == (2, 3, 4)
+
+
+def test_a_path_that_answers_with_an_error_is_no_link(tmp_path: Path) -> None:
+    """`iiiffs why` asks about paths that are EIO; this one is ENAMETOOLONG."""
+    path = tmp_path / ("x" * 300)
+    assert canonical_mountpoint(path) == path

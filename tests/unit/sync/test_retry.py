@@ -24,6 +24,7 @@ def kinds_of(error: type[errors.IiiffsError]) -> Iterator[type[errors.IiiffsErro
         (errors.ProviderUnreachable, Remedy.OFFLINE),
         (errors.DeadlinePassed, Remedy.OFFLINE),
         (errors.AccessDenied, Remedy.REFUSED),
+        (errors.PlaceDenied, Remedy.FAILED),
         (errors.ProviderError, Remedy.LATER),
         (errors.StoreError, Remedy.LATER),
         (errors.StoreFull, Remedy.LATER),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from iiiffs.errors import AccessDenied, OverQuota, ProviderUnreachable, Rejected
+from iiiffs.errors import AccessDenied, OverQuota, PlaceDenied, ProviderUnreachable, Rejected
 from iiiffs.model.gallery import AlbumId
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Stage, Verb
@@ -347,6 +347,30 @@ def test_a_refused_login_is_told_once_and_asked_again_seldom(bench: Bench, provi
 
     living(bench, test)
     assert [news for news, _ in bench.news] == [News.LOGIN_NEEDED, News.BACK_ONLINE]
+
+
+@pytest.mark.warns("may not be changed")
+def test_one_place_that_may_not_be_changed_holds_up_nothing_else(bench: Bench, provider: TestProvider) -> None:
+    def refused(verb: str, about: object) -> None:
+        if about in ("0.jpg", "1.jpg"):
+            raise PlaceDenied(f"{about} may not be changed")
+
+    provider.fault = refused
+
+    async def test() -> None:
+        for name, data in files(10).items():
+            await bench.file(name, data)
+        await trio.sleep(10)
+        assert provider.in_album().keys() == files(10).keys() - {"0.jpg", "1.jpg"}
+        waiting = [item for item in bench.queue.items() if item.stage is not Stage.SENT]
+        assert [(item.stage, item.reason) for item in waiting] == [
+            (Stage.FAILED, f"{name} may not be changed") for name in ("0.jpg", "1.jpg")
+        ]
+        state = bench.uploader.state()
+        assert not state.login_needed and state.offline is None
+
+    living(bench, test)
+    assert [news for news, _ in bench.news] == [News.FAILED] * 2
 
 
 @pytest.mark.warns("failed: no .jpg here")

@@ -5,7 +5,6 @@ A library that keeps one asset of equal bytes calls a second copy of them by the
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,12 +37,11 @@ class GivenNames:
         self.serial = 0
         """Another number whenever a name is another."""
         self._names: dict[tuple[str, str], dict[str, Given]] = {}
-        self._by_asset: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        self._by_asset: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for key, value in environment.read(lambda reading: reading.below(DATABASE, b"")):
             account, album, name = msgspec.msgpack.decode(key, type=tuple[str, str, bytes])
             given = msgspec.msgpack.decode(value, type=Given)
-            self._names.setdefault((account, album), {})[_text(name)] = given
-            self._by_asset[account, given.asset].add((album, _text(name)))
+            self._list(account, album, _text(name), given)
 
     def of(self, account: AccountName, album: AlbumId) -> Mapping[str, Given]:
         """Name -> asset, of those in that album; not to be changed."""
@@ -58,8 +56,7 @@ class GivenNames:
 
         Errors: StoreFull, StoreError.
         """
-        names = self._names.setdefault((account, album), {})
-        if names.get(name) == given:
+        if self.of(account, album).get(name) == given:
             return
         key = _key(account, album, name)
         if len(key) > KEY_BYTES_MAX:
@@ -94,14 +91,26 @@ class GivenNames:
                 self._put(account, album, name, one)
 
     def _put(self, account: AccountName, album: AlbumId, name: str, given: Given | None) -> None:
-        names = self._names.setdefault((account, album), {})
         self.serial += 1
-        before = names.pop(name, None)
-        if before is not None:
-            self._by_asset[account, before.asset].discard((album, name))
+        self._unlist(account, album, name)
         if given is not None:
-            names[name] = given
-            self._by_asset[account, given.asset].add((album, name))
+            self._list(account, album, name, given)
+
+    def _list(self, account: str, album: str, name: str, given: Given) -> None:
+        self._names.setdefault((account, album), {})[name] = given
+        self._by_asset.setdefault((account, given.asset), set()).add((album, name))
+
+    def _unlist(self, account: str, album: str, name: str) -> None:
+        names = self._names.get((account, album), {})
+        before = names.pop(name, None)
+        if before is None:
+            return
+        if not names:
+            del self._names[account, album]
+        places = self._by_asset[account, before.asset]
+        places.discard((album, name))
+        if not places:
+            del self._by_asset[account, before.asset]
 
 
 def _key(account: AccountName, album: AlbumId, name: str) -> bytes:

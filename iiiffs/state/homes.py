@@ -77,9 +77,9 @@ class HomesKept:
             for key in keys:
                 writing.delete(DATABASE, key)
 
-        await self._write(job)
         for each in gone:
-            self._homes.pop(each, None)
+            del self._homes[each]  # before the write: what is noted anew meanwhile is written after it
+        await self._write(job)
 
     async def _write(self, job: Callable[[Writing], None]) -> None:
         async with self._writer:

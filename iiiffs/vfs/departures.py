@@ -103,6 +103,12 @@ class Departures:
         """What was waited for of the album is on its way."""
         self._gathered.pop(album, None)
 
+    def left(self, before: Item) -> None:
+        """It is another than it was, or is gone. Where its album was and nothing waits any more, nothing is waited for
+        together."""
+        if before.album in self._gathered and not self._queue.has_any(before.account, before.album):
+            del self._gathered[before.album]
+
     def departed(self, id: str) -> None:
         """It is on its way."""
         self._due.pop(id, None)

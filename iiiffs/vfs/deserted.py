@@ -34,6 +34,9 @@ NAMELESS = "deleted album"
 ASKED_S = 10.0
 SENT_INTO = frozenset({Verb.UPLOAD, Verb.ADD})
 NOT_BEGUN = frozenset({Stage.SETTLING, Stage.READY})
+LEARNT_MIN = 64
+"""Homes of so many albums are known, whatever waits: of those that are sent into again and again none is written each
+time."""
 
 
 class DesertedAlbums:
@@ -56,8 +59,8 @@ class DesertedAlbums:
         """What albums are in of which nobody knows more."""
         self._learnt: set[AlbumId] = set()
         """Those that were looked at in this run."""
-        albums = {item.album for item in queue.items(gallery.name)}
-        flights.begin(("homes", gallery.name), partial(homes.keep_only, gallery.name, albums))
+        self._learnt_max = LEARNT_MIN
+        flights.begin(("homes", gallery.name), self._forget)
         for item in queue.items(gallery.name):
             self._changed(None, item)
         queue.watch(self._changed)
@@ -68,6 +71,15 @@ class DesertedAlbums:
         if after.album not in self._learnt and not is_local_id(after.album) and after.stage is not Stage.SENT:
             self._learnt.add(after.album)
             self._flights.begin(("home", self._gallery.name, after.album), partial(self._learn, after.album))
+            if len(self._learnt) > self._learnt_max:
+                self._flights.begin(("homes", self._gallery.name), self._forget)
+
+    async def _forget(self) -> None:
+        """Of albums that nothing is sent into any more no home is known. Errors: StoreFull, StoreError."""
+        albums = {item.album for item in self._queue.items(self._gallery.name)}
+        self._learnt &= albums
+        self._learnt_max = max(LEARNT_MIN, 2 * len(self._learnt))
+        await self._homes.keep_only(self._gallery.name, albums)
 
     async def _learn(self, album: AlbumId) -> None:
         """The home of the album is known, and those of all that it is in."""

@@ -25,6 +25,8 @@ class Filling:
 
     def begin(self, album: AlbumId) -> None:
         """The album was made just now."""
+        for other in list(self._since_s):
+            self.is_on(other)  # forgets those that are not
         self._since_s[album] = trio.current_time()
 
     def go_on(self, album: AlbumId) -> None:

@@ -58,6 +58,9 @@ class KnownAssets:
         """_HEAD, and what is packed of the asset, nothing where it is only linked."""
         self._albums: list[AlbumId] = []
         self._numbers: dict[AlbumId, int] = {}
+        self._told_in: list[int] = []
+        """Number of an album -> how many assets were told in it; one of none is another album's next."""
+        self._free: list[int] = []
         self._told = 0
         self.expired_s = NEVER_S
         """What was asked before this must be asked again."""
@@ -82,7 +85,10 @@ class KnownAssets:
         if known_s > asked_s:
             return
         self._told += before is None or len(before) == _HEAD.size
-        self._rows.put(key, _HEAD.pack(asked_s, links, self._number(asset.album)) + pack(asset))
+        number = self._number(asset.album)
+        self._told_in[number] += 1
+        self._let_go(before)
+        self._rows.put(key, _HEAD.pack(asked_s, links, number) + pack(asset))
         while len(self._rows) > ASSETS_KEPT:
             self._drop(self._rows.oldest())
 
@@ -128,13 +134,28 @@ class KnownAssets:
     def _number(self, album: AlbumId) -> int:
         number = self._numbers.get(album)
         if number is None:
-            number = self._numbers[album] = len(self._albums)
-            self._albums.append(album)
+            if not self._free:
+                self._free.append(len(self._albums))
+                self._albums.append(album)
+                self._told_in.append(0)
+            number = self._numbers[album] = self._free.pop()
+            self._albums[number] = album
         return number
+
+    def _let_go(self, row: bytes | None) -> None:
+        """What the row told is told no more."""
+        if row is None or len(row) == _HEAD.size:
+            return
+        number = _HEAD.unpack_from(row)[2]
+        self._told_in[number] -= 1
+        if not self._told_in[number]:
+            del self._numbers[self._albums[number]]
+            self._free.append(number)
 
     def _drop(self, key: bytes) -> None:
         row = self._rows.pop(key)
         self._told -= row is not None and len(row) > _HEAD.size
+        self._let_go(row)
 
 
 def pack(asset: Asset) -> bytes:

@@ -44,7 +44,7 @@ NOTHING_WAITS = WaitingNames()
 class Laid:
     """The last answer for a listing, and the state of all that was laid over it."""
 
-    revision: int
+    revision: tuple[int, ...]
     names: AlbumNames
 
 
@@ -150,8 +150,8 @@ class Overlay:
             if self._laid:
                 self._laid.pop(told, None)
             return told
-        revision = self._queue.revision(self._account, album) + self._serial + self._given.serial + self.edits.serial
-        revision += self.aside.serial
+        serials = self._serial, self._given.serial, self.edits.serial, self.aside.serial
+        revision = self._queue.revision(self._account, album), *serials
         laid = self._laid.get(told)
         if laid is None or laid.revision != revision:
             laid = self._laid[told] = Laid(revision, self._names(told, items, given))

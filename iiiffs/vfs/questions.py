@@ -4,7 +4,7 @@ before it, whose answer may not tell of the change (DESIGN §4.3).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,6 +13,9 @@ from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.waiting import WaitingRoom
 
 T = TypeVar("T")
+
+ALBUMS_NOTED = 4096
+"""Those whose last change is known. Of all others it is that of the one that gave way last."""
 
 
 class Questions:
@@ -24,7 +27,9 @@ class Questions:
         self._room = room
         self._changes = 0
         self._of_all = 0
-        self._of_album: Counter[AlbumId] = Counter()
+        self._of_album: OrderedDict[AlbumId, int] = OrderedDict()
+        """Album -> the number of its last change."""
+        self._before_all = 0
 
     def changed(self, album: AlbumId | None) -> None:
         """Something of the album (None: of any) may be another now: what is asked already may not tell of it."""
@@ -32,11 +37,14 @@ class Questions:
         if album is None:
             self._of_all += 1
         else:
-            self._of_album[album] += 1
+            self._of_album[album] = self._changes
+            self._of_album.move_to_end(album)
+            if len(self._of_album) > ALBUMS_NOTED:
+                self._before_all = self._of_album.popitem(last=False)[1]
 
     def era(self, album: AlbumId | None = None) -> tuple[int, int]:
-        """Another one after each change of the album; None: of anything."""
-        return (self._changes, 0) if album is None else (self._of_all, self._of_album[album])
+        """Another one after each change of the album, and at times without one; None: of anything."""
+        return (self._changes, 0) if album is None else (self._of_all, self._of_album.get(album, self._before_all))
 
     async def ask(self, kind: str, album: AlbumId, work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
         """What `work` answers, which is about that album alone. Errors: its own, DeadlinePassed, ProviderUnreachable if

@@ -54,7 +54,8 @@ class Queue:
         self._order = max((item.order for item in self._items.values()), default=0)
         self._by_album: defaultdict[tuple[AccountName, AlbumId], dict[str, None]] = defaultdict(dict)
         self._by_asset: defaultdict[AssetId, dict[str, None]] = defaultdict(dict)
-        self._revisions: defaultdict[tuple[AccountName, AlbumId], int] = defaultdict(int)
+        self._revisions: dict[tuple[AccountName, AlbumId], int] = {}
+        self._serial = 0
         self._listeners: list[Listener] = []
         self._completions: list[Completion] = []
         self._begun: set[str] = set()
@@ -74,12 +75,16 @@ class Queue:
         """Those that say something of that album, in the order in which they were made."""
         return [self._items[id] for id in self._by_album.get((account, album), ())]
 
+    def has_any(self, account: AccountName, album: AlbumId) -> bool:
+        """True if any item says something of that album."""
+        return (account, album) in self._by_album
+
     def about(self, asset: AssetId) -> list[Item]:
         """Those whose `assets` name it, in the order in which they came to do so."""
         return [self._items[id] for id in self._by_asset.get(asset, ())]
 
     def revision(self, account: AccountName, album: AlbumId) -> int:
-        """Another number whenever anything of that album's items is another; 0 if there never was one."""
+        """Another number whenever anything of that album's items is another; 0 if there are none."""
         return self._revisions.get((account, album), 0)
 
     def get(self, id: str) -> Item | None:
@@ -245,8 +250,12 @@ class Queue:
                 del self._by_asset[asset]
 
     def _tell(self, before: Item | None, after: Item | None) -> None:
-        for item in {(item.account, item.album): item for item in (before, after) if item is not None}.values():
-            self._revisions[item.account, item.album] += 1
+        self._serial += 1
+        for place in {(item.account, item.album) for item in (before, after) if item is not None}:
+            if place in self._by_album:
+                self._revisions[place] = self._serial
+            else:
+                self._revisions.pop(place, None)
         for listener in self._listeners:
             listener(before, after)
         self._wake()

@@ -25,6 +25,7 @@ from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.merge import Merge
 from iiiffs.sync.retry import Remedy, decide_retry, remedy_of
 from iiiffs.sync.stages import Event, advance
+from iiiffs.vfs.complaints import Complaints
 from iiiffs.vfs.conflicts import Conflicts, NamesIn
 from iiiffs.vfs.departures import Departures
 from iiiffs.vfs.gates import Gate
@@ -76,7 +77,7 @@ class Uploader:
         self._is_denied = False
         self._closed_s = 0.0
         self._had_trouble = False
-        self._complaints: set[str] = set()
+        self._complaints = Complaints(log)
         queue.watch(self._changed)
 
     # ---- for others -------------------------------------------------------------------------------------------
@@ -193,6 +194,8 @@ class Uploader:
         if item is None or item.account != self._account.name:
             return
         self._order.changed(before, after)
+        if before is not None:
+            self._departures.left(before)
         if after is None:
             self._departures.forgotten(item.id)
             self._endings.forget(item.id)
@@ -301,7 +304,7 @@ class Uploader:
         try:
             await work()
         except IiiffsError as error:
-            self._complain(f"{self._account.name}: {error}")
+            self._complaints.say(f"{self._account.name}: {error}")
         except Exception:  # a bug must not end the daemon's nursery
             log.exception("%s: sending", self._account.name)
 
@@ -357,7 +360,7 @@ class Uploader:
             self._shut(flight, error, remedy)
             await self._again(flight, str(error), error)
         elif remedy is Remedy.LATER:
-            self._complain(f"{self._account.name}: {flight.item.name}: {error}")
+            self._complaints.say(f"{self._account.name}: {flight.item.name}: {error}")
             await self._again(flight, str(error), error)
         else:
             self._got_through()
@@ -401,7 +404,7 @@ class Uploader:
                     await self._queue.commit()  # its row, if that could not be written: before the payload goes
                     return await self._sender.finish(item)
                 except StoreError as error:
-                    self._complain(f"{self._account.name}: {item.name} was sent, and {error}")
+                    self._complaints.say(f"{self._account.name}: {item.name} was sent, and {error}")
                 await trio.sleep(FINISH_AGAIN_S)
         finally:
             self._finishing -= 1
@@ -470,12 +473,6 @@ class Uploader:
             self.counters.failed += 1
             log.warning("%s: %s %s failed: %s", item.account, item.verb, item.id, item.reason)
             self._notify(News.FAILED, f"{item.name}: {item.reason}; see `iiiffs queue list`")
-
-    def _complain(self, text: str) -> None:
-        """Once each."""
-        if text not in self._complaints:
-            self._complaints.add(text)
-            log.warning("%s", text)
 
     @property
     def _is_idle(self) -> bool:

@@ -25,6 +25,8 @@ from iiiffs.vfs.shelves import mark_of
 MEMBERSHIP = frozenset({Verb.ADD, Verb.TAKE_OUT})
 TO_BE_SENT = frozenset({Stage.SETTLING, Stage.READY, Stage.SENDING})
 NONE_OF_THEM: frozenset[str] = frozenset()
+CURRENT_KEPT = 10_000
+"""Ids of which it is known, without a look at the disk, what they have become."""
 
 
 class WaitingOrder:
@@ -45,6 +47,8 @@ class WaitingOrder:
         """The id that is in use for what was `id`."""
         known = self._current.get(id)
         if known is None:
+            if len(self._current) >= CURRENT_KEPT:
+                self._current.clear()
             known = self._current[id] = self._queue.successors.successor(self._account, id) or id
         return known
 

@@ -48,7 +48,11 @@ def churned(
 
 def churn(life: Life, top: str, number: int) -> None:
     """An album comes with photos, one of which is named twice; they are others, go, and so does the album."""
-    album, photo, same = f"{top}/new-{number}", jpeg(colour=(30 * number, 9, 9)), jpeg(colour=(30 * number, 99, 99))
+    album, photo, same = (
+        f"{top}/new-{number}",
+        jpeg(colour=f"#{30 * number:02x}0909"),
+        jpeg(colour=f"#{30 * number:02x}6363"),
+    )
     life.ask(lambda life: directory_made(life, album))
     for name, data in (("a", photo), ("b", same), ("c", same)):
         life.ask(wrote(f"{album}/{name}-{number}.jpg", data))
@@ -56,7 +60,7 @@ def churn(life: Life, top: str, number: int) -> None:
     life.passes(SENT_S * 2)
     if top == "albums":
         life.ask(lambda life: linked(life, f"{album}/a-{number}.jpg", f"{top}/A/a-{number}.jpg"))
-    life.ask(wrote(f"{album}/e-{number}.jpg", jpeg(colour=(30 * number, 199, 9))))
+    life.ask(wrote(f"{album}/e-{number}.jpg", jpeg(colour=f"#{30 * number:02x}c709")))
     life.passes(LISTED_S)
     names = [f"{album}/{name}-{number}.jpg" for name in "acde"]
     for path in [*names, *([f"{top}/A/a-{number}.jpg"] if top == "albums" else [])]:

@@ -21,7 +21,7 @@ from typing import NoReturn
 import trio
 
 from iiiffs.errors import AssetGone, IiiffsError, ProviderError, ProviderUnreachable, Rejected, StoreError
-from iiiffs.sync.items import Item, Stage, Verb
+from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.sync.merge import Merge
 from iiiffs.sync.retry import Remedy, decide_retry, remedy_of
 from iiiffs.sync.stages import Event, advance
@@ -390,7 +390,11 @@ class Uploader:
 
     async def _fail_orphan(self, id: str, reason: str) -> None:
         item = self._queue.get(id)
-        if item is not None and item.stage in TO_BE_SENT and id not in self._flying:
+        if item is None or item.stage not in TO_BE_SENT or id in self._flying:
+            return
+        if item.verb is Verb.TAKE_OUT and is_local_id(self._order.album_of(item)):
+            await self._queue.drop(id)  # nothing is in an album that was never made
+        else:
             await self._fail([item], reason)
 
     def _finishes(self, nursery: trio.Nursery, item: Item) -> None:

@@ -15,11 +15,13 @@ from pathlib import Path
 import lmdb
 import pytest
 import trio
+import trio.testing
 
 from iiiffs.errors import ConfigError, StoreCorrupt, StoreError, StoreLocked
-from iiiffs.model.gallery import AccountName
+from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.state import State
 from iiiffs.state.environment import Environment, Reading, Writing
+from iiiffs.state.homes import Home
 from iiiffs.sync.identity import Row
 
 HOME = AccountName("home")
@@ -239,3 +241,24 @@ def test_a_row_that_cannot_be_read_is_corrupt(state: State, tmp_path: Path) -> N
     with pytest.raises(StoreCorrupt, match="cannot be read"):
         again.ledger(HOME).row("id-a")
     again.close()
+
+
+def test_a_home_that_is_noted_while_it_is_forgotten_is_kept(state: State, tmp_path: Path) -> None:
+    album, home = AlbumId("a"), Home("A", None)
+
+    async def scenario() -> None:
+        homes = state.homes()
+        await homes.note(HOME, album, home)
+        async with trio.open_nursery() as nursery, homes._writer:  # both wait for it
+            nursery.start_soon(homes.keep_only, HOME, ())
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(homes.note, HOME, album, home)
+            await trio.testing.wait_all_tasks_blocked()
+        assert homes.of(HOME, album) == home
+
+    trio.run(scenario)
+    after = reopened(state, tmp_path)
+    try:
+        assert after.homes().of(HOME, album) == home
+    finally:
+        after.close()

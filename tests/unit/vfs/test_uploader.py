@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from iiiffs.errors import AccessDenied, OverQuota, PlaceDenied, ProviderUnreachable, Rejected
-from iiiffs.model.gallery import AlbumId
+from iiiffs.model.gallery import AlbumId, AssetId
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Stage, Verb
 from iiiffs.vfs.sending_news import News
@@ -120,6 +120,17 @@ def test_what_was_to_go_into_an_album_that_was_given_up_fails(bench: Bench) -> N
         state = await bench.uploader.wait_idle()
         assert bench.stage(item) is Stage.FAILED and [failed.id for failed in state.failed] == [item.id]
         assert bench.spool.sizes() == {item.id: len(JPEG)}
+
+    living(bench, test)
+
+
+def test_what_was_to_be_taken_out_of_an_album_that_was_given_up_is_not_in_it(bench: Bench) -> None:
+    async def test() -> None:
+        await bench.says(Verb.TAKE_OUT, AssetId("a"), album=AlbumId("local-0000"))
+        state = await bench.uploader.wait_idle()
+        assert state.failed == () and bench.queue.items() == []
+        await trio.sleep(1)
+        assert bench.disk.items == {}
 
     living(bench, test)
 

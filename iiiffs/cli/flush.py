@@ -102,7 +102,7 @@ def flush_and_wait(socket: Path, sleep: Callable[[float], None] = time.sleep) ->
 
 
 def obstacles(progress: Answer, outcome: Outcome) -> list[str]:
-    """What keeps the queue from being empty, one line each."""
+    """What keeps the queue from being empty, one line each, and what never leaves it by itself."""
     lines = [f"{text(row, 'path')}: {text(row, 'reason') or 'failed'}" for row in rows_of(progress.get("failures"))]
     lines += [f"{text(row, 'path')}: open in a program" for row in rows_of(progress.get("open"))]
     lines += [
@@ -110,6 +110,8 @@ def obstacles(progress: Answer, outcome: Outcome) -> list[str]:
         for row in rows_of(progress.get("accounts"))
         if number(row, "held_back")
     ]
+    if here := number(progress, "scratch"):
+        lines.append(f"{here} with temporary names, or empty, stay on this machine: see `iiiffs queue list`")
     if outcome is Outcome.OFFLINE:
         lines += [
             f"{text(row, 'name')}: {number(row, 'waiting')} wait: {text(row, 'offline')}"

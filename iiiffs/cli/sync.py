@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,8 @@ from iiiffs.errors import BadSyntax, IiiffsError
 from iiiffs.sync.folders import FolderPlan, folder_plan, sums_needed
 
 UPLOAD, DOWNLOAD = "upload", "download"
+STAYS = "it has a temporary name, and stays on the machine that mounts the album; rename it"
+EMPTY = "it is empty, and stays on the machine that mounts the album"
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ def sync(
     if is_new:
         _make(folder)
     result = _done(plan, localdir, folder, place)
-    queued(result, place, lambda: answered_rows(socket, "queue.list"))
+    queued(result, place, plan.same, lambda: answered_rows(socket, "queue.list"))
     _print_result(result, as_json)
     raise typer.Exit(result.exit_code)
 
@@ -99,20 +101,26 @@ def album_place(status: Answer, album: str) -> tuple[Path, str]:
     return root, asked.as_posix()
 
 
-def queued(result: SyncResult, place: str, listed: Callable[[], list[Answer]]) -> None:
-    """Uploads that are still in the queue are pending, or failed if they failed there."""
-    uploads = {f"{place}/{name}": name for name, way in result.succeeded if way == UPLOAD}
-    if not uploads:
-        return
-    for row in listed():
-        name = uploads.get(str(row.get("path")))
+def queued(result: SyncResult, place: str, same: Collection[str], listed: Callable[[], list[Answer]]) -> None:
+    """What was uploaded now, or was in the album before (`same`), and is still in the queue: it is pending, or failed
+    if it failed there, or is nothing that is ever sent."""
+    uploads = [name for name, way in result.succeeded if way == UPLOAD]
+    here = {f"{place}/{name}": name for name in (*uploads, *same)}
+    for row in listed() if here else ():
+        name = here.pop(str(row.get("path")), None)
         if name is None:
             continue
-        result.succeeded.remove((name, UPLOAD))
-        if row.get("stage") == "failed":
-            result.failed[name] = str(row.get("reason"))
+        if (name, UPLOAD) in result.succeeded:
+            result.succeeded.remove((name, UPLOAD))
         else:
-            result.pending.append(name)
+            result.unchanged -= 1
+        match row.get("stage"):
+            case "failed":
+                result.failed[name] = str(row.get("reason"))
+            case "scratch":
+                result.failed[name] = STAYS if row.get("size_bytes") else EMPTY
+            case _:
+                result.pending.append(name)
 
 
 def _done(plan: FolderPlan, localdir: Path, folder: Path, place: str) -> SyncResult:

@@ -64,3 +64,5 @@ def test_obstacles_are_a_line_each() -> None:
     ]
     assert obstacles({**progress(2), "accounts": HELD_BACK}, Outcome.FAILED) == ["a: 2 wait for what failed or is open"]
     assert obstacles(progress(failed=1), Outcome.FAILED) == ["home/albums/A/x.jpg: refused"]
+    (line,) = obstacles({**progress(), "scratch": 2}, Outcome.EMPTY)
+    assert line.startswith("2 with temporary names, or empty, stay")

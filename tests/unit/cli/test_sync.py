@@ -137,10 +137,24 @@ def test_what_waits_is_pending_and_what_failed_there_failed() -> None:
         {"path": "home/a/x2", "stage": "ready"},
         {"path": "home/b/z", "stage": "ready"},
     ]
-    queued(result, "home/a", lambda: rows)
+    queued(result, "home/a", (), lambda: rows)
     assert result.succeeded == [("z", "upload"), ("x2", "download")]
     assert (result.pending, result.failed, result.exit_code) == (["x"], {"y": "refused"}, 1)
     assert json.dumps(result.as_json())
+
+
+def test_what_is_the_same_and_has_not_been_sent_is_not_unchanged() -> None:
+    result = SyncResult("home/a", unchanged=5)
+    rows: list[Answer] = [
+        {"path": "home/a/x", "stage": "ready"},
+        {"path": "home/a/y", "stage": "failed", "reason": "refused"},
+        {"path": "home/a/z.tmp", "stage": "scratch", "size_bytes": 7},
+        {"path": "home/a/empty", "stage": "scratch", "size_bytes": 0},
+    ]
+    queued(result, "home/a", ("x", "y", "z.tmp", "empty", "sent"), lambda: rows)
+    assert (result.unchanged, result.pending, result.exit_code) == (1, ["x"], 1)
+    assert result.failed.keys() == {"y", "z.tmp", "empty"}
+    assert "temporary" in result.failed["z.tmp"] and "empty" in result.failed["empty"]
 
 
 def test_exit_codes() -> None:

@@ -308,6 +308,8 @@ class Sender:
                 await self._unmade(item, parent, made)
         if made is None or is_unwanted(item):
             return
+        self._account.expire(parent)
+        self._account.done(parent, made, Album(made, item.name, parent, item.began_ns))  # no list tells of it yet
         await self._order.record(item.id, made)
         moved = [replace(other, album=made) for other in self._queue.in_album(self._account.name, AlbumId(item.id))]
         if moved:

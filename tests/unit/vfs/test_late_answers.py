@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 import trio
 
+from iiiffs.model.changes import EVERYTHING
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
 from tests.harness.writing_tree import (
+    CONTEXT,
     Life,
+    called,
     directory_made,
     directory_removed,
+    existing,
     linked,
     listed,
     looked_up,
@@ -184,3 +188,33 @@ def test_what_was_done_to_albums_is_shown_after_a_restart_while_the_server_is_aw
         assert names(after, "albums") == deed.after
     finally:
         after.close()
+
+
+async def changed(life: Life) -> None:
+    """Somebody has changed something."""
+    life.gallery.changed(EVERYTHING)
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("kind", [FaultKind.LATE, FaultKind.UNREACHABLE])
+@pytest.mark.parametrize("is_asked_meanwhile", [False, True])
+def test_an_album_that_is_made_later_is_there_before_its_list_tells_of_it(
+    kind: FaultKind, is_asked_meanwhile: bool, sets: tuple[Life, Store]
+) -> None:
+    """It goes by its provider's id from the moment in which that is known, and the last list of albums is older."""
+    life, store = sets
+    store.script.offline()
+    life.ask(lambda life: directory_made(life, "albums/D"))
+    found = life.ask(lambda life: existing(life, "albums/D"))
+    store.script.clear()
+    store.script.add(Fault(kind, "albums", times=None, seconds=LATE_S))
+    is_made = False
+    for _ in range(60):
+        life.passes(0.5)
+        if is_asked_meanwhile:
+            life.ask(changed)
+        life.ask(lambda life: called(life.operations.getattr(found.st_ino, CONTEXT)))
+        assert names(life, "albums/D") == set()
+        assert names(life, "albums") == {"A", "B", "D"}
+        is_made = is_made or "D" in {album.title for album in store.albums()}
+    assert is_made

@@ -51,6 +51,13 @@ class HasWriting(Protocol):
         """
         ...
 
+    async def replace_beside(self, asset: Asset, payload: Payload, stays: Mapping[AlbumId, bool]) -> Replaced:
+        """As `replace`, but what the asset was goes on as an asset of its own, for people have copies of it by other
+        names: of the albums that it is in, in those of `stays` alone. The one that takes its place is in all of them,
+        but for those of `stays` that say False; it is favorite, and has the tags, and what it was neither.
+        Only with `Writing.membership`."""
+        ...
+
     async def make_album(self, parent: AlbumId, title: str, token: str) -> Album:
         """An album of that title in `parent` (views.ALBUMS where there are no folders). `token`: as Payload.token: a
         second call with it makes no second album. Errors: AlreadyThere where titles are folder names."""

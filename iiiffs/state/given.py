@@ -5,7 +5,7 @@ A library that keeps one asset of equal bytes calls a second copy of them by the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -51,6 +51,10 @@ class GivenNames:
         """Those that the asset was given, in whatever album."""
         return [name for _, name in self._by_asset.get((account, asset), ())]
 
+    def places_of(self, account: AccountName, asset: AssetId) -> list[tuple[AlbumId, str]]:
+        """The albums, and the names that it was given there."""
+        return [(AlbumId(album), name) for album, name in self._by_asset.get((account, asset), ())]
+
     async def give(self, account: AccountName, album: AlbumId, name: str, given: Given | None) -> None:
         """The name stands for that asset in that album; for nothing of ours with None. On disk when it returns.
 
@@ -72,10 +76,15 @@ class GivenNames:
             await trio.to_thread.run_sync(self._environment.write, job)
         self._put(account, album, name, given)
 
-    async def succeed(self, account: AccountName, old: AssetId, new: AssetId) -> None:
-        """What stood for `old` stands for `new`. On disk when it returns. Errors: StoreFull, StoreError."""
-        places = [(album, name) for album, name in self._by_asset.get((account, old), ())] if old != new else []
-        given = {(AlbumId(album), name): self._names[account, album][name] for album, name in places}
+    async def succeed(
+        self, account: AccountName, old: AssetId, new: AssetId, kept: Container[tuple[AlbumId, str]] = ()
+    ) -> None:
+        """What stood for `old` stands for `new`, but for the names that are `kept`. On disk when it returns.
+
+        Errors: StoreFull, StoreError.
+        """
+        places = [place for place in self.places_of(account, old) if place not in kept] if old != new else []
+        given = {(album, name): self._names[account, album][name] for album, name in places}
         moved = {place: Given(new, one.also) for place, one in given.items()}
         if not moved:
             return

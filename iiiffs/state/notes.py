@@ -7,12 +7,14 @@ A note is kept until the asset is replaced itself, or the note is dismissed. The
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 import trio
 
-from iiiffs.model.gallery import AccountName, AssetId
+from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.state.environment import Environment, Writing
-from iiiffs.state.given import GivenNames
+from iiiffs.state.given import Given, GivenNames
 
 DATABASE = "notes"
 
@@ -40,7 +42,9 @@ class Notes:
         Errors: StoreFull, StoreError.
         """
         await self.given.succeed(account, old, new)
-        wanted = {(account, old): (), (account, new): not_carried}
+        await self._keep({(account, old): (), (account, new): not_carried})
+
+    async def _keep(self, wanted: Mapping[tuple[str, str], tuple[str, ...]]) -> None:
         changed = {key: words for key, words in wanted.items() if self._kept.get(key, ()) != words}
         if not changed:
             return
@@ -60,6 +64,21 @@ class Notes:
                 self._kept[place] = words
             else:
                 self._kept.pop(place, None)
+
+    async def parted(
+        self,
+        account: AccountName,
+        old: AssetId,
+        new: AssetId,
+        not_carried: tuple[str, ...],
+        kept: Collection[tuple[AlbumId, str]],
+    ) -> None:
+        """`new` has taken the place of `old`, which goes on under the names that are `kept`, and no other, in those
+        albums. On disk when it returns. Errors: StoreFull, StoreError."""
+        for album, name in kept:
+            await self.given.give(account, album, name, Given(old, also=False))
+        await self.given.succeed(account, old, new, kept)
+        await self._keep({(account, new): not_carried})
 
     async def dismiss(self, account: AccountName, asset: AssetId) -> bool:
         """Nothing is kept of it any more, also on disk; False if nothing was. Errors: StoreFull, StoreError."""

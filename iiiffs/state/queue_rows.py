@@ -81,6 +81,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     missing: tuple[int, int] | None = None
     stays: bool = False
     told: tuple[str, ...] = ()
+    kept: tuple[tuple[str, bytes], ...] = ()
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -130,6 +131,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         missing=item.missing,
         stays=item.stays,
         told=item.told,
+        kept=tuple((album, _written(name)) for album, name in item.kept),
     )
     return _sealed(key, row)
 
@@ -204,6 +206,7 @@ def _item(row: _ItemRow) -> Item:
         missing=row.missing,
         stays=row.stays,
         told=tuple(AssetId(asset) for asset in row.told),
+        kept=tuple((AlbumId(album), _read(name)) for album, name in row.kept),
     )
 
 

@@ -81,6 +81,7 @@ class Item:
     `sent`: the asset that it became. `also`: that was in the album already, under another name, and has both now.
     `stays`: it is never sent, whatever its name: an editor's copy of what was.
     `told`: of a sidecar, the assets that have what it says; () when its bytes change.
+    `kept`: albums and names under which what was replaced goes on, for they are copies of it; (): it is in the trash.
     `missing`: bytes [from, to) that a program wrote, was told that they could not be kept, and never wrote again.
     """
 
@@ -110,6 +111,12 @@ class Item:
     missing: tuple[int, int] | None = None
     stays: bool = False
     told: tuple[AssetId, ...] = ()
+    kept: tuple[tuple[AlbumId, str], ...] = ()
+
+    @property
+    def ends(self) -> AssetId | None:
+        """The asset that is no more once this is sent; None if none is, or if that goes on under other names."""
+        return None if self.base is None or self.kept else self.base.asset
 
     @property
     def has_payload(self) -> bool:

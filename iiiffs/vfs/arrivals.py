@@ -105,7 +105,16 @@ class Arrivals:
     async def _keep_name(self, item: Item, name: str | None) -> None:
         """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
         assert item.sent is not None, "an upload that was sent has become an asset"
-        if name is not None and name != item.name and not self._listings.capabilities.real_names:
+        if name is None or self._listings.capabilities.real_names:
+            return
+        if name == item.name and self._is_known_by_others(item, item.sent.id):
+            await self._given.give(self._account, item.album, name, Given(item.sent.id, also=False))
+        elif name != item.name:
             others = [one for one in self.of(item.album, item.sent.id) if one.name == name]
             also = item.also or bool(others)
             await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also=also))
+
+    def _is_known_by_others(self, item: Item, asset: AssetId) -> bool:
+        """By names that it was given, which hide its own."""
+        given = self._given.of(self._account, item.album)
+        return any(name != item.name and one.asset == asset and not one.also for name, one in given.items())

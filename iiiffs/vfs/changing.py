@@ -27,6 +27,7 @@ from iiiffs.model.writing import Property, Writing
 from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
+from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.junk import is_junk
 from iiiffs.tree.nodes import AlbumDir, AliasDir, DiscardedDir, Node, ThumbnailDir, ThumbnailSizeDir
 from iiiffs.tree.places import Place, is_synthetic
@@ -220,15 +221,27 @@ def base_of(asset: Asset, album: AlbumId, name: str) -> Base:
 
 async def home_of(gallery: Gallery, album: AlbumId, asset: Asset) -> tuple[AlbumId, str]:
     """An album and the name that the asset has there. `album`: where it was seen last; if that is gone, or is a set
-    that it has left, it is in none."""
+    that it has left, or in which only a copy's name is for it, it is in none."""
     writing = gallery.writing
     try:
-        name = None if album == LIBRARY else (await gallery.names(album)).name_of(asset.id)
+        name = None if album == LIBRARY else _own_name(gallery, await gallery.names(album), asset)
     except AssetGone:
         album, name = LIBRARY, None
     if name is None and writing is not None and writing.membership:
         album = LIBRARY
     return album, name or asset.name
+
+
+def _own_name(gallery: Gallery, names: AlbumNames, asset: Asset) -> str | None:
+    """Its name in the album of those names, unless that was given to it by a copy."""
+    name, overlay = names.name_of(asset.id), gallery.overlay
+    if name is None or overlay is None:
+        return name
+    album = names.listing.album.id
+    if not overlay.copies.is_copy(asset, album, name):
+        return name
+    own = [key for key, entry in names.entries.items() if isinstance(entry, Asset) and entry.id == asset.id]
+    return next((key for key in own if not overlay.copies.is_copy(asset, album, key)), None)
 
 
 def asset_of_base(base: Base, media_type: str = "application/octet-stream") -> Asset:

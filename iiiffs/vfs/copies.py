@@ -56,9 +56,9 @@ class Copies:
             return False
         given = self._queue.notes.given.of(self._account, album).get(name)
         if given is not None and given.asset == asset.id:
-            return given.also or _is_another(asset.name, name)
+            return given.also or is_another(asset.name, name)
         sent = [item for item in self._arrivals.of(album, asset.id) if item.name == name and item.base is None]
-        return any(item.also for item in sent) or (bool(sent) and _is_another(asset.name, name))
+        return any(item.also for item in sent) or (bool(sent) and is_another(asset.name, name))
 
     def also(self, item: Item, asset: Asset) -> bool | None:
         """Rule: Item.also, of a copy that got the bytes again whose name it was, or came with the photo itself, before
@@ -109,7 +109,7 @@ class Copies:
         self._queue.note(item)
 
 
-def _is_another(own: str, name: str) -> bool:
+def is_another(own: str, name: str) -> bool:
     """The photo was there under a name of its own: not one that its server made of `name`, by changing signs of it."""
     return _plain(own) != _plain(name)
 

@@ -16,7 +16,8 @@ from iiiffs.vfs.waiting_order import WaitingOrder
 async def outlived_by(item: Item, asset: Asset, order: WaitingOrder, queue: Queue) -> list[str]:
     """Ids of uploads to the same album whose asset is no more, now that `item` has become `asset`.
 
-    Their own ids and their other names lead to what takes their place, on disk too. Errors: StoreFull, StoreError.
+    Copies under whose names it goes on are none of them. Their own ids and their other names lead to what takes their
+    place, on disk too. Errors: StoreFull, StoreError.
     """
     if item.base is None or item.base.asset == asset.id:
         return []
@@ -24,8 +25,10 @@ async def outlived_by(item: Item, asset: Asset, order: WaitingOrder, queue: Queu
     for other in queue.in_album(item.account, item.album):
         is_sent = other.verb is Verb.UPLOAD and other.stage is Stage.SENT
         if is_sent and other.sent is not None and other.sent.id == item.base.asset:
+            if (other.album, other.name) in item.kept:
+                continue
             found.append(other.id)
-            await order.record(other.id, other.sent.id)
+            await order.record(other.id, asset.id if item.kept else other.sent.id)
             if other.name != item.name:  # another name for it, which no listing has been asked for yet
                 await queue.notes.given.give(item.account, item.album, other.name, Given(asset.id, also=other.also))
     return found

@@ -187,7 +187,9 @@ class Overlay:
         if self.aside.hides(album, name) or (waiting is not None and waiting.hides(entry)):
             return False
         given = self._given.of(self._account, album)
-        return not any(one.asset == entry.id and not one.also for one in given.values()) or name in given
+        if (own := given.get(name)) is not None:
+            return own.asset == entry.id
+        return not any(one.asset == entry.id and not one.also for one in given.values())
 
     def given(self, album: AlbumId, name: str) -> Given | None:
         """What was given this name here."""
@@ -222,14 +224,13 @@ class Overlay:
             shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
             if shown is not None and told.by_id[asset] in entries:
                 entries[told.by_id[asset]] = shown
-        for name, one in given.items():
-            own = told.name_of(one.asset)
-            if own is not None and name not in entries:
-                entries[name] = told.entries[own]
-        for one in given.values():
-            own = told.name_of(one.asset)
-            if own is not None and not one.also and own not in given:
+        found = {name: own for name, one in given.items() if (own := told.name_of(one.asset)) is not None}
+        for name, own in found.items():
+            if not given[name].also and (own not in given or given[own].asset != given[name].asset):
                 entries.pop(own, None)
+        for name, own in found.items():
+            if name not in entries:
+                entries[name] = told.entries[own]
         digest = blake2b(told.listing.etag.encode("utf-8", "surrogateescape"), digest_size=16)
         for item in items:
             shown = self._shown(item, told)
@@ -268,11 +269,14 @@ class Overlay:
 
     def _is_taken_out(self, item: Item) -> bool:
         """New bytes of what left the album after they were written: they are sent, and shown where else it is."""
-        return item.base is not None and any(
+        if item.base is None:
+            return False
+        photo = item.sent.id if item.kept and item.sent is not None else item.base.asset
+        return any(
             other.verb is Verb.TAKE_OUT
             and (other.album, other.order > item.order) == (item.album, True)
             and other.stage is not Stage.FAILED
-            for other in self._queue.about(item.base.asset)
+            for other in self._queue.about(photo)
         )
 
     # ---- changes ---------------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ class Queue:
         if item.sent is None or item.verb is not Verb.UPLOAD:
             return
         now = self.successors.successor(item.account, item.sent.id) or item.sent.id
-        for old in (item.id, *([] if item.base is None else [item.base.asset])):
+        for old in (item.id, *([] if item.ends is None else [item.ends])):
             if old != now and self.successors.successor(item.account, old) is None:
                 await self.successors.record(item.account, old, now)
 

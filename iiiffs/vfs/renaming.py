@@ -271,7 +271,8 @@ class Renames:
         """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
         renamed = replace(item, album=target.album, name=target.name, stays=stays)
         arrived = [] if item.base is None else target.overlay.arrivals.of(target.album, item.base.asset)
-        dropped = [one.id for one in arrived]
+        is_copy = target.overlay.copies.is_copy
+        dropped = [one.id for one in arrived if one.sent is None or not is_copy(one.sent, one.album, one.name)]
         if target.album != item.album:
             self._removals.take_back(target, item, stays=True)
         if gone is not None:

@@ -26,6 +26,7 @@ from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import ASKED_FOR, Base, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
+from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.outlived import outlived_by
@@ -152,6 +153,7 @@ class Sender:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self._kept_names = KeptNames(account.provider, account, queue, order, threads)
         self.sidecars = Sidecars(account, queue, order, threads)
 
     async def send(self, flight: Flight) -> list[Item]:
@@ -179,11 +181,14 @@ class Sender:
         item, replaced = flight.item, None
         with flight.scope:
             summed = await sum_of(self._queue.spool, item, self._threads)
-            item = await self._begun(item, summed)
+            kept = NOTHING
+            with _deadline(CALL_S):
+                kept = await self._kept(item)
+            item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)
             timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
             with _deadline(timeout_s):
-                replaced = await self._sent(item, album, summed)
+                replaced = await self._sent(item, album, summed, kept)
         if replaced is None:
             return
         asset = replaced.asset
@@ -207,7 +212,8 @@ class Sender:
         sent = replace(sent, not_carried=not_carried)
         beside = self.sidecars.told(item, asset.id)
         await self._queue.exchange(sent, outlived, *beside)  # with what was said of it: rule vfs.unanswered.follow
-        if item.base is not None and item.base.asset != asset.id:
+        is_there_still = any(self._order.current(kept) == album for kept, _ in item.kept)
+        if item.base is not None and item.base.asset != asset.id and not is_there_still:
             self._account.done(album, item.base.asset, None)
         await self.finish(sent)
         self._account.expire(album)
@@ -237,9 +243,12 @@ class Sender:
         """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""
         assert item.sent is not None, "an upload that was sent has become an asset"
         await self._order.record(item.id, item.sent.id)
-        if item.base is not None:
+        if item.base is not None and item.kept and item.base.asset != item.sent.id:
+            kept = [(AlbumId(self._order.current(album)), name) for album, name in item.kept]
+            await self._queue.notes.parted(item.account, item.base.asset, item.sent.id, item.not_carried, kept)
+        elif item.base is not None:
             await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
-        if item.base is not None and item.base.asset != item.sent.id:
+        if item.base is not None and item.base.asset != item.sent.id and not item.kept:
             await self._order.record(item.base.asset, item.sent.id)
             await self._queue.drop_all(kept_times(self._queue, item.base.asset))
         await trio.to_thread.run_sync(self._queue.spool.remove, item.id, limiter=self._threads)
@@ -257,7 +266,13 @@ class Sender:
         await self._queue.commit(sending)
         return sending
 
-    async def _sent(self, item: Item, album: AlbumId, summed: Summed) -> Replaced:
+    async def _kept(self, item: Item) -> Kept:
+        """What goes on of what it replaces."""
+        if item.base is None or not self._is_in_sets:
+            return NOTHING
+        return await self._kept_names.by(item, self._replaced(item.base))
+
+    async def _sent(self, item: Item, album: AlbumId, summed: Summed, kept: Kept) -> Replaced:
         payload = Payload(
             token=item.token or item.id,
             path=self._queue.spool.path(item.id),
@@ -268,7 +283,10 @@ class Sender:
         )
         if item.base is None:
             return Replaced(await self._uploaded(album, item, payload))
-        return await self._writing.replace(self._replaced(item.base), payload)
+        replaced = self._replaced(item.base)
+        if kept.stays is not None:
+            return await self._writing.replace_beside(replaced, payload, kept.stays)
+        return await self._writing.replace(replaced, payload)
 
     async def _uploaded(self, album: AlbumId, item: Item, payload: Payload) -> Asset:
         """What is put into favorites/ or a tag is in the library, and that is said of it. Errors: Rejected."""

@@ -62,6 +62,8 @@ def _assets(item: Item, there: Iterable[Asset]) -> tuple[AssetId, ...]:
 def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
     """Rule: Queue.watch. What was said of a file, or of what it replaces, is said of the asset that it became.
 
+    What goes on under other names (`Item.kept`) is meant by what names those, and by nothing else.
+
     Something is taken out by both ids: a listing from before tells of the old one. Before anybody answers, also by the
     sum of its new bytes, for they take over the albums of the old ones.
     """
@@ -77,7 +79,11 @@ def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
     sent = after.sent
     for old in {AssetId(after.id), after.asset_id} - {sent.id}:
         for other in queue.about(old):
-            if other.verb is Verb.ADD:
+            if old == after.asset_id and (other.album, other.name) in after.kept:
+                continue
+            if other.verb is Verb.EDIT and after.kept and other.stage is not Stage.KEPT:
+                queue.note(replace(other, assets=(sent.id,)))
+            elif other.verb is Verb.ADD:
                 assets = tuple(sent.id if asset == old else asset for asset in other.assets)
                 known = about(other, sent) if assets[0] == sent.id else other
                 queue.note(replace(known, assets=assets))

@@ -108,9 +108,9 @@ class WaitingOrder:
 
     def _is_unrecorded(self, upload: Item) -> bool:
         """It was sent just now, and what was said of the asset that it replaced would still be told of that one."""
-        if upload.base is None or upload.sent is None:
+        old = upload.ends
+        if old is None or upload.sent is None:
             return False
-        old = upload.base.asset
         return old != upload.sent.id and self.current(old) == old
 
     def _maker(self, id: str, reason: str) -> str:

@@ -218,6 +218,82 @@ def test_cut_off_at_any_request_a_repeat_ends_the_same(version: str, is_heard: b
             assert here.trashed() == [here.photo], f"cut off at request {number}"
 
 
+async def parted_from(
+    scene: Scene, asset: Shown, payload: Payload, stays: dict[AlbumId, bool]
+) -> tuple[Shown, tuple[str, ...]]:
+    """Replaced, and yet there, by an account that knows nothing yet."""
+    account = account_of(scene.server)
+    try:
+        done = await account.replace_beside(asset, payload, stays)
+        return done.asset, done.not_carried
+    finally:
+        await account.aclose()
+
+
+def in_albums(scene: Scene, asset: Asset) -> set[str]:
+    return {album.name for album in scene.server.albums.values() if asset.id in album.members}
+
+
+@pytest.mark.parametrize("is_heard", [True, False], ids=["its answer is lost", "it is not heard"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_has_copies_goes_on_beside_its_successor_wherever_it_is_cut_off(
+    version: str, is_heard: bool, tmp_path: Path
+) -> None:
+    """x.jpg is in A and B and C, has a copy beside it in A, and is in B by a copy's name alone."""
+    number, is_over = 0, False
+    while not is_over:
+        with scene(version, tmp_path) as here:
+            here.server.add_album("C", [here.photo])
+            asset, before = trio.run(opened, here), here.portrait(here.photo)
+            stays = {AlbumId(here.albums[0].id): True, AlbumId(here.albums[1].id): False}
+            payload = here.payload(AFTER)
+            if is_heard:
+                here.server.fault(faults.lost_answer(), skip=number)
+            here.server.fault(dead(), skip=number, times=None)
+            try:
+                trio.run(parted_from, here, asset, payload, stays)
+                is_over = True
+            except ProviderUnreachable:
+                assert not here.photo.trashed
+            here.server.faults.clear()
+            found, not_carried = trio.run(parted_from, here, asset, payload, stays)
+            (new,) = [one for one in here.present() if one is not here.photo]
+            assert (found.id, found.checksum, not_carried) == (new.id, sha1(AFTER), ())
+            assert here.portrait(new) == before | {"albums": {"A", "C"}}, f"cut off at request {number}"
+            assert here.trashed() == []
+            assert in_albums(here, here.photo) == {"A", "B"}, f"cut off at request {number}"
+            assert (here.photo.favorite, list(here.photo.tags)) == (False, [])
+            number += 1
+    assert number > 12
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_has_copies_is_edited_once_more_before_it_was_answered(version: str, tmp_path: Path) -> None:
+    with scene(version, tmp_path) as here:
+        asset, before = trio.run(opened, here), here.portrait(here.photo)
+        stays = {AlbumId(here.albums[1].id): False}
+        trio.run(parted_from, here, asset, here.payload(AFTER), stays)
+        trio.run(parted_from, here, asset, here.payload(LATER, earlier=(AFTER,)), stays)
+        assert [one.checksum for one in here.trashed()] == [sha1(AFTER)]
+        (new,) = [one for one in here.present() if one is not here.photo]
+        assert new.checksum == sha1(LATER)
+        assert here.portrait(new) == before | {"albums": {"A"}}
+        assert in_albums(here, here.photo) == {"B"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_key_that_takes_nothing_out_says_what_is_left_there(version: str, tmp_path: Path) -> None:
+    with scene(version, tmp_path) as here:
+        asset = trio.run(opened, here)
+        here.server.api_key.permissions = (
+            "album.read", "asset.read", "asset.view", "asset.download", "user.read", "asset.upload", "asset.update",
+            "asset.delete", "asset.copy", "albumAsset.create", "stack.update", "tag.asset", "face.read", "face.create",
+        )  # fmt: skip
+        _, lost = trio.run(parted_from, here, asset, here.payload(AFTER), {AlbumId(here.albums[0].id): True})
+        assert lost == ("that only it is in album 'B'",)
+        assert in_albums(here, here.photo) == {"A", "B"}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_cut_off_and_edited_once_more_the_first_try_leaves_nothing(version: str, tmp_path: Path) -> None:
     """`earlier`: what the first try sent goes to the trash, wherever it was cut off."""

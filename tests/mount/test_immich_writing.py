@@ -173,10 +173,10 @@ def test_cp_of_equal_bytes_only_adds_and_the_new_name_works_on(world: World) -> 
     assert b"a.jpg" in os.getxattr(world.path(other) / "b.jpg", "user.iiiffs.note")
 
 
-def test_a_second_name_of_a_photo_stays_a_name_of_what_takes_its_place(world: World) -> None:
-    """Both are one photo; also before any listing has told of the second one."""
-    album, _ = world.album("one.jpg")
-    path = world.path(album)
+def test_a_copy_of_a_photo_keeps_what_was_when_the_photo_is_edited(world: World) -> None:
+    """Also before any listing has told of the copy."""
+    album, (asset,) = world.album("one.jpg")
+    path, before = world.path(album), asset.original.read()
     world.run(f"cp '{path}/one.jpg' '{path}/two.jpg'")
     world.settled()
     content = world.fresh()
@@ -184,11 +184,39 @@ def test_a_second_name_of_a_photo_stays_a_name_of_what_takes_its_place(world: Wo
     world.run(f"cp $FILES/x '{path}/one.jpg'")
     world.settled()
     polled(world.server)
-    seen(lambda: world.members(album) == ["one.jpg"])
-    assert {name: (path / name).read_bytes() for name in ("one.jpg", "two.jpg")} == {
-        "one.jpg": content,
-        "two.jpg": content,
-    }
+    seen(lambda: world.members(album) == ["one.jpg", "one.jpg"])
+    seen(lambda: not world.queue())
+    for _ in range(2):
+        assert [name for name in names(path) if name.endswith(".jpg")] == ["one.jpg", "two.jpg"]
+        assert ((path / "one.jpg").read_bytes(), (path / "two.jpg").read_bytes()) == (content, before)
+        polled(world.server)
+    assert not asset.trashed
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_backup_in_another_album_keeps_what_was_and_a_link_follows(world: World, is_listed: bool) -> None:
+    album, (asset,) = world.album("x.jpg")
+    (backups, _), (links, _) = world.album(), world.album()
+    before, content = asset.original.read(), world.fresh()
+    world.file("x", content)
+    world.run(f"cp '{world.path(album)}/x.jpg' '{world.path(backups)}/backup.jpg'")
+    world.run(f"ln '{world.path(album)}/x.jpg' '{world.path(links)}/'")
+    if is_listed:
+        world.settled()
+        polled(world.server)
+        seen(lambda: not world.queue())
+    world.run("cp $FILES/x .x.tmp && mv .x.tmp x.jpg", cwd=world.path(album))
+    for _ in range(2):
+        assert (world.path(album) / "x.jpg").read_bytes() == content
+        assert (world.path(links) / "x.jpg").read_bytes() == content
+        assert (world.path(backups) / "backup.jpg").read_bytes() == before
+        world.settled()
+        polled(world.server)
+        seen(lambda: not world.queue())
+    (new,) = world.having(content)
+    assert list(backups.members) == [asset.id]
+    assert (list(album.members), list(links.members)) == ([new.id], [new.id])
+    assert not asset.trashed
 
 
 def test_mkdir_makes_an_album_and_mv_renames_it(world: World) -> None:

@@ -100,10 +100,11 @@ class ChangeCalls:
         ask = Ask("PUT", f"/assets/{id}/metadata", "a note beside an asset", json={"items": items})
         await self._changed(ask, "asset.update")
 
-    async def copy(self, source: UUID, target: UUID, *, favorite: bool, stack: bool) -> None:
-        """Albums, sidecar and shared links of `source` are `target`'s too; and whether it is liked, and its stack, if
+    async def copy(self, source: UUID, target: UUID, *, favorite: bool, stack: bool, albums: bool = True) -> None:
+        """Sidecar and shared links of `source` are `target`'s too; and albums, whether it is liked, and its stack, if
         that is wanted. `stack` only where they are not in one already: the server would dissolve it."""
         body = {"sourceId": str(source), "targetId": str(target), "favorite": favorite, "stack": stack}
+        body |= {} if albums else {"albums": False}
         await self._changed(Ask("PUT", "/assets/copy", "what hangs on an asset", json=body), "asset.copy")
 
     async def trash(self, id: UUID) -> None:

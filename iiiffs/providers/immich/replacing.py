@@ -17,7 +17,7 @@ import trio
 
 from iiiffs.errors import AccessDenied, AssetGone, Forbidden, ProviderError, Rejected, VersionChanged
 from iiiffs.model.description import Description
-from iiiffs.model.gallery import Asset, Facts
+from iiiffs.model.gallery import AlbumId, Asset, Facts
 from iiiffs.model.writing import Payload
 from iiiffs.providers.base import ReadHeaders
 from iiiffs.providers.immich.change_calls import ChangeCalls
@@ -87,8 +87,8 @@ class Replacing:
         self._unfinished = unfinished
         self._trash_s = float("-inf")
 
-    async def replace(self, asset: Asset, payload: Payload) -> Replacement:
-        """Rule: HasWriting.replace."""
+    async def replace(self, asset: Asset, payload: Payload, stays: Mapping[AlbumId, bool] | None = None) -> Replacement:
+        """Rule: HasWriting.replace; with `stays` HasWriting.replace_beside."""
         source, not_carried = await self._source(asset, payload)
         known = await self._uploads.known(payload)
         if sha1_of(version_of(source)) == payload.sha1:
@@ -98,7 +98,8 @@ class Replacing:
             await self._must_be_allowed()
             await self._must_be_known_as_own(source)
             self._uploads.must_be_taken(source.original_file_name, payload)
-            done = await self._succeeded(source, payload, known.get(payload.sha1))
+            goes_on = stays if source.id == asset.id else None
+            done = await self._succeeded(source, payload, known.get(payload.sha1), goes_on)
             done.not_carried[:0] = [what for what in not_carried if what not in done.not_carried]
         await self.clear(done, payload, known)
         return done
@@ -168,7 +169,9 @@ class Replacing:
             record = await self._client.whole(uuid_of(note.replaced_by))
         raise AssetGone(f"{self._client.name}: {asset.name!a} is in the trash, or locked away")
 
-    async def _succeeded(self, old: WholeAsset, payload: Payload, found: CheckRecord | None) -> Replacement:
+    async def _succeeded(
+        self, old: WholeAsset, payload: Payload, found: CheckRecord | None, stays: Mapping[AlbumId, bool] | None
+    ) -> Replacement:
         fields = {"fileCreatedAt": old.file_created_at}
         if old.visibility == "archive":
             fields["visibility"] = "archive"
@@ -183,8 +186,11 @@ class Replacing:
                 self._unfinished |= taking
             done = Replacement(uuid_of(arrived.record.id))
             said = Said(await self._said_before(old), await self._said_after(payload, old))
-            await self._hand_over(old, done, said)
-            await self._retire(old, done, payload.token)
+            if stays is None:
+                await self._hand_over(old, done, said)
+                await self._retire(old, done, payload.token)
+            else:
+                await self._part(old, done, said, stays)
         finally:
             self._unfinished -= taking
         return done
@@ -193,6 +199,27 @@ class Replacing:
         await self._calls.put_note(uuid_of(old.id), NoteValue(token, str(done.id), done.not_carried))
         await self._calls.trash(uuid_of(old.id))
         done.replaced.append(old.id)
+
+    async def _part(self, old: WholeAsset, done: Replacement, said: Said, stays: Mapping[AlbumId, bool]) -> None:
+        """The new one has what was said of `old`, which goes on, and loses its places last. No note says so: cut off
+        anywhere, all of it is done again, of the places that are left."""
+        old_id = uuid_of(old.id)
+        albums = await self._calls.albums_of(old_id)
+        await self._hand_over(old, done, said, stays)
+        if old.is_favorite:
+            await self._calls.update(old_id, {"isFavorite": False})
+        for tag in old.tags:
+            losing = partial(self._must_lose, partial(self._calls.unset_tag, UUID(tag.id), [old.id]))
+            await self._tried(losing, done, f"that only it has the tag {tag.value!a}")
+        for album in albums:
+            if AlbumId(album.id) not in stays:
+                losing = partial(self._must_lose, partial(self._calls.take_out, UUID(album.id), [old.id]))
+                await self._tried(losing, done, f"that only it is in album {album.album_name!a}")
+        done.replaced.append(old.id)
+
+    async def _must_lose(self, work: Callable[[], Awaitable[dict[str, str]]]) -> None:
+        for reason in (await work()).values():
+            raise Rejected(f"{self._client.name}: {reason}")
 
     async def _said_before(self, old: WholeAsset) -> Facts | None:
         try:
@@ -210,45 +237,54 @@ class Replacing:
 
     # ---- what is carried over ---------------------------------------------------------------------------------
 
-    async def _hand_over(self, old: WholeAsset, done: Replacement, said: Said) -> None:
-        """All that was said of `old` is said of the new one."""
+    async def _hand_over(
+        self, old: WholeAsset, done: Replacement, said: Said, stays: Mapping[AlbumId, bool] | None = None
+    ) -> None:
+        """All that was said of `old` is said of the new one; but for the albums that `stays` says False of."""
         new = await self._client.whole(done.id)
-        await self._hand_over_places(old, new, done)
+        await self._hand_over_places(old, new, done, stays)
         if fields := changes(old, new, said):
             await self._calls.update(done.id, fields)
         await self._hand_over_faces(old, done, said)
 
-    async def _hand_over_places(self, old: WholeAsset, new: WholeAsset, done: Replacement) -> None:
-        """The new one is wherever `old` is."""
-        await self._hand_over_links(old, new, done)
+    async def _hand_over_places(
+        self, old: WholeAsset, new: WholeAsset, done: Replacement, stays: Mapping[AlbumId, bool] | None = None
+    ) -> None:
+        """The new one is wherever `old` is, but for the albums that `stays` says False of."""
+        await self._hand_over_links(old, new, done, stays)
         if old.stack is not None and old.stack.primary_asset_id == old.id:
             lead = partial(self._calls.lead_stack, old.stack.id, done.id)
             await self._tried(lead, done, "that it stands for its stack")
         if tags := {tag.id for tag in old.tags} - {tag.id for tag in new.tags}:
             await self._tried(partial(self._calls.tag, done.id, sorted(tags)), done, "tags")
 
-    async def _hand_over_links(self, old: WholeAsset, new: WholeAsset, done: Replacement) -> None:
+    async def _hand_over_links(
+        self, old: WholeAsset, new: WholeAsset, done: Replacement, stays: Mapping[AlbumId, bool] | None
+    ) -> None:
         old_id = uuid_of(old.id)
         stack = old.stack is not None and new.stack is None
         try:
-            await self._calls.copy(old_id, done.id, favorite=old.is_favorite, stack=stack)
+            await self._calls.copy(old_id, done.id, favorite=old.is_favorite, stack=stack, albums=stays is None)
+            if stays is not None:
+                await self._hand_over_albums(old, done, stays)
         except Forbidden:
-            await self._hand_over_by_hand(old, done)
+            await self._hand_over_albums(old, done, stays or {})
+            done.not_carried += ["shared links", "sidecar (the key lacks asset.copy)"]
+            if old.stack is not None:
+                done.not_carried.append("stack")
             if old.is_favorite and not new.is_favorite:
                 await self._calls.update(done.id, {"isFavorite": True})
 
-    async def _hand_over_by_hand(self, old: WholeAsset, done: Replacement) -> None:
-        """For a key without asset.copy."""
+    async def _hand_over_albums(self, old: WholeAsset, done: Replacement, stays: Mapping[AlbumId, bool]) -> None:
         for album in await self._calls.albums_of(uuid_of(old.id)):
+            if not stays.get(AlbumId(album.id), True):
+                continue
             try:
                 refused = await self._calls.add(UUID(album.id), [str(done.id)])
             except (AssetGone, Forbidden, Rejected) as error:
                 refused = {str(done.id): str(error)}
             if refused:
                 done.not_carried.append(f"album {album.album_name!a}")
-        done.not_carried += ["shared links", "sidecar (the key lacks asset.copy)"]
-        if old.stack is not None:
-            done.not_carried.append("stack")
 
     async def _hand_over_faces(self, old: WholeAsset, done: Replacement, said: Said) -> None:
         """Of a picture of the same size; the server looks for faces by itself where it can."""

@@ -115,11 +115,18 @@ class WritableImmichProvider(ImmichProvider):
 
     async def replace(self, asset: Asset, payload: Payload) -> Replaced:
         """Rule: HasWriting.replace."""
-        done = await self._replacing.replace(asset, payload)
+        return await self._replaced(asset, await self._replacing.replace(asset, payload))
+
+    async def _replaced(self, asset: Asset, done: Replacement) -> Replaced:
         self._changed(str(done.id), *done.replaced)
         album = asset.album if asset.album != LIBRARY else self._listings.home(asset.id) or LIBRARY
         record = await self._client.asset(done.id)
         return Replaced(self._told(record, album), tuple(done.not_carried))
+
+    async def replace_beside(self, asset: Asset, payload: Payload, stays: Mapping[AlbumId, bool]) -> Replaced:
+        """Rule: HasWriting.replace_beside."""
+        done = await self._replacing.replace(asset, payload, stays)
+        return await self._replaced(asset, done)
 
     def _told(self, record: AssetRecord, album: AlbumId) -> Asset:
         """The asset, which is remembered as a member of that, for no listing has had it yet."""

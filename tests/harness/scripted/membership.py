@@ -5,7 +5,7 @@ Rule: research immich.md §4, §5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from iiiffs.errors import AssetGone, Rejected, VersionChanged
 from iiiffs.model.gallery import AlbumId, Asset, AssetId
@@ -63,16 +63,24 @@ class Membership(Verbs):
             self.touched(made)
             return made
 
-    def replace(self, asset: Asset, payload: Payload, blob: Blob) -> Replaced:
-        """Rule: HasWriting.replace. What `payload.earlier` left behind is replaced too, as by `upload`."""
+    def replace(
+        self, asset: Asset, payload: Payload, blob: Blob, stays: Mapping[AlbumId, bool] | None = None
+    ) -> Replaced:
+        """Rule: HasWriting.replace; with `stays` HasWriting.replace_beside.
+
+        What `payload.earlier` left behind is replaced too, as by `upload`.
+        """
         with self.index.transaction():
             now = self._present(asset, payload, blob)
             if now.sha1 != blob.sha1:
                 new = self.keep(None, now.name, payload, blob)
-                self._succeed(now, new)
+                if stays is None:
+                    self._succeed(now, new)
+                else:
+                    self._part(now, new, stays)
                 now = self._again(new)
             for before in self._earlier(payload):
-                if before.number != now.number:
+                if before.number != now.number and (stays is None or before.id != asset.id):
                     self._succeed(before, now)
                     now = self._again(now)
             albums = [album_id(number) for number in self.index.albums_of(now)]
@@ -98,6 +106,24 @@ class Membership(Verbs):
         """All that was said of `old` is said of `new`, and `old` is in the trash."""
         for number in self.index.albums_of(old):
             self._put_in(album_id(number), new)
+        self._describe_as(old, new)
+        self.trash(old)
+        self.index.update_asset(old.number, replaced_by=new.number)
+
+    def _part(self, old: StoredAsset, new: StoredAsset, stays: Mapping[AlbumId, bool]) -> None:
+        """All that was said of `old` is said of `new`, and `old` is in the albums of `stays` that it was in."""
+        for album in map(album_id, self.index.albums_of(old)):
+            if stays.get(album, True):
+                self._put_in(album, new)
+            if album not in stays:
+                self.take_out(album, [old.id])
+        self._describe_as(old, new)
+        self.index.update_asset(old.number, favorite=False)
+        with self.index.transaction() as connection:
+            connection.execute("DELETE FROM tagged WHERE asset = ?", (old.number,))
+        self.touched(old)
+
+    def _describe_as(self, old: StoredAsset, new: StoredAsset) -> None:
         self.index.update_asset(
             new.number,
             favorite=new.favorite or old.favorite,
@@ -108,8 +134,6 @@ class Membership(Verbs):
             copied = "INSERT OR IGNORE INTO tagged SELECT tag, ? FROM tagged WHERE asset = ?"
             connection.execute(copied, (new.number, old.number))
         self.touched(new)
-        self.trash(old)
-        self.index.update_asset(old.number, replaced_by=new.number)
 
     def _of_bytes(self, sha1: bytes) -> StoredAsset | None:
         found = self.index.assets("sha1 = ?", sha1)

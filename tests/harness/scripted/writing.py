@@ -50,6 +50,12 @@ class WritableProvider(ScriptedProvider):
         first = partial(self._verbs.keep, None, asset.name, payload)
         return await self._send("replace", f"{payload.token} {about(asset)}", payload, verb, first)
 
+    async def replace_beside(self, asset: Asset, payload: Payload, stays: Mapping[AlbumId, bool]) -> Replaced:
+        """Rule: HasWriting.replace_beside. In the script it is a "replace"."""
+        verb = partial(self._sets().replace, asset, payload, stays=stays)
+        first = partial(self._verbs.keep, None, asset.name, payload)
+        return await self._send("replace", f"{payload.token} {about(asset)}", payload, verb, first)
+
     async def _send(
         self,
         method: str,

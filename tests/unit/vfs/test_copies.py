@@ -19,8 +19,11 @@ from tests.harness.writing_tree import (
     Life,
     attribute,
     called,
+    directory_made,
     existing,
+    linked,
     listed,
+    marked,
     opened,
     read_all,
     released,
@@ -31,6 +34,7 @@ from tests.harness.writing_tree import (
 )
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, items, living, put
 
+LAST = RED + b"last"
 COPY, OWN = "copy.jpg", "a.jpg"
 UNFINISHED_S = 65.0
 """A picture whose end is missing is sent after a minute."""
@@ -224,16 +228,144 @@ def test_a_copy_that_is_open_gets_a_time(at: Gallery) -> None:
     at.is_apart(RED)
 
 
-def test_new_bytes_of_the_photo_are_the_copys_once_they_were_sent(at: Gallery) -> None:
+def members(at: Gallery, album: str) -> set[bytes]:
+    """The bytes that are in the album at the server."""
+    return {at.store.bytes_of(one.id) for one in at.store.members(at.store.titled(album).id)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_copy_keeps_the_bytes_that_the_photo_had(way: str, at: Gallery) -> None:
+    verb, more, data = WAYS[way]
+    before = at.number(COPY)
+    at.ask(verb, OWN, *more)
+    for _ in range(80):
+        at.has(data, NAVY)
+        at.life.passes(1.0)
+    assert at.number(COPY) == before
+    for _ in range(2):
+        at.has(data, NAVY)
+        assert at.store.trashed() == []
+        assert {at.store.bytes_of(one.id) for one in at.store.assets()} == {data, NAVY}
+        assert members(at, at.album) == ({data, NAVY} if at.album == "A" else {NAVY})
+        assert members(at, "A") == ({data, NAVY} if at.album == "A" else {data})
+        assert at.a in [one.id for one in at.store.members(at.store.titled(at.album).id)]
+        assert items(at.life) == []
+        at.life = at.life.restarted()
+        at.life.passes(PATIENCE_S)
+    at.put(OWN, GREEN)
+    at.has(GREEN, NAVY)
+    at.life.passes(SENT_S + PATIENCE_S)
+    at.has(GREEN, NAVY)
+    assert [at.store.bytes_of(one.id) for one in at.store.trashed()] == [data]
+    at.put(COPY, LAST)
+    at.life.passes(UNFINISHED_S + PATIENCE_S)
+    at.has(GREEN, LAST)
+    assert members(at, at.album) == ({GREEN, LAST} if at.album == "A" else {LAST})
+
+
+@pytest.mark.parametrize("kind", [None, FaultKind.LOST, FaultKind.HALF, FaultKind.UNREACHABLE])
+@pytest.mark.parametrize("method", ["upload", "replace"])
+@pytest.mark.parametrize("way", ["cp", "rename", "backup"])
+@pytest.mark.parametrize("album", ["A", "B"])
+def test_a_copy_that_still_waits_keeps_the_bytes_that_the_photo_had(
+    album: str, way: str, method: str, kind: FaultKind | None, tmp_path: Path
+) -> None:
+    """Whichever of the two is sent first."""
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        store.put(OWN, NAVY, store.titled("A").id)
+        life.passes(PATIENCE_S)
+        if kind is not None:
+            store.script.add(Fault(kind, method))
+        life.ask(lambda life: put(life, f"albums/{album}/{COPY}", NAVY))
+        life.ask(lambda life: WAYS[way][0](life, f"albums/A/{OWN}", RED))
+        for _ in range(60):
+            assert life.ask(lambda life: read_all(life, f"albums/A/{OWN}")) == RED
+            assert life.ask(lambda life: read_all(life, f"albums/{album}/{COPY}")) == NAVY
+            assert life.ask(lambda life: listed(life, "albums/A")) == ({OWN, COPY} if album == "A" else {OWN})
+            life.passes(1.0)
+        assert store.trashed() == []
+        assert {store.bytes_of(one.id) for one in store.assets()} == {RED, NAVY}
+        assert len(store.members(store.titled("A").id)) == (2 if album == "A" else 1)
+        assert len(store.members(store.titled("B").id)) == (1 if album == "B" else 0)
+
+
+@pytest.mark.parametrize("kills", [False, True])
+@pytest.mark.parametrize("kind", [FaultKind.LOST, FaultKind.LOST_SILENTLY, FaultKind.HALF, FaultKind.UNREACHABLE])
+def test_a_copy_keeps_its_bytes_whatever_becomes_of_the_answer(kind: FaultKind, kills: bool, at: Gallery) -> None:
+    at.store.script.add(Fault(kind, "replace"))
     at.put(OWN, RED)
+    at.life.passes(SENT_S)
     at.has(RED, NAVY)
+    if kills:
+        at.life = at.life.killed()
+    for _ in range(60):
+        at.has(RED, NAVY)
+        at.life.passes(1.0)
+    assert at.store.trashed() == []
+    assert members(at, at.album) == ({RED, NAVY} if at.album == "A" else {NAVY})
+
+
+def test_what_is_said_of_a_photo_that_waits_is_said_of_its_new_bytes(at: Gallery) -> None:
+    """A link, a mark and a description; nothing of it becomes the copy's."""
+    at.put(OWN, RED)
+    at.life.ask(lambda life: directory_made(life, "albums/C"))
+    at.life.ask(lambda life: linked(life, at.path(OWN), "albums/C/a.jpg"))
+    at.life.ask(lambda life: marked(life, at.path(OWN), "user.iiiffs.favorite", b"1"))
+    at.life.ask(lambda life: marked(life, at.path(OWN), "user.iiiffs.description", b"new"))
+    for _ in range(60):
+        at.has(RED, NAVY)
+        assert at.life.ask(lambda life: read_all(life, "albums/C/a.jpg")) == RED
+        at.life.passes(1.0)
+    assert at.store.trashed() == []
+    assert members(at, "C") == {RED}
+    (new,) = [one for one in at.store.assets() if one.id != at.a]
+    assert (new.favorite, new.description) == (True, "new")
+    former = at.store.asset(at.a)
+    assert (former.favorite, former.description) == (False, "")
+
+
+def test_links_and_marks_of_a_photo_follow_its_edit_and_not_its_copy(at: Gallery) -> None:
+    at.life.ask(lambda life: directory_made(life, "albums/C"))
+    at.life.ask(lambda life: linked(life, at.path(OWN), "albums/C/a.jpg"))
+    at.life.ask(lambda life: marked(life, at.path(OWN), "user.iiiffs.favorite", b"1"))
     at.life.passes(SENT_S + PATIENCE_S)
-    at.has(RED, RED)
-    at.put(COPY, GREEN)
+    at.put(OWN, RED)
+    for _ in range(60):
+        at.has(RED, NAVY)
+        assert at.life.ask(lambda life: read_all(life, "albums/C/a.jpg")) == RED
+        assert at.life.ask(lambda life: listed(life, "albums/C")) == {OWN}
+        at.life.passes(1.0)
+    assert members(at, "C") == {RED}
+    assert [at.store.bytes_of(one.id) for one in at.store.assets() if one.favorite] == [RED]
+
+
+@pytest.mark.parametrize("which", [OWN, COPY])
+@pytest.mark.parametrize("wait_s", [0.0, SENT_S, SENT_S + PATIENCE_S])
+def test_one_of_both_is_removed_after_the_edit(which: str, wait_s: float, at: Gallery) -> None:
+    at.put(OWN, RED)
+    at.life.passes(wait_s)
+    at.ask(unlinked, which)
+    left = COPY if which == OWN else OWN
+    for _ in range(60):
+        assert at.life.ask(lambda life: listed(life, f"albums/{at.album}")) == at.names - {which}
+        assert at.ask(read_all, left) == (NAVY if left == COPY else RED)
+        at.life.passes(1.0)
+    album = "A" if left == OWN else at.album
+    assert members(at, album) == {NAVY if left == COPY else RED}
+
+
+def test_former_bytes_again_are_one_photo_by_both_names(at: Gallery) -> None:
+    at.put(OWN, RED)
     at.life.passes(SENT_S + PATIENCE_S)
-    at.has(RED, GREEN)
-    assert {one.name: at.store.bytes_of(one.id) for one in at.store.assets()} == {OWN: RED, COPY: GREEN}
-    assert [at.store.bytes_of(one.id) for one in at.store.trashed()] == [NAVY]
+    at.put(OWN, NAVY)
+    for _ in range(60):
+        at.has(NAVY, NAVY)
+        at.life.passes(1.0)
+    at.put(OWN, GREEN)
+    for _ in range(60):
+        at.has(GREEN, NAVY)
+        at.life.passes(1.0)
+    assert members(at, at.album) == ({GREEN, NAVY} if at.album == "A" else {NAVY})
 
 
 @pytest.mark.parametrize("way", ["cp", "rename", "backup"])

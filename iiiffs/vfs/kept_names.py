@@ -1,0 +1,130 @@
+"""Copies of a photo that are names of it, and keep its bytes when it gets others under its own name.
+
+Where equal bytes are kept once, `cp x.jpg copy.jpg` makes no second photo (rule: iiiffs.state.given). Who edits x.jpg
+then means x.jpg alone: what takes its place is a new photo, and the one that was goes on as copy.jpg (DESIGN §4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import trio
+
+from iiiffs.model.gallery import AlbumId, Asset
+from iiiffs.providers.base import Provider
+from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
+from iiiffs.vfs.copies import is_another
+from iiiffs.vfs.listings import Listings
+from iiiffs.vfs.payload_sums import sum_of
+from iiiffs.vfs.queue import Queue
+from iiiffs.vfs.shelves import mark_of
+from iiiffs.vfs.waiting_order import TO_BE_SENT, WaitingOrder
+
+Place = tuple[AlbumId, str]
+"""An album, and a name there."""
+NO_MORE = frozenset({Stage.SENT, Stage.KEPT, Stage.FAILED, Stage.SCRATCH})
+"""Of what waits under the name of a copy: it is not to get those bytes, or has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a photo goes on when it gets other bytes. `names`: of copies. `stays`: for HasWriting.replace_beside."""
+
+    names: tuple[Place, ...] = ()
+    stays: Mapping[AlbumId, bool] | None = None
+
+
+NOTHING = Kept()
+
+
+class KeptNames:
+    """Of one account, whose albums are sets and whose names are fixed."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        listings: Listings,
+        queue: Queue,
+        order: WaitingOrder,
+        threads: trio.CapacityLimiter,
+    ) -> None:
+        self._provider = provider
+        self._listings = listings
+        self._queue = queue
+        self._order = order
+        self._threads = threads
+
+    async def by(self, item: Item, replaced: Asset) -> Kept:
+        """What goes on of `replaced`, whose place the item takes, if somebody has a copy of it that is not to be
+        overwritten as well. Errors: as of Provider.asset; StoreError."""
+        if item.base is None:
+            return NOTHING
+        places, apart, own = self._named(item, item.base, replaced)
+        copies = {place for place in places if mark_of(place[0]) is None}
+        waiting = await self._equal(item, replaced)
+        equal = set(waiting)
+        apart |= {album for (album, _), other in waiting.items() if self._comes_alone(other, item, replaced)} - own
+        lives = {place for place in copies if not self._is_overwritten(item, place, replaced)} | equal
+        if not lives:
+            return NOTHING
+        names = tuple(sorted(copies | equal))
+        albums = {AlbumId(self._order.current(album)) for album, _ in names}
+        stays = {album: album not in apart for album in albums if not is_local_id(album)}
+        return Kept(names, stays)
+
+    def _named(self, item: Item, base: Base, replaced: Asset) -> tuple[set[Place], set[AlbumId], set[AlbumId]]:
+        """Names of copies, the albums in which the photo is by such names alone, and those in which it has its own."""
+        copies: dict[Place, bool] = {}
+        own = {item.album}
+        given, account = self._queue.notes.given, item.account
+        for album, name in given.places_of(account, replaced.id):
+            also = given.of(account, album)[name].also
+            if (album, name) != (item.album, item.name) and (also or is_another(base.name, name)):
+                copies[album, name] = also
+            else:
+                own.add(album)
+        for other in self._order.about(replaced.id):
+            if other.id == item.id or (other.album, other.name) == (item.album, item.name):
+                continue
+            if other.verb is Verb.ADD or (other.verb is Verb.UPLOAD and other.base is None and other.sent is not None):
+                is_copy = other.verb is Verb.UPLOAD and other.also
+                if is_copy or is_another(base.name, other.name):
+                    copies.setdefault((other.album, other.name), other.also)
+                else:
+                    own.add(other.album)
+        apart = {album for (album, _), also in copies.items() if not also} - own
+        return set(copies), apart, own
+
+    async def _equal(self, item: Item, replaced: Asset) -> dict[Place, Item]:
+        """What waits to be sent with the very bytes that the photo had."""
+        found: dict[Place, Item] = {}
+        size_bytes = item.base.size_bytes if item.base is not None else 0
+        sha1: bytes | None = None
+        for other in self._queue.items(item.account):
+            is_copy = other.verb is Verb.UPLOAD and other.base is None and other.id != item.id and other.generation > 0
+            if not is_copy or other.size_bytes != size_bytes or other.stage in NO_MORE or other.stays:
+                continue
+            if mark_of(other.album) is not None:
+                continue
+            sha1 = sha1 or (await self._provider.asset(replaced.id)).checksum
+            if sha1 is not None and (await sum_of(self._queue.spool, other, self._threads)).sha1 == sha1:
+                found[other.album, other.name] = other
+        return found
+
+    def _comes_alone(self, waiting: Item, item: Item, replaced: Asset) -> bool:
+        """The photo itself is not in the album that a copy is on its way to. What is listed there once that has been
+        tried may be the copy."""
+        told = self._listings.told_last(AlbumId(self._order.current(waiting.album)))[0]
+        is_listed = told is not None and told.name_of(replaced.id) is not None
+        return waiting.album != item.album and (waiting.tries > 0 or not is_listed)
+
+    def _is_overwritten(self, item: Item, place: Place, replaced: Asset) -> bool:
+        """Other bytes wait under the name, or were sent, so that it is none for what was there."""
+        album, name = place
+        return any(
+            other.name == name and other.verb is Verb.UPLOAD and other.base is None and other.generation > 0
+            and (other.stage in TO_BE_SENT or other.stage is Stage.OPEN
+                 or (other.sent is not None and other.sent.id != replaced.id))
+            for other in self._queue.in_album(item.account, album)
+        )  # fmt: skip

@@ -6,11 +6,13 @@ then means x.jpg alone: what takes its place is a new photo, and the one that wa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import trio
 
+from iiiffs.errors import AssetGone, Rejected, StoreError
 from iiiffs.model.gallery import AlbumId, Asset
 from iiiffs.providers.base import Provider
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
@@ -20,6 +22,8 @@ from iiiffs.vfs.payload_sums import sum_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.waiting_order import TO_BE_SENT, WaitingOrder
+
+log = logging.getLogger(__name__)
 
 Place = tuple[AlbumId, str]
 """An album, and a name there."""
@@ -57,7 +61,7 @@ class KeptNames:
 
     async def by(self, item: Item, replaced: Asset) -> Kept:
         """What goes on of `replaced`, whose place the item takes, if somebody has a copy of it that is not to be
-        overwritten as well. Errors: as of Provider.asset; StoreError."""
+        overwritten as well. Errors: as of Provider.asset, but for AssetGone."""
         if item.base is None:
             return NOTHING
         places, apart, own = self._named(item, item.base, replaced)
@@ -107,10 +111,21 @@ class KeptNames:
                 continue
             if mark_of(other.album) is not None:
                 continue
-            sha1 = sha1 or (await self._provider.asset(replaced.id)).checksum
-            if sha1 is not None and (await sum_of(self._queue.spool, other, self._threads)).sha1 == sha1:
+            try:
+                sha1 = sha1 or (await self._provider.asset(replaced.id)).checksum
+            except AssetGone:  # an earlier try may have replaced it
+                return {}
+            if sha1 is not None and await self._sum(other) == sha1:
                 found[other.album, other.name] = other
         return found
+
+    async def _sum(self, item: Item) -> bytes | None:
+        """None for what cannot be read now, and will not be sent so."""
+        try:
+            return (await sum_of(self._queue.spool, item, self._threads)).sha1
+        except (Rejected, StoreError) as error:
+            log.debug("%s is no copy of anything: %s", item.name, error)
+            return None
 
     def _comes_alone(self, waiting: Item, item: Item, replaced: Asset) -> bool:
         """The photo itself is not in the album that a copy is on its way to. What is listed there once that has been
@@ -118,6 +133,16 @@ class KeptNames:
         told = self._listings.told_last(AlbumId(self._order.current(waiting.album)))[0]
         is_listed = told is not None and told.name_of(replaced.id) is not None
         return waiting.album != item.album and (waiting.tries > 0 or not is_listed)
+
+    def left(self, item: Item) -> list[Place]:
+        """Those of `Item.kept`, as their albums are called now, that nobody has taken away since."""
+        given, found = self._queue.notes.given, []
+        for album, name in item.kept:
+            now = AlbumId(self._order.current(album))
+            waits = any(one.name == name and one.id != item.id for one in self._queue.in_album(item.account, now))
+            if waits or name in given.of(item.account, now):
+                found.append((now, name))
+        return found
 
     def _is_overwritten(self, item: Item, place: Place, replaced: Asset) -> bool:
         """Other bytes wait under the name, or were sent, so that it is none for what was there."""

@@ -244,7 +244,7 @@ class Sender:
         assert item.sent is not None, "an upload that was sent has become an asset"
         await self._order.record(item.id, item.sent.id)
         if item.base is not None and item.kept and item.base.asset != item.sent.id:
-            kept = [(AlbumId(self._order.current(album)), name) for album, name in item.kept]
+            kept = self._kept_names.left(item)
             await self._queue.notes.parted(item.account, item.base.asset, item.sent.id, item.not_carried, kept)
         elif item.base is not None:
             await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)

@@ -147,6 +147,7 @@ items = st.builds(
     also=st.booleans(),
     stays=st.booleans(),
     told=st.lists(ids.map(AssetId), max_size=3).map(tuple),
+    kept=st.lists(st.tuples(ids.map(AlbumId), text), max_size=3).map(tuple),
     not_carried=st.lists(text, min_size=1, max_size=3).map(tuple),
     missing=st.none() | st.tuples(numbers, numbers),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 QUEUE_DEADLINE_S = 30.0
 CONFLICT_DEADLINE_S = 600.0
 """A decision may move a whole file."""
+LINE_OF_PROGRAMS = 4096
+"""Characters, where no terminal says how many it has."""
 
 Answer = Mapping[str, object]
 
@@ -69,7 +72,10 @@ def printable(words: str) -> str:
 
 
 def plain_console(*, to_stderr: bool = False) -> Console:
-    """Where tables go."""
+    """Where tables go: no line is broken for a program that reads them."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, stderr=to_stderr)
+    console = Console(highlight=False, markup=False, emoji=False, stderr=to_stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = LINE_OF_PROGRAMS
+    return console

@@ -21,6 +21,8 @@ from iiiffs.vfs.queue import Queue
 
 LEARN_S = 1.0
 PLACES_KEPT = 1024
+UNKNOWN = "(unknown)"
+"""Of a payload that was found without its row."""
 DEPTH_MAX = 64
 """Albums that are still to be made, one in the other."""
 
@@ -49,8 +51,8 @@ class Places:
         """The directory that shows the album, relative to the mount; nobody is asked."""
         titles, made_in = self._to_be_made(account, album)
         gallery = self._galleries.get(account)
-        top = account if gallery is None else gallery.account
-        return "/".join((top, *self._known.get((account, made_in), (f"({made_in})",)), *titles))
+        top = (account or UNKNOWN) if gallery is None else gallery.account
+        return "/".join((top, *self._known.get((account, made_in), (f"({made_in})" if made_in else UNKNOWN,)), *titles))
 
     def path(self, account: AccountName, album: AlbumId, name: str) -> str:
         """The file or directory `name` in the album, relative to the mount; nobody is asked."""

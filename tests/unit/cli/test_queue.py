@@ -14,6 +14,8 @@ import trio
 from typer.testing import CliRunner
 
 from iiiffs.cli import app, exit_code_of
+from iiiffs.cli.daemon_answers import plain_console
+from iiiffs.cli.queue import items_table
 from iiiffs.control import serve_control
 from iiiffs.errors import IiiffsError
 from iiiffs.sync.items import Conflict, Stage
@@ -251,3 +253,12 @@ def test_status_tells_the_queue_and_no_name_in_it(tmp_path: Path) -> None:
         told = json.loads(iiiffs(tmp_path, "status", "--json").stdout)
         assert (told["queue"]["waiting"], told["queue"]["failed"]) == (1, 1)
         assert "waiting" in iiiffs(tmp_path, "status").stdout
+
+
+def test_no_line_of_a_table_is_broken_for_a_program(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    path = "home/albums/" + "a long title " * 20
+    plain_console().print(items_table([{"path": path, "stage": "ready"}]))
+    assert path.strip() in capsys.readouterr().out

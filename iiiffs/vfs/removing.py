@@ -26,6 +26,7 @@ from iiiffs.vfs.changing import SYNTHETIC_DIRECTORIES, Spot, at_once, existing, 
 from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.unanswered import taken_back, unwanted, with_assets
+from iiiffs.vfs.waiting_order import TO_BE_SENT
 
 READ_BYTES = 1 << 20
 
@@ -307,18 +308,34 @@ class Removals:
             await self._queue.drop(album.id)
 
     async def _taken_out(self, where: Spot, album: Album) -> None:
-        """What waits to be taken out of an album that goes is taken out now, so that it is empty at its provider."""
-        items = [
-            item
-            for item in self._queue.in_album(where.gallery.name, album.id)
-            if item.verb is Verb.TAKE_OUT and item.stage is not Stage.FAILED
-        ]
-        told = await at_once(where.gallery, partial(with_assets, where.gallery.provider, album.id, items))
-        assets = [where.overlay.asset_id(asset) for item in told for asset in item.assets]
-        failed = await at_once(where.gallery, partial(where.provider.take_out, album.id, assets))
-        if failed:
-            raise NotEmpty(f"{where.name}: {len(failed)} photos could not be taken out: {next(iter(failed.values()))}")
-        await self._queue.drop_all([item.id for item in items])
+        """What waits to be taken out of an album that goes is taken out now, so that it is empty at its provider. New
+        bytes take over the albums of the old ones, so none of it is on its way meanwhile."""
+        caught: list[tuple[Item, Item]] = []
+        try:
+            for upload in self._new_bytes(where, self._to_take_out(where, album)):
+                held = await self.caught(upload)
+                if held is not None:
+                    caught.append((held, upload))
+            items = self._to_take_out(where, album)
+            told = await at_once(where.gallery, partial(with_assets, where.gallery.provider, album.id, items))
+            assets = [where.overlay.asset_id(asset) for item in told for asset in item.assets]
+            failed = await at_once(where.gallery, partial(where.provider.take_out, album.id, assets))
+            if failed:
+                reason = next(iter(failed.values()))
+                raise NotEmpty(f"{where.name}: {len(failed)} photos could not be taken out: {reason}")
+            await self._queue.drop_all([item.id for item in items])
+        finally:
+            for held, upload in caught:
+                self.let_go(held, upload)
+
+    def _to_take_out(self, where: Spot, album: Album) -> list[Item]:
+        items = self._queue.in_album(where.gallery.name, album.id)
+        return [item for item in items if item.verb is Verb.TAKE_OUT and item.stage is not Stage.FAILED]
+
+    def _new_bytes(self, where: Spot, items: list[Item]) -> list[Item]:
+        """The files that have new bytes for what those items are about, and are sent, or may be at any moment."""
+        found = (where.overlay.item_of(asset) for item in items for asset in item.assets)
+        return list({file.id: file for file in found if file is not None and file.stage in TO_BE_SENT}.values())
 
     def keep(self, parent: Node) -> None:
         """Entries of ours stay; whoever may change things need not know. Errors: ReadOnly, Forbidden."""

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
-from tests.harness.writing_tree import Life, renamed, unlinked
+from tests.harness.writing_tree import SETTLE_S, Life, directory_removed, renamed, unlinked
 from tests.unit.vfs.test_changes_writing import SENT_S, bodies, body, items, living, names, put, there, wrote
 
 NAVY, RED, GREEN, WHITE, THEIRS = (jpeg(colour=colour) for colour in ("navy", "red", "green", "white", "black"))
@@ -126,3 +126,26 @@ def test_what_somebody_else_has_changed_since_it_was_listed(
     expected = {"rename": {"y.jpg": now["x.jpg"], "z.jpg": now["z.jpg"]}, "unlink": {"z.jpg": now["z.jpg"]}}
     assert bodies(store) == expected.get(verb, {"x.jpg": now["z.jpg"]})
     assert names(life, "files") == set(bodies(store))
+
+
+@pytest.mark.parametrize("late", [FaultKind.LATE, FaultKind.LOST, FaultKind.LATENCY])
+@pytest.mark.parametrize("begins_s", [SETTLE_S - 0.5, SETTLE_S + 0.2])
+def test_an_album_is_removed_while_new_bytes_of_what_left_it_are_sent(
+    late: FaultKind, begins_s: float, tmp_path: Path
+) -> None:
+    """They take over the albums of the old ones: whichever comes first at the server, the album is empty there."""
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        store.put("x.jpg", NAVY, store.titled("A").id)
+        store.add(store.titled("B").id, store.named("x.jpg")[0].id)
+        life.passes(3.0)
+        life.ask(wrote("albums/A/x.jpg", RED))
+        life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+        store.script.add(Fault(FaultKind.LATENCY, "take_out", seconds=1.0), Fault(late, "replace", seconds=1.0))
+        life.passes(begins_s)
+        life.ask(lambda life: directory_removed(life, "albums/A"))
+        for _ in range(20):
+            assert names(life, "albums") == {"B"}
+            assert body(life, "albums/B/x.jpg") == RED
+            life.passes(2.0)
+        assert ([album.title for album in store.albums()], items(life)) == (["B"], [])
+        assert [store.bytes_of(asset.id) for asset in store.members(store.titled("B").id)] == [RED]

@@ -496,3 +496,34 @@ def test_a_photo_that_is_there_by_its_own_name_has_both(albums: tuple[Life, Stor
     life.ask(lambda life: unlinked(life, "albums/B/x.jpg"))
     life.passes(10.0)
     assert (shown(life, "B"), holding(store, "B")) == ({"y.jpg"}, ["x.jpg"])
+
+
+def test_new_bytes_that_arrive_while_their_album_goes_are_not_in_it(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.put("a.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    put(life, "albums/A/a.jpg", RED)
+    life.ask(lambda life: unlinked(life, "albums/A/a.jpg"))
+    store.script.add(Fault(FaultKind.LATENCY, "take_out", seconds=SETTLE_S + 1.0))  # meanwhile the new bytes are sent,
+    store.script.add(Fault(FaultKind.LATE, "replace", seconds=SETTLE_S))  # and nobody knows yet what they became
+    life.ask(lambda life: directory_removed(life, "albums/A"))
+    life.passes(SENT_S * 3)
+    assert [album.title for album in store.albums()] == ["B"]
+    assert [store.bytes_of(asset.id) for asset in store.assets()] == [RED]
+    assert items(life) == []
+
+
+def test_new_bytes_that_are_on_their_way_when_their_album_goes_are_not_in_it(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.put("a.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    put(life, "albums/A/a.jpg", RED)
+    life.ask(lambda life: unlinked(life, "albums/A/a.jpg"))
+    store.script.add(Fault(FaultKind.LATENCY, "replace", seconds=2.0), Fault(FaultKind.LATE, "replace", seconds=9.0))
+    store.script.add(Fault(FaultKind.LATENCY, "take_out", seconds=4.0))
+    life.passes(SETTLE_S + 1.0)
+    life.ask(lambda life: directory_removed(life, "albums/A"))
+    life.passes(SENT_S * 5)
+    assert [album.title for album in store.albums()] == ["B"]
+    assert [store.bytes_of(asset.id) for asset in store.assets()] == [RED]
+    assert items(life) == []

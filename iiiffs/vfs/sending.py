@@ -16,7 +16,16 @@ from typing import Protocol
 
 import trio
 
-from iiiffs.errors import AlreadyThere, AssetGone, NotEmpty, ProviderError, ProviderUnreachable, Rejected, StoreError
+from iiiffs.errors import (
+    AlreadyThere,
+    AssetGone,
+    IiiffsError,
+    NotEmpty,
+    ProviderError,
+    ProviderUnreachable,
+    Rejected,
+    StoreError,
+)
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Version
 from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
@@ -314,13 +323,19 @@ class Sender:
     # ---- albums -----------------------------------------------------------------------------------------------
 
     async def _make_album(self, flight: Flight) -> None:
-        """Its row says that it was asked for before it is; one that is not wanted any more is removed again."""
+        """Its row says that it was asked for before it is; one that is not wanted any more is removed again.
+
+        Until a list tells of it, it is known with what was told last of its parent, which is at hand by then.
+        """
         item, made = flight.item, None
         parent = self._order.album_of(item)
         with flight.scope, _deadline(CALL_S):
             if not item.generation:
                 item = replace(item, generation=ASKED_FOR)
                 await self._queue.commit(item)
+            if self._account.told_last(parent)[0] is None:  # as after a start
+                with suppress(IiiffsError):
+                    await self._account.told(parent)
             made = await self._made(item, parent)
             if is_unwanted(item):
                 await self._unmade(item, parent, made)

@@ -218,3 +218,26 @@ def test_an_album_that_is_made_later_is_there_before_its_list_tells_of_it(
         assert names(life, "albums") == {"A", "B", "D"}
         is_made = is_made or "D" in {album.title for album in store.albums()}
     assert is_made
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("end", ["killed", "restarted"])
+def test_an_album_that_is_made_after_a_restart_is_there_before_its_list_tells_of_it(
+    end: str, sets: tuple[Life, Store]
+) -> None:
+    """Nobody has looked at albums/ since."""
+    life, store = sets
+    store.script.offline()
+    life.ask(lambda life: directory_made(life, "albums/D"))
+    after = getattr(life, end)()
+    try:
+        found = after.ask(lambda life: existing(life, "albums/D"))
+        store.script.clear()
+        store.script.add(Fault(FaultKind.UNREACHABLE, "albums", times=None))
+        for _ in range(60):
+            after.passes(0.5)
+            after.ask(lambda life: called(life.operations.getattr(found.st_ino, CONTEXT)))
+        assert names(after, "albums") == {"A", "B", "D"}
+        assert "D" in {album.title for album in store.albums()}
+    finally:
+        after.close()

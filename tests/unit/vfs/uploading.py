@@ -136,6 +136,9 @@ class NoNames:
     def of(self, account: AccountName, album: AlbumId) -> Mapping[str, Given]:
         return {}
 
+    def places_of(self, account: AccountName, asset: AssetId) -> list[tuple[AlbumId, str]]:
+        return []
+
 
 class MemoryNotes:
     """state.notes.Notes; nothing is ever lost by a replacement."""

@@ -149,10 +149,13 @@ async def test_a_key_that_may_not_say_all_of_it_says_nothing(server: ImmichServe
     held = {"album.read", "asset.read", "asset.view", "asset.download", "user.read", "asset.update", "tag.create"}
     key = server.add_key(permissions=sorted({*held, "tag.asset"} - {lacking}))
     account = account_of(server, stored(key.secret))
-    await account.authenticate()
     there = server.add_asset("a.jpg", data=picture(1))
-    with pytest.raises(Rejected, match=f"lacks {lacking}: telling what a sidecar says"):
-        await account.describe(AssetId(there.id), SAID, TAGS)
+    try:
+        await account.authenticate()
+        with pytest.raises(Rejected, match=f"lacks {lacking}: telling what a sidecar says"):
+            await account.describe(AssetId(there.id), SAID, TAGS)
+    finally:
+        await account.aclose()
     server.release_jobs()
     assert (there.description, there.tags) == ("", frozenset())
 

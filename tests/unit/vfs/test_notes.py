@@ -118,7 +118,7 @@ def test_a_copy_of_bytes_that_are_there_keeps_its_name_and_says_why(end: str, al
         assert store.members(store.titled("B").id) == []
 
 
-def test_a_copy_keeps_its_name_when_the_photo_is_replaced(tmp_path: Path) -> None:
+def test_a_copy_keeps_its_name_and_its_bytes_when_the_photo_is_replaced(tmp_path: Path) -> None:
     with living(tmp_path) as (lives, store):
         store.put("a.jpg", NAVY, store.titled("A").id)
         lives[-1].passes(PATIENCE_S)
@@ -126,9 +126,10 @@ def test_a_copy_keeps_its_name_when_the_photo_is_replaced(tmp_path: Path) -> Non
         lives[-1].passes(SENT_S + PATIENCE_S)
         put(lives[-1], "albums/A/a.jpg", RED)
         lives[-1].passes(SENT_S + PATIENCE_S)
-        (new,) = store.assets()
+        (old,) = store.members(store.titled("B").id)
+        assert [one.sha1 == old.sha1 for one in store.members(store.titled("A").id)] == [False]
         for _ in range(2):
             assert lives[-1].ask(lambda life: listed(life, "albums/B")) == {"copy.jpg"}
-            assert lives[-1].ask(lambda life: read_all(life, "albums/B/copy.jpg")) == RED
-            assert note(lives[-1], "albums/B/copy.jpg") == ALIAS.format(new.id)
+            assert lives[-1].ask(lambda life: read_all(life, "albums/B/copy.jpg")) == NAVY
+            assert note(lives[-1], "albums/B/copy.jpg") == ALIAS.format(old.id)
             lives.append(lives[-1].without_cache())

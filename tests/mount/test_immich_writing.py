@@ -193,7 +193,7 @@ def test_a_copy_of_a_photo_keeps_what_was_when_the_photo_is_edited(world: World)
     assert not asset.trashed
 
 
-# once in some 150 runs backup.jpg was not found for a moment while its upload and the edit were both on their way
+# failed once, in CI: backup.jpg was not found; neither why nor for how long is known, three repeats passed
 @pytest.mark.parametrize("is_listed", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_backup_in_another_album_keeps_what_was_and_a_link_follows(world: World, is_listed: bool) -> None:
     album, (asset,) = world.album("x.jpg")

@@ -207,6 +207,8 @@ def _wrong_files(promises: Promises, there: Mapping[str, Sequence[bytes]], stuck
             wrong.append(f"{path}: promised, then changed, and neither there nor in failed/; {known}")
         elif found and path in stuck and known.begun is not None and sum_of(found[0]) in known.past:
             continue  # a program had begun to write over what was not sent yet, and that is in failed/
+        elif found and known.is_sure and not known.allows(found[0]):
+            wrong.append(f"{path}: promised, and {len(found[0])} other bytes are there; {known}")
         elif found and not known.allows(found[0]):
             wrong.append(f"{path}: {len(found[0])} bytes that nobody wrote; {known}")
     return wrong

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import lmdb
 
 from iiiffs import cli
-from iiiffs.state import spool
+from iiiffs.state import journal, spool
 from iiiffs.vfs.queue import Queue
+
+SLOW_S = 0.2
 
 
 def without_payload_sync() -> None:
@@ -54,7 +57,14 @@ def _open_lmdb(**options: Any) -> None:
 
 
 def without_waiting() -> None:
-    """The reply does not wait for the journal."""
+    """The reply does not wait for the journal, whose disk takes its time, so that kills come in between."""
+    write = journal._Batch.write
+
+    def slow(self: journal._Batch, writing: Any) -> None:
+        time.sleep(SLOW_S)
+        write(self, writing)
+
+    journal._Batch.write = slow  # type: ignore[method-assign]
 
     async def noted(self: Queue, *items: Any) -> None:
         for item in items:

@@ -54,11 +54,11 @@ def answers_while_stuck(
     """What is stuck ends for all at the same time. `tiles`: paths of what is there; `hung`: HUNG paths of each of
     FRONTS that are not answered before the trouble is over; `waiting`: how many wait now."""
     found: Answers = {}
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as coming:  # who comes is through before what is stuck is let go
         fronts = [stack.enter_context(_front(mount, folder, *front)) for front in FRONTS]
         stack.callback(trouble.end)
         open_before = [Visitors(front, tiles, GIVE_UP_S) for front in fronts]
-        begin = [stack.enter_context(visitors.staying(CONNECTIONS, REQUESTS, PAUSE_S)) for visitors in open_before]
+        begin = [coming.enter_context(visitors.staying(CONNECTIONS, REQUESTS, PAUSE_S)) for visitors in open_before]
         for front, paths in zip(fronts, hung, strict=True):
             stack.enter_context(stuck_visitors(front, paths))
         eventually(waiting, lambda number: number >= STUCK_MIN, STUCK_WITHIN_S)

@@ -71,9 +71,11 @@ class Http2Visitor:
     def __init__(self, port: int, timeout_s: float) -> None:
         self._port, self._timeout_s = port, timeout_s
         self._connection = Http2Connection(port, timeout_s)
+        self._is_cut = False
 
     def cut(self) -> None:
         """Whoever waits for an answer is told that there will be none."""
+        self._is_cut = True
         _cut(self._connection.socket)
 
     def get(self, path: str) -> int:
@@ -82,6 +84,8 @@ class Http2Visitor:
             return self._connection.get(path)
         except (Http2Closed, ConnectionError):  # it had gone away before it saw this request
             self._connection.close()
+            if self._is_cut:
+                raise
             self._connection = Http2Connection(self._port, self._timeout_s)
             return self._connection.get(path)
 
@@ -156,6 +160,8 @@ def stuck_visitors(front: Front, paths: Sequence[str]) -> Iterator[None]:
         assert OK not in statuses, "they were to be stuck until now"
     finally:
         over.set()
+        for connection in list(connections.values()):
+            connection.cut()
         for thread, path in zip(threads, paths, strict=True):
             while thread.is_alive():
                 connections[path].cut()

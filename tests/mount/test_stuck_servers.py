@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness.mount import Mount, check_log, take_down
-from tests.mount.fronts import CONNECTIONS, FRONTS, NEW, REQUESTS, Answers, all_in_time, answers_while_stuck
+from tests.mount.fronts import CONNECTIONS, FRONTS, NEW, REQUESTS, Answers, Trouble, all_in_time, answers_while_stuck
 from tests.mount.hanging import hanging_photos, start_hanging
 from tests.mount.stuck import cached_paths, hung_paths
 
@@ -18,7 +18,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     mount = start_hanging(folder / "mount", hanging_photos(folder / "photos"))
     try:
         hung = [hung_paths(mount, number) for number in range(len(FRONTS))]
-        found = answers_while_stuck(mount, folder, cached_paths(mount), hung, lambda: _waiting(mount))
+        over = Trouble(end=lambda: take_down(mount))  # or each server waits for what it asked, in turn
+        found = answers_while_stuck(mount, folder, cached_paths(mount), hung, lambda: _waiting(mount), over)
     finally:
         take_down(mount)
     check_log(mount)

@@ -339,8 +339,8 @@ class Changes:
             raise Forbidden("only photos and videos can be linked")
         if node.account != where.directory.account:
             raise OtherAccount("a link stays in its account; copy it")
-        asset = await self._linked(where, node)
         await must_be_free(where)
+        asset = await self._linked(where, node)  # the last to wait: what waits to be sent may be sent meanwhile
         match where.place:
             case Place.ALBUM | Place.FAVORITES | Place.TAG:
                 may_mark(where)
@@ -363,7 +363,7 @@ class Changes:
     async def _linked(self, where: Spot, node: Original | Local) -> Asset:
         if isinstance(node, Local):
             item = self._queue.get(node.item)
-            if item is None:
+            if item is None or item.stage is Stage.SENT:
                 raise VersionChanged("this file has reached its provider since it was looked up")
             if not is_refused(item):
                 changing.must_be_photo(where.writing, item)

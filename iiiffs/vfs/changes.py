@@ -87,7 +87,7 @@ class Changes:
         self._queue = queue
         self._files = files
         self._now_ns = now_ns
-        self.properties = Properties(galleries, queue, now_ns)
+        self.properties = Properties(galleries, queue, files.interrupt, now_ns)
 
     # ---- files ------------------------------------------------------------------------------------------------
 

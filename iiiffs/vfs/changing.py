@@ -21,6 +21,7 @@ from iiiffs.errors import (
     NoSuchName,
     ProviderUnreachable,
     ReadOnly,
+    VersionChanged,
 )
 from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Property, Writing
@@ -35,6 +36,7 @@ from iiiffs.tree.scratch import is_scratch
 from iiiffs.tree.sidecars import is_sidecar
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.overlay import Overlay
 from iiiffs.vfs.queue import Queue
 
@@ -206,12 +208,23 @@ async def restored(where: Spot, queue: Queue, asset: Asset) -> Asset:
     return found
 
 
-async def withdraw_additions(queue: Queue, album: AlbumId, asset: AssetId) -> None:
-    """That it is added to the album was not told yet, and is not."""
+async def withdraw_additions(queue: Queue, interrupt: Interrupt, album: AlbumId, asset: AssetId) -> None:
+    """That it is added to the album was not told yet, and is not; nor is it being told: what is said next might arrive
+    before that."""
     for item in queue.about(asset):
         is_here = item.album == album and item.verb is Verb.ADD
         if is_here and item.assets == (asset,) and item.stage in (Stage.SETTLING, Stage.READY):
+            await interrupt(item)
             await queue.drop(item.id)
+
+
+def must_wait_still(queue: Queue, entry: Album | Asset | None) -> None:
+    """A file that was found to wait has not been sent since: it would have another id. Errors: VersionChanged."""
+    if not isinstance(entry, Asset) or not entry.is_local:
+        return
+    item = queue.get(entry.version.rpartition(".")[0])
+    if item is None or item.stage is Stage.SENT:
+        raise VersionChanged(f"{entry.name} has reached its provider since it was looked up")
 
 
 def base_of(asset: Asset, album: AlbumId, name: str) -> Base:

@@ -80,7 +80,7 @@ class LocalFiles:
         """`room`: None where nobody knows of any."""
         self._room = room
         self._queue = queue
-        self._interrupt = interrupt
+        self.interrupt = interrupt
         self._now_ns = now_ns
         self._open: dict[str, LocalFile] = {}
         self._threads = trio.CapacityLimiter(THREADS)
@@ -173,7 +173,7 @@ class LocalFiles:
     async def open(self, item: Item, *, writes: bool, truncates: bool = False) -> LocalHandle:
         """One more open of it. Errors: VersionChanged if the provider got it meanwhile; StoreError."""
         if writes:
-            await self._interrupt(item)
+            await self.interrupt(item)
         current = self._queue.get(item.id)
         if current is None or current.stage is Stage.SENT:
             raise VersionChanged(f"{item.name} has reached its provider since it was looked up")
@@ -301,7 +301,7 @@ class LocalFiles:
 
         Errors: VersionChanged if the provider got it meanwhile.
         """
-        await self._interrupt(item)  # it would arrive with the time that it had
+        await self.interrupt(item)  # it would arrive with the time that it had
         current = self._queue.get(item.id)
         if current is None or current.stage is Stage.SENT:
             raise VersionChanged(f"{item.name} has reached its provider since it was looked up")

@@ -6,6 +6,7 @@ is one more photo in favorites/, so that both ways to say it are one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from iiiffs.vfs import changing
 from iiiffs.vfs.albums import Galleries
 from iiiffs.vfs.changing import at_once, may_edit, must_not_lie_in_trash
 from iiiffs.vfs.gallery import Gallery
+from iiiffs.vfs.local_files import Interrupt
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about, is_refused
 
@@ -29,9 +31,12 @@ from iiiffs.vfs.refused import about, is_refused
 class Properties:
     """For one mount."""
 
-    def __init__(self, galleries: Galleries, queue: Queue, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, galleries: Galleries, queue: Queue, interrupt: Interrupt, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._galleries = galleries
         self._queue = queue
+        self._interrupt = interrupt
         self._now_ns = now_ns
 
     async def set(self, node: Node, name: str, value: bytes) -> None:
@@ -79,7 +84,7 @@ class Properties:
             if names.get(name) is not None:  # for the moment until it is listed
                 name = f"{asset.id} {name}"
         else:
-            await changing.withdraw_additions(self._queue, favorites, asset.id)
+            await changing.withdraw_additions(self._queue, self._interrupt, favorites, asset.id)
         verb = Verb.ADD if is_favorite else Verb.TAKE_OUT
         item = self._item(gallery, verb, favorites, name or "", asset.id)
         await self._queue.commit(about(item, asset) if is_favorite and not asset.is_local else item)

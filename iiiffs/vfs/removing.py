@@ -251,7 +251,7 @@ class Removals:
 
     async def _take_out(self, where: Spot, asset: Asset, earlier: tuple[bytes, ...], *said_first: Item) -> None:
         """Journaled, and sent together with others; an adding that was not sent yet is taken back."""
-        await changing.withdraw_additions(self._queue, where.album, asset.id)
+        await changing.withdraw_additions(self._queue, self.interrupt, where.album, asset.id)
         for item in said_first:
             self._queue.note(item)
         item = self._item(where, Verb.TAKE_OUT)

@@ -46,6 +46,7 @@ from iiiffs.vfs.changing import (
     may_edit,
     may_hold,
     may_mark,
+    must_wait_still,
     restored,
     spot,
 )
@@ -101,6 +102,7 @@ class Renames:
             raise Forbidden("entries of iiiffs are not renamed")
         was_aside = target.overlay.aside.take(target.album, to_name)
         there = await target.entry()
+        must_wait_still(self._queue, entry)
         if there is not None and flags & NO_REPLACE and not was_aside:
             raise AlreadyThere(f"{to_name} is there already")
         if is_backup(source, target) and await self._backs_up(source, target, waiting or entry, there):
@@ -365,6 +367,7 @@ class Renames:
         now = await target.entry() if source.place is Place.TRASH else None
         if now is not None and now.id == asset.id:
             return  # it is in the album again already
+        must_wait_still(self._queue, asset)
         add = about(replace(self._item(target, Verb.ADD), name=target.name, assets=(asset.id,)), asset)
         if source.place is Place.ALBUM:
             await self._removals.move_out(source, asset, add)

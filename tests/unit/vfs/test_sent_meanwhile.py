@@ -4,20 +4,51 @@ found."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
+from pyfuse3 import FileHandleT, FileNameT, FlagT, InodeT
 
+from iiiffs.sync.items import Stage
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
-from tests.harness.writing_tree import SETTLE_S, Life, existing, linked, listed, read_all
-from tests.unit.vfs.test_changes_writing import NAVY, RED, items, living, wrote
+from tests.harness.writing_tree import (
+    CONTEXT,
+    SETTLE_S,
+    Life,
+    called,
+    directory_removed,
+    existing,
+    linked,
+    listed,
+    marked,
+    opened,
+    parent_of,
+    read_all,
+    released,
+    retried,
+    unlinked,
+)
+from tests.unit.vfs.test_changes_writing import GREEN, NAVY, RED, items, living, wrote
 
 
 @pytest.fixture
 def albums(tmp_path: Path) -> Iterator[tuple[Life, Store]]:
     with living(tmp_path, Flavour.IMMICH) as both:
         yield both
+
+
+def shown(life: Life) -> dict[str, set[str]]:
+    """Names in each album."""
+    titles = sorted(life.ask(lambda life: listed(life, "albums")))
+    return {title: life.ask(lambda life, path=f"albums/{title}": listed(life, path)) for title in titles}  # type: ignore[misc]
+
+
+def holding(store: Store) -> dict[str, list[str]]:
+    """Names of what each album has at the server."""
+    return {album.title: [asset.name for asset in store.members(album.id)] for album in store.albums()}
 
 
 SENT, LISTED = SETTLE_S + 0.6, SETTLE_S + 9.0
@@ -42,3 +73,98 @@ def test_a_file_is_linked_that_is_sent_meanwhile(albums: tuple[Life, Store], wai
         life.passes(0.5)
     assert [asset.name for asset in store.members(store.titled("B").id)] == ["x.jpg"]
     assert (items(life), life.operations.faults.bugs) == ([], 0)
+
+
+async def moved(life: Life) -> None:
+    """As `renamed` from album B to C, where what the kernel was told of C a moment ago has changed since."""
+    (source, name), (target, _) = [await parent_of(life, f"albums/{title}/x.jpg") for title in "BC"]
+    flags, name_ = FlagT(0), FileNameT(os.fsencode(name))
+
+    async def work() -> None:
+        await called(life.operations.rename(InodeT(source), name_, InodeT(target), name_, flags, CONTEXT))
+
+    await retried(work)
+
+
+@pytest.mark.parametrize("wait_s", [SENT, LISTED])
+def test_a_link_to_a_file_is_moved_that_is_sent_meanwhile(albums: tuple[Life, Store], wait_s: float) -> None:
+    life, store = albums
+    target = store.make_album("C")
+    life.passes(1.0)
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    store.script.add(Fault(FaultKind.LATENCY, "listing", about=target.id, seconds=wait_s))
+    life.ask(moved)
+    number = life.ask(lambda life: existing(life, "albums/A/x.jpg")).st_ino
+    for _ in range(60):
+        assert shown(life) == {"A": {"x.jpg"}, "B": set(), "C": {"x.jpg"}}
+        assert life.ask(lambda life: read_all(life, "albums/C/x.jpg")) == NAVY
+        assert life.ask(lambda life: existing(life, "albums/C/x.jpg")).st_ino == number
+        life.passes(0.5)
+    assert holding(store) == {"A": ["x.jpg"], "B": [], "C": ["x.jpg"]}
+    assert items(life) == []
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 1.0])
+def test_a_link_is_removed_that_is_just_told(albums: tuple[Life, Store], wait_s: float) -> None:
+    """What was said last counts, however long what was said before is on its way."""
+    life, store = albums
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    store.script.add(Fault(FaultKind.LATENCY, "add", seconds=SETTLE_S * 4))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    life.passes(SETTLE_S + wait_s)
+    assert "add" in store.script.counts(), "it is on its way"
+    life.ask(lambda life: unlinked(life, "albums/B/x.jpg"))
+    for _ in range(60):
+        assert shown(life) == {"A": {"x.jpg"}, "B": set()}
+        life.passes(0.5)
+    assert holding(store) == {"A": ["x.jpg"], "B": []}
+    assert items(life) == []
+
+
+def test_an_album_is_removed_into_which_a_link_is_just_told(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    store.script.add(Fault(FaultKind.LATENCY, "add", seconds=0.5))
+    store.script.add(Fault(FaultKind.LATENCY, "remove_album", seconds=1.0))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    life.passes(SETTLE_S)
+    assert "add" in store.script.counts(), "it is on its way"
+    life.ask(lambda life: unlinked(life, "albums/B/x.jpg"))
+    life.ask(lambda life: directory_removed(life, "albums/B"))
+    life.passes(20.0)
+    assert ([album.title for album in store.albums()], items(life)) == (["A"], [])
+
+
+def test_a_favorite_is_none_any_more_that_is_sent_meanwhile(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    life.ask(wrote("favorites/x.jpg", NAVY))
+    store.script.add(Fault(FaultKind.LATENCY, "page", about="Favorites", seconds=SENT))
+    life.ask(lambda life: marked(life, "favorites/x.jpg", "user.iiiffs.favorite", b"0"))
+    life.passes(30.0)
+    assert life.ask(lambda life: listed(life, "favorites")) == set()
+    assert (store.named("x.jpg")[0].favorite, items(life)) == (False, [])
+
+
+def test_a_photo_is_opened_to_be_written_that_is_replaced_meanwhile(albums: tuple[Life, Store]) -> None:
+    """It would be in conflict with what was written here."""
+    life, store = albums
+    photo = store.put("x.jpg", NAVY, store.titled("A").id)
+    store.add(store.titled("B").id, photo.id)
+    life.passes(3.0)
+
+    async def both(life: Life) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wrote("albums/A/x.jpg", RED), life)
+            while not any(item.stage is Stage.SETTLING for item in life.outgoing.queue.items()):
+                await life.wait(0.01)
+        handle, _ = await opened(life, "albums/B/x.jpg", os.O_WRONLY | os.O_TRUNC)
+        await called(life.operations.write(FileHandleT(handle), 0, GREEN))
+        await released(life, handle)
+
+    life.ask(both)
+    life.passes(40.0)
+    assert holding(store) == {"A": ["x.jpg"], "B": ["x.jpg"]}
+    assert ([store.bytes_of(one.id) for one in store.assets()], items(life)) == ([GREEN], [])

@@ -132,6 +132,13 @@ class Overlay:
         item = self._queue.get(album) if is_local_id(album) else None
         return item if item is not None and item.verb is Verb.MAKE_ALBUM and not is_unwanted(item) else None
 
+    def listed_as(self, album: Album) -> AlbumId:
+        """The id by which the album is listed: one that was made just now goes by its provisional one until a list of
+        its provider has it."""
+        items = [] if album.parent is None else self._queue.in_album(self._account, album.parent)
+        making = (AlbumId(item.id) for item in items if self.making(AlbumId(item.id)) is not None)
+        return next((id for id in making if self.album_id(id) == album.id), album.id)
+
     def unwanted(self, album: AlbumId, title: str) -> Item | None:
         """What removes an album of that title there which may have been made, if anything does."""
         items = self._queue.in_album(self._account, album)

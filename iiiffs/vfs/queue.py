@@ -223,7 +223,7 @@ class Queue:
         return item
 
     def _housed(self, item: Item) -> Item:
-        if not is_local_id(item.album) or item.album in self._items:
+        if not is_local_id(item.album):
             return item
         album = self.successors.successor(item.account, item.album)
         return item if album is None else replace(item, album=AlbumId(album))

@@ -220,7 +220,8 @@ class ShelvedGallery(Gallery):
         """Rule: Gallery.path."""
         names: list[str] = []
         while album.parent is not None:
-            name = (await self.names(album.parent)).name_of(album.id)
+            listed = await self.names(album.parent)
+            name = listed.name_of(album.id if self.overlay is None else self.overlay.listed_as(album))
             if name is None:
                 raise AssetGone(f"{album.id} is not where it was any more")
             names.append(name)

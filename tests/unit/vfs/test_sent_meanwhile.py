@@ -19,6 +19,7 @@ from tests.harness.writing_tree import (
     SETTLE_S,
     Life,
     called,
+    directory_made,
     directory_removed,
     existing,
     linked,
@@ -168,3 +169,32 @@ def test_a_photo_is_opened_to_be_written_that_is_replaced_meanwhile(albums: tupl
     life.passes(40.0)
     assert holding(store) == {"A": ["x.jpg"], "B": ["x.jpg"]}
     assert ([store.bytes_of(one.id) for one in store.assets()], items(life)) == ([GREEN], [])
+
+
+@pytest.mark.parametrize("wait_s", [3.0, 3.5, 4.0, 4.5])
+def test_a_photo_is_linked_into_an_album_that_is_made_meanwhile(albums: tuple[Life, Store], wait_s: float) -> None:
+    """The album is there, and no list of albums tells of it yet."""
+    life, store = albums
+    photo = store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    assert shown(life) == {"A": {"x.jpg"}, "B": set()}
+    number = life.ask(lambda life: existing(life, "albums/A/x.jpg")).st_ino
+    store.script.add(Fault(FaultKind.UNREACHABLE, "make_album", times=2))
+    life.ask(lambda life: directory_made(life, "albums/N"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "albums", times=None))
+    store.put("y.jpg", RED)  # so that photos are asked for anew
+    life.passes(0.3)
+    store.script.add(Fault(FaultKind.LATENCY, "asset", about=photo.id, seconds=wait_s))
+
+    async def link(life: Life) -> None:
+        parent, name = await parent_of(life, "albums/N/x.jpg")
+        await called(life.operations.link(number, InodeT(parent), FileNameT(os.fsencode(name)), CONTEXT))
+
+    assert "N" not in holding(store)
+    life.ask(link)
+    assert "N" in holding(store)
+    assert life.ask(lambda life: listed(life, "albums/N")) == {"x.jpg"}
+    store.script.clear()
+    life.passes(60.0)
+    assert holding(store) == {"A": ["x.jpg"], "B": [], "N": ["x.jpg"]}
+    assert items(life) == []

@@ -57,8 +57,8 @@ class Copies:
         given = self._queue.notes.given.of(self._account, album).get(name)
         if given is not None and given.asset == asset.id:
             return given.also or is_another(asset.name, name)
-        sent = [item for item in self._arrivals.of(album, asset.id) if item.name == name and item.base is None]
-        return any(item.also for item in sent) or (bool(sent) and is_another(asset.name, name))
+        sent = [item for item in self._arrivals.of(album, asset.id) if item.name == name]
+        return any(item.also or is_another(asset.name, name_of(item)) for item in sent)
 
     def also(self, item: Item, asset: Asset) -> bool | None:
         """Rule: Item.also, of a copy that got the bytes again whose name it was, or came with the photo itself, before
@@ -107,6 +107,11 @@ class Copies:
             id, order, self._account, Verb.TAKE_OUT, Stage.SETTLING, album, name, time.time_ns(), assets=(asset,)
         )
         self._queue.note(item)
+
+
+def name_of(item: Item) -> str:
+    """By which what it brings would be known, if nobody had had these bytes: new bytes leave a photo its own."""
+    return item.name if item.base is None else item.base.name
 
 
 def is_another(own: str, name: str) -> bool:

@@ -13,18 +13,21 @@ from dataclasses import dataclass
 import trio
 
 from iiiffs.errors import AssetGone, Rejected, StoreError
-from iiiffs.model.gallery import AlbumId, Asset
+from iiiffs.model.gallery import AlbumId, Asset, AssetId, Version
 from iiiffs.providers.base import Provider
+from iiiffs.providers.media import kind_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
-from iiiffs.vfs.copies import is_another
+from iiiffs.vfs.copies import is_another, name_of
+from iiiffs.vfs.crossing import Crossing, Taken
 from iiiffs.vfs.listings import Listings
-from iiiffs.vfs.payload_sums import sum_of
+from iiiffs.vfs.payload_sums import Summed, sum_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.waiting_order import TO_BE_SENT, WaitingOrder
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_TYPE = "application/octet-stream"
 Place = tuple[AlbumId, str]
 """An album, and a name there."""
 NO_MORE = frozenset({Stage.SENT, Stage.KEPT, Stage.FAILED, Stage.SCRATCH})
@@ -58,15 +61,24 @@ class KeptNames:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self.crossing = Crossing()
 
-    async def by(self, item: Item, replaced: Asset) -> Kept:
-        """What goes on of `replaced`, whose place the item takes, if somebody has a copy of it that is not to be
-        overwritten as well. Errors: as of Provider.asset, but for AssetGone."""
+    async def begin(self, item: Item, summed: Summed) -> Kept | None:
+        """What goes on of the asset whose place the item takes, if somebody has a copy of it that is not to be
+        overwritten as well. Until it is over (`crossing`), nobody brings the asset's bytes anew but those copies; None
+        if it is not its turn. Errors: as of Provider.asset, but for AssetGone."""
         if item.base is None:
-            return NOTHING
-        places, apart, own = self._named(item, item.base, replaced)
-        copies = {place for place in places if mark_of(place[0]) is None}
+            return NOTHING if self.crossing.enters(item.id, summed) else None
+        replaced = asset_of_base(item.base, self._order)
         waiting = await self._equal(item, replaced)
+        kept = self._kept(item, item.base, replaced, waiting)  # nothing is awaited between the two, and until it enters
+        sha1 = self._told_sum(replaced)
+        taken = Taken(sha1, item.base.size_bytes, frozenset(other.id for other in waiting.values()))
+        return kept if self.crossing.enters(item.id, summed, taken) else None
+
+    def _kept(self, item: Item, base: Base, replaced: Asset, waiting: Mapping[Place, Item]) -> Kept:
+        places, apart, own = self._named(item, base, replaced)
+        copies = {place for place in places if mark_of(place[0]) is None}
         equal = set(waiting)
         apart |= {album for (album, _), other in waiting.items() if self._comes_alone(other, item, replaced)} - own
         lives = {place for place in copies if not self._is_overwritten(item, place, replaced)} | equal
@@ -91,9 +103,10 @@ class KeptNames:
         for other in self._order.about(replaced.id):
             if other.id == item.id or (other.album, other.name) == (item.album, item.name):
                 continue
-            if other.verb is Verb.ADD or (other.verb is Verb.UPLOAD and other.base is None and other.sent is not None):
+            became_it = other.verb is Verb.UPLOAD and other.sent is not None and other.sent.id == replaced.id
+            if other.verb is Verb.ADD or became_it:
                 is_copy = other.verb is Verb.UPLOAD and other.also
-                if is_copy or is_another(base.name, other.name):
+                if is_copy or is_another(base.name, name_of(other)):
                     copies.setdefault((other.album, other.name), other.also)
                 else:
                     own.add(other.album)
@@ -101,23 +114,41 @@ class KeptNames:
         return set(copies), apart, own
 
     async def _equal(self, item: Item, replaced: Asset) -> dict[Place, Item]:
-        """What waits to be sent with the very bytes that the photo had."""
-        found: dict[Place, Item] = {}
-        size_bytes = item.base.size_bytes if item.base is not None else 0
-        sha1: bytes | None = None
-        for other in self._queue.items(item.account):
-            is_copy = other.verb is Verb.UPLOAD and other.base is None and other.id != item.id and other.generation > 0
-            if not is_copy or other.size_bytes != size_bytes or other.stage in NO_MORE or other.stays:
-                continue
-            if mark_of(other.album) is not None:
-                continue
-            try:
-                sha1 = sha1 or (await self._provider.asset(replaced.id)).checksum
-            except AssetGone:  # an earlier try may have replaced it
-                return {}
-            if sha1 is not None and await self._sum(other) == sha1:
-                found[other.album, other.name] = other
-        return found
+        """What waits to be sent with the very bytes that the photo had; all of it, when this returns."""
+        is_equal: dict[tuple[str, int], bool] = {}
+        sha1 = self._told_sum(replaced)
+        while True:
+            waiting = self._waiting(item, replaced)
+            unseen = [other for other in waiting if (other.id, other.generation) not in is_equal]
+            if not unseen:
+                return {(one.album, one.name): one for one in waiting if is_equal[one.id, one.generation]}
+            if sha1 is None:
+                try:
+                    sha1 = (await self._provider.asset(replaced.id)).checksum
+                except AssetGone:  # an earlier try may have replaced it
+                    return {}
+            for other in unseen:
+                is_equal[other.id, other.generation] = sha1 is not None and await self._sum(other) == sha1
+
+    def _waiting(self, item: Item, replaced: Asset) -> list[Item]:
+        """What waits to be sent, and may be a copy of the photo by its length."""
+        size_bytes = replaced.size_bytes
+        return [
+            other
+            for other in self._queue.items(item.account)
+            if other.verb is Verb.UPLOAD and other.id != item.id and other.generation > 0
+            and other.size_bytes == size_bytes and other.stage not in NO_MORE and not other.stays
+            and (other.base is None or self._order.current(other.base.asset) != replaced.id)
+            and mark_of(other.album) is None
+        ]  # fmt: skip
+
+    def _told_sum(self, replaced: Asset) -> bytes | None:
+        """Of the photo, where its album's listing told it."""
+        told = self._listings.told_last(replaced.album)[0]
+        name = None if told is None else told.name_of(replaced.id)
+        entry = None if told is None or name is None else told.get(name)
+        is_it = isinstance(entry, Asset) and entry.version == replaced.version
+        return entry.checksum if isinstance(entry, Asset) and is_it else None
 
     async def _sum(self, item: Item) -> bytes | None:
         """None for what cannot be read now, and will not be sent so."""
@@ -153,3 +184,17 @@ class KeptNames:
                  or (other.sent is not None and other.sent.id != replaced.id))
             for other in self._queue.in_album(item.account, album)
         )  # fmt: skip
+
+
+def asset_of_base(base: Base, order: WaitingOrder) -> Asset:
+    """What is replaced, by the ids that are in use now."""
+    return Asset(
+        id=AssetId(order.current(base.asset)),
+        album=AlbumId(order.current(base.album)),
+        name=base.name,
+        version=Version(base.version),
+        size_bytes=base.size_bytes,
+        mtime_ns=base.mtime_ns,
+        changed_ns=base.changed_ns,
+        media_type=kind_of(base.name) or UNKNOWN_TYPE,
+    )

@@ -26,16 +26,15 @@ from iiiffs.errors import (
     Rejected,
     StoreError,
 )
-from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Version
+from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import Edit, Payload, Replaced
 from iiiffs.providers.base import Provider
-from iiiffs.providers.media import kind_of
 from iiiffs.providers.views import LIBRARY
 from iiiffs.providers.writing import HasWriting, writing_of
-from iiiffs.sync.items import ASKED_FOR, Base, Item, Stage, Verb, is_unwanted
+from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
-from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames
+from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames, asset_of_base
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.outlived import outlived_by
@@ -49,7 +48,6 @@ from iiiffs.vfs.waiting_order import WaitingOrder
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_TYPE = "application/octet-stream"
 CALL_S = 120.0
 """For what moves no bytes."""
 UPLOAD_S = 600.0
@@ -175,7 +173,8 @@ class Sender:
                 with flight.scope, _deadline(CALL_S):
                     await self.sidecars.tell(flight.item)
             case Verb.UPLOAD:
-                await self._upload(flight)
+                with self._kept_names.crossing.until_over(flight.item.id):
+                    await self._upload(flight)
             case Verb.MAKE_ALBUM:
                 await self._make_album(flight)
             case Verb.EDIT:
@@ -190,9 +189,7 @@ class Sender:
         item, replaced = flight.item, None
         with flight.scope:
             summed = await sum_of(self._queue.spool, item, self._threads)
-            kept = NOTHING
-            with _deadline(CALL_S):
-                kept = await self._kept(item)
+            kept = await self._kept(item, summed)
             item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)
             timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
@@ -275,11 +272,14 @@ class Sender:
         await self._queue.commit(sending)
         return sending
 
-    async def _kept(self, item: Item) -> Kept:
-        """What goes on of what it replaces."""
-        if item.base is None or not self._is_in_sets:
-            return NOTHING
-        return await self._kept_names.by(item, self._replaced(item.base))
+    async def _kept(self, item: Item, summed: Summed) -> Kept:
+        """What goes on of what it replaces; nothing that is on its way takes away what it brings."""
+        kept = None if self._is_in_sets else NOTHING
+        while kept is None:
+            await self._kept_names.crossing.turn(item.id, summed)
+            with _deadline(CALL_S):
+                kept = await self._kept_names.begin(item, summed)
+        return kept
 
     async def _sent(self, item: Item, album: AlbumId, summed: Summed, kept: Kept) -> Replaced:
         payload = Payload(
@@ -292,7 +292,7 @@ class Sender:
         )
         if item.base is None:
             return Replaced(await self._uploaded(album, item, payload))
-        replaced = self._replaced(item.base)
+        replaced = asset_of_base(item.base, self._order)
         if kept.stays is not None:
             return await self._writing.replace_beside(replaced, payload, kept.stays)
         return await self._writing.replace(replaced, payload)
@@ -307,18 +307,6 @@ class Sender:
         if refused:
             raise Rejected(f"it is in the library as {asset.name}, and {refused[asset.id]}")
         return asset
-
-    def _replaced(self, base: Base) -> Asset:
-        return Asset(
-            id=AssetId(self._order.current(base.asset)),
-            album=AlbumId(self._order.current(base.album)),
-            name=base.name,
-            version=Version(base.version),
-            size_bytes=base.size_bytes,
-            mtime_ns=base.mtime_ns,
-            changed_ns=base.changed_ns,
-            media_type=kind_of(base.name) or UNKNOWN_TYPE,
-        )
 
     # ---- albums -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,170 @@
+"""Former bytes of a photo are brought by one upload while another takes them away: whoever names them keeps them.
+
+Where equal bytes are one photo, both are about the same one: a copy of what a photo was, and new bytes of the photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from iiiffs.sync.items import Stage
+from tests.harness.scripted import Fault, FaultKind, Flavour, Store
+from tests.harness.writing_tree import Life, listed, read_all
+from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, items, living, put
+
+X = "albums/A/x.jpg"
+AGES = {"waiting": 0.5, "sent": SENT_S, "listed": SENT_S + PATIENCE_S}
+"""Of what was done first, when the next is done."""
+
+
+class World:
+    """A server with x.jpg, NAVY, in album A, and its mount."""
+
+    def __init__(self, life: Life, store: Store) -> None:
+        self.life, self.store = life, store
+        self.x = self.has(X, NAVY)
+
+    def has(self, path: str, data: bytes) -> str:
+        """One more photo at the server; its id."""
+        _, album, name = path.split("/")
+        id = self.store.put(name, data, self.store.titled(album).id).id
+        self.life.passes(PATIENCE_S)
+        return id
+
+    def put(self, path: str, data: bytes) -> None:
+        self.life.ask(lambda life: put(life, path, data))
+
+    def shows(self, wanted: dict[str, bytes]) -> None:
+        assert {path: self.life.ask(lambda life, path=path: read_all(life, path)) for path in wanted} == wanted  # type: ignore[misc]
+
+    def keeps_showing(self, wanted: dict[str, bytes]) -> None:
+        """Until all is sent, listed and long over."""
+        for _ in range(60):
+            self.shows(wanted)
+            self.life.passes(1.0)
+        assert items(self.life) == []
+
+    def members(self, album: str) -> list[bytes]:
+        """The bytes that are in the album at the server."""
+        return sorted(self.store.bytes_of(one.id) for one in self.store.members(self.store.titled(album).id))
+
+    def trash(self) -> list[bytes]:
+        return [self.store.bytes_of(one.id) for one in self.store.trashed()]
+
+    def slow(self, kind: FaultKind, method: str, seconds: float) -> Callable[[], int]:
+        """Such a fault; how often it has struck."""
+        (number,) = self.store.script.add(Fault(kind, method, seconds=seconds))
+        return lambda: self.store.script.struck(number)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        yield World(life, store)
+
+
+@pytest.mark.parametrize("album", ["A", "B"])
+def test_a_copy_is_sent_while_an_edit_of_its_photo_asks_what_that_was(album: str, world: World) -> None:
+    """Its payload is gone by then: what the photo was may not go to the trash, for nobody else has it."""
+    copy = f"albums/{album}/copy.jpg"
+    world.put(copy, NAVY)
+    world.life.passes(1.0)
+    world.put(X, RED)
+    late, slow = world.slow(FaultKind.LATE, "upload", 1.5), world.slow(FaultKind.LATENCY, "asset", 1.0)
+    world.keeps_showing({X: RED, copy: NAVY})
+    assert late() == 1
+    assert slow() <= 1
+    assert world.trash() == []
+    assert NAVY in world.members(album)
+
+
+def test_a_copy_is_sent_while_an_edit_of_a_photo_that_nobody_has_listed_asks_what_that_was(world: World) -> None:
+    copy = "albums/B/copy.jpg"
+    world.put(copy, NAVY)
+    world.life.passes(1.0)
+    world.put(X, RED)
+    world.life.ask(_forget_listings)
+    late, slow = world.slow(FaultKind.LATE, "upload", 1.5), world.slow(FaultKind.LATENCY, "asset", 1.0)
+    world.life.passes(SENT_S)
+    world.keeps_showing({X: RED, copy: NAVY})
+    assert (late(), slow()) == (1, 1)
+    assert world.trash() == []
+    assert (world.members("A"), world.members("B")) == ([RED], [NAVY])
+
+
+async def _forget_listings(life: Life) -> None:
+    for album in life.gallery.albums_kept():
+        life.gallery._kept.pop(album)
+
+
+@pytest.mark.parametrize("has_copy", [False, True])
+@pytest.mark.parametrize("of_another", [False, True])
+def test_former_bytes_come_while_new_ones_are_on_their_way(of_another: bool, has_copy: bool, world: World) -> None:
+    """For as long as an upload lasts: of a film that is an hour. They come as a file of their own, or `of_another`."""
+    late = "albums/B/late.jpg"
+    if of_another:
+        world.has(late, GREEN)
+    first = {"albums/A/copy.jpg": NAVY} if has_copy else {}
+    if has_copy:
+        world.put("albums/A/copy.jpg", NAVY)
+        world.life.passes(SENT_S + PATIENCE_S)
+    is_late = world.slow(FaultKind.LATENCY, "replace", 30.0)
+    world.put(X, RED)
+    world.life.passes(SENT_S)
+    assert [(item.name, item.stage) for item in items(world.life)] == [("x.jpg", Stage.SENDING)]
+    world.put(late, NAVY)
+    world.keeps_showing({X: RED, late: NAVY, **first})
+    assert is_late() == 1
+    assert world.trash() == ([GREEN] if of_another else [])
+    assert world.members("B") == [NAVY]
+    assert RED in world.members("A")
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("album", ["A", "B"])
+def test_a_photo_that_was_overwritten_by_a_copy_of_another_keeps_that_when_the_other_is_edited(
+    album: str, age: str, world: World
+) -> None:
+    y = f"albums/{album}/y.jpg"
+    world.has(y, GREEN)
+    world.put(y, NAVY)
+    world.life.passes(AGES[age])
+    world.put(X, RED)
+    world.keeps_showing({X: RED, y: NAVY})
+    assert world.trash() == [GREEN]
+    assert world.members(album) == (sorted([NAVY, RED]) if album == "A" else [NAVY])
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("album", ["A", "B"])
+def test_a_photo_that_was_overwritten_by_a_copy_of_another_is_written_again_alone(
+    album: str, age: str, world: World
+) -> None:
+    y = f"albums/{album}/y.jpg"
+    world.has(y, GREEN)
+    world.put(y, NAVY)
+    world.life.passes(AGES[age])
+    world.put(y, RED)
+    world.keeps_showing({X: NAVY, y: RED})
+    assert world.trash() == [GREEN]
+    assert world.members(album) == (sorted([NAVY, RED]) if album == "A" else [RED])
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("slow", [None, "replace", "asset"])
+def test_two_photos_change_their_bytes(slow: str | None, age: str, world: World) -> None:
+    """Neither waits for the other for ever."""
+    y = "albums/A/y.jpg"
+    world.has(y, GREEN)
+    if slow is not None:
+        world.slow(FaultKind.LATENCY, slow, 6.0)
+    world.put(X, GREEN)
+    world.life.passes(AGES[age])
+    world.put(y, NAVY)
+    world.keeps_showing({X: GREEN, y: NAVY})
+    assert world.trash() == []
+    assert world.members("A") == sorted([GREEN, NAVY])
+    assert world.life.ask(lambda life: listed(life, "albums/A")) == {"x.jpg", "y.jpg"}

@@ -11,7 +11,7 @@ import pyfuse3
 from iiiffs.tree.attributes import Attributes, FileKind
 
 BLOCK_BYTES = 512
-IO_BYTES = 128 * 1024
+IO_BYTES = 1024 * 1024
 TYPE_BITS: Mapping[FileKind, int] = {
     FileKind.DIRECTORY: stat.S_IFDIR,
     FileKind.FILE: stat.S_IFREG,

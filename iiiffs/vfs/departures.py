@@ -8,7 +8,7 @@ so that 5,000 items are no work while they wait. Time is the caller's, in second
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from heapq import heappop, heappush
 
 from iiiffs.errors import Rejected
@@ -21,6 +21,19 @@ LOOKED_AT_ONCE = 250
 """Items that are looked at between two awaits: some milliseconds."""
 GATHER_S = 60.0
 """So long after the first change of an album's photos it is told, though there are always more."""
+
+UPLOADS_MAX = 4
+"""At once, however large they are."""
+SMALL_UPLOADS_MAX, SMALL_BYTES = 12, 48 << 20
+"""At once, as long as all of them together are no larger: what is asked before and after the bytes of each goes
+together then."""
+
+
+def may_depart(size_bytes: int, aloft_bytes: Sequence[int]) -> bool:
+    """An upload of that size may be on its way beside those."""
+    if len(aloft_bytes) < UPLOADS_MAX:
+        return True
+    return len(aloft_bytes) < SMALL_UPLOADS_MAX and size_bytes + sum(aloft_bytes) <= SMALL_BYTES
 
 
 class Departures:

@@ -27,7 +27,7 @@ from iiiffs.sync.retry import Remedy, decide_retry, remedy_of
 from iiiffs.sync.stages import Event, advance
 from iiiffs.vfs.complaints import Complaints
 from iiiffs.vfs.conflicts import Conflicts, NamesIn
-from iiiffs.vfs.departures import Departures
+from iiiffs.vfs.departures import UPLOADS_MAX, Departures, may_depart
 from iiiffs.vfs.gates import Gate
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.sending import Account, Deserted, Flight, NotArrived, PartlyDone, Sender
@@ -38,7 +38,6 @@ from iiiffs.vfs.waiting_order import MEMBERSHIP, TO_BE_SENT, WaitingOrder
 
 log = logging.getLogger(__name__)
 
-UPLOADS_MAX = 4
 CALLS_MAX = 2
 """Of what moves no bytes."""
 FINISH_AGAIN_S = 10.0
@@ -250,8 +249,9 @@ class Uploader:
             found = [self._departures.least_tried(uploads=is_upload) for is_upload in (False, True)]
             return min(filter(None, found), key=lambda item: item.tries, default=None)
         item = self._departures.first(uploads=False) if self._flights[False] < CALLS_MAX else None
-        if item is None and self._flights[True] < UPLOADS_MAX:
-            item = self._departures.first(uploads=True)
+        if item is None and (upload := self._departures.first(uploads=True)) is not None:
+            aloft = [flight.item.size_bytes for flight in self._flying.values() if flight.is_upload]
+            return upload if may_depart(upload.size_bytes, aloft) else None
         return item
 
     def _together(self, item: Item) -> list[Item]:

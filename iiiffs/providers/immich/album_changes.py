@@ -11,12 +11,14 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from uuid import UUID
 
 import trio
 
 from iiiffs.errors import AssetGone, Forbidden, IiiffsError, NotEmpty, ProviderError, Rejected
 from iiiffs.model.gallery import AlbumId, AssetId
+from iiiffs.providers.gathering import Gathering
 from iiiffs.providers.immich.change_calls import ChangeCalls
 from iiiffs.providers.immich.client import ImmichClient
 from iiiffs.providers.immich.listings import Listings, uuid_of
@@ -50,6 +52,9 @@ class AlbumChanges:
         self._marked: dict[str, float] = {}
         """Id of an album that has its mark still -> when it was made, of trio's clock."""
         self._seen: dict[AlbumId, float] = {}
+        self._looking = trio.Lock()
+        self._adding: dict[UUID, Gathering[str, str]] = {}
+        """Of each album into which something is being put."""
 
     # ---- albums themselves ------------------------------------------------------------------------------------
 
@@ -121,15 +126,18 @@ class AlbumChanges:
     async def must_take(self, album: AlbumId) -> None:
         """The album is there, and the user may put something into it. Errors: AssetGone, Forbidden."""
         id = uuid_of(album)
-        if trio.current_time() - self._seen.get(album, float("-inf")) < SEEN_S:
-            return
-        record = await self._client.album(id)
-        if record.role_of(await self._client.user()) == "viewer":
-            raise Forbidden(f"{self._client.name}: the album {record.album_name!a} is shared with you to look at only")
-        await self._used(record)
-        if len(self._seen) >= SEEN_MAX:
-            self._seen.clear()
-        self._seen[album] = trio.current_time()
+        async with self._looking:  # many uploads into an album begin at once
+            if trio.current_time() - self._seen.get(album, float("-inf")) < SEEN_S:
+                return
+            record = await self._client.album(id)
+            if record.role_of(await self._client.user()) == "viewer":
+                raise Forbidden(
+                    f"{self._client.name}: the album {record.album_name!a} is shared with you to look at only"
+                )
+            await self._used(record)
+            if len(self._seen) >= SEEN_MAX:
+                self._seen.clear()
+            self._seen[album] = trio.current_time()
 
     async def add(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Rule: HasWriting.add."""
@@ -137,12 +145,22 @@ class AlbumChanges:
         await self.must_take(album)
         wanted, refused = sorted_out(assets)
         try:
-            refused |= told(await self._calls.add(id, wanted) if wanted else {})
+            refused |= told(await self._added(id, wanted))
         except AssetGone:
             self._forget(album)
             raise await self._why_not(id, "puts something into it") from None
         self._listings.forget_listing(album)
         return refused
+
+    async def _added(self, album: UUID, ids: Sequence[str]) -> dict[str, str]:
+        """Those are in the album; of the others, what the server says of each. Many uploads into one album are few
+        calls."""
+        gathering = self._adding.setdefault(album, Gathering(partial(self._calls.add, album)))
+        try:
+            return await gathering.ask(ids)
+        finally:
+            if gathering.is_idle:
+                self._adding.pop(album, None)
 
     async def take_out(self, album: AlbumId, assets: Sequence[AssetId]) -> Mapping[AssetId, str]:
         """Rule: HasWriting.take_out."""

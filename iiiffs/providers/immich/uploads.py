@@ -16,6 +16,7 @@ import msgspec
 
 from iiiffs.errors import AccessDenied, AssetGone, Forbidden, ProviderUnreachable, Rejected
 from iiiffs.model.writing import Payload
+from iiiffs.providers.gathering import Gathering
 from iiiffs.providers.immich.change_calls import ChangeCalls
 from iiiffs.providers.immich.change_records import DEVICE, NOTE, CheckRecord, NoteValue
 from iiiffs.providers.immich.client import ImmichClient
@@ -42,6 +43,7 @@ class Uploads:
     def __init__(self, client: ImmichClient, calls: ChangeCalls) -> None:
         self._client = client
         self._calls = calls
+        self._looks = Gathering(calls.check)
         self.suffixes = SUFFIXES
         """What the server takes."""
         self.progress: dict[str, int] = {}
@@ -148,6 +150,6 @@ class Uploads:
 
     async def _asked_for_bytes(self, sums: list[bytes]) -> dict[bytes, CheckRecord]:
         try:
-            return await self._calls.check(sums)
+            return await self._looks.ask(sums)
         except Forbidden as error:  # bytes that wait, wait on: the key may be given more
             raise AccessDenied(str(error)) from error

@@ -12,6 +12,8 @@ from iiiffs.errors import AccessDenied, OverQuota, PlaceDenied, ProviderUnreacha
 from iiiffs.model.gallery import AlbumId, AssetId
 from iiiffs.model.writing import Edit
 from iiiffs.sync.items import Stage, Verb
+from iiiffs.vfs import departures
+from iiiffs.vfs.departures import SMALL_BYTES, SMALL_UPLOADS_MAX, UPLOADS_MAX
 from iiiffs.vfs.sending_news import News
 from tests.unit.vfs.uploading import ROOT, Bench, TestProvider, base_of, living, sha1
 
@@ -68,7 +70,16 @@ def test_the_sum_is_on_disk_before_the_first_byte_goes_out(bench: Bench, provide
     assert seen == [[(Stage.SENDING, (sha1(JPEG),))]]
 
 
-def test_four_uploads_at_once_and_no_more(bench: Bench, provider: TestProvider) -> None:
+@pytest.mark.parametrize(
+    ("small_bytes", "at_once"),
+    [(SMALL_BYTES, SMALL_UPLOADS_MAX), (0, UPLOADS_MAX), (6 * (len(JPEG) + 2), 6)],
+    ids=["small", "large", "six of them"],
+)
+def test_so_many_uploads_at_once_and_no_more(
+    bench: Bench, provider: TestProvider, monkeypatch: pytest.MonkeyPatch, small_bytes: int, at_once: int
+) -> None:
+    monkeypatch.setattr(departures, "SMALL_BYTES", small_bytes)
+
     async def test() -> None:
         for name, data in files(20).items():
             await bench.file(name, data)
@@ -76,7 +87,7 @@ def test_four_uploads_at_once_and_no_more(bench: Bench, provider: TestProvider) 
 
     living(bench, test)
     assert provider.in_album() == files(20)
-    assert provider.busiest["upload"] == 4
+    assert provider.busiest["upload"] == at_once
 
 
 def test_uploads_wait_for_the_album_that_is_to_be_made(bench: Bench, provider: TestProvider) -> None:
@@ -268,7 +279,7 @@ def test_offline_one_at_a_time_tries_and_all_go_when_it_is_back(bench: Bench, pr
         for name, data in files(20).items():
             await bench.file(name, data)
         await trio.sleep(3.2)
-        assert bench.uploader.trouble == "no route" and provider.busiest["upload"] == 4
+        assert bench.uploader.trouble == "no route" and provider.busiest["upload"] == SMALL_UPLOADS_MAX
         provider.busiest.clear()
         await trio.sleep(3600)
         assert provider.busiest["upload"] == 1 and provider.count("upload") < 40

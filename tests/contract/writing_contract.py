@@ -100,10 +100,11 @@ class WritingContract:
 
     def payload(self, content: bytes, token: str = "local-1", earlier: Sequence[bytes] = ()) -> Payload:
         """What the spool has of a file. `earlier`: contents that may have arrived before."""
-        path = self.spool / f"{token}-{sha1(content).hex()}"
+        own = sha1(content)
+        path = self.spool / f"{token}-{own.hex()}"
         path.write_bytes(content)
         sums = tuple(sha1(each) for each in earlier)
-        return Payload(token, path, len(content), sha1(content), MTIME_NS, sums)
+        return Payload(token, path, len(content), own, MTIME_NS, sums)
 
     def writing(self, provider: Provider) -> tuple[HasWriting, Writing]:
         """Its writing half, and what it offers."""
@@ -273,14 +274,13 @@ class WritingContract:
     async def test_a_cancelled_upload_is_whole_or_nothing(self, provider: Provider) -> None:
         half, _ = self.writing(provider)
         content = OURS * 300
-        for number in range(12):
-            payload = self.payload(content + b"%d" % number, f"local-{number}")
+        payloads = [self.payload(content + b"%d" % number, f"local-{number}") for number in range(12)]
+        for number, payload in enumerate(payloads):
             with trio.move_on_after(0.002 * number):
                 await half.upload(self.album_id(provider), f"{number}.jpg", payload)
         for asset in await self.assets(provider):
             assert await content_of(provider, asset) == content + asset.name.removesuffix(".jpg").encode()
-        for number in range(12):
-            payload = self.payload(content + b"%d" % number, f"local-{number}")
+        for number, payload in enumerate(payloads):
             await half.upload(self.album_id(provider), f"{number}.jpg", payload)
         assert len(await self.assets(provider)) == 12
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from iiiffs.cli import app, exit_code_of
+from iiiffs.cli import app, exit_code_of, flush
 from iiiffs.errors import IiiffsError
 from tests.harness.mount import Mount, mounted
 from tests.harness.scripted import PLUGINS, PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
@@ -29,6 +29,13 @@ SETTLE_LONG = 'settle = "10 min"'
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands, which run in this process, know the scripted provider too."""
     monkeypatch.syspath_prepend(str(PLUGINS))
+
+
+@pytest.fixture
+def given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`flush --wait` hopes for what is in the way for half a second only."""
+    monkeypatch.setattr(flush, "OFFLINE_GRACE_S", 0.5)
+    monkeypatch.setattr(flush, "HELD_GRACE_S", 0.5)
 
 
 @contextmanager
@@ -148,6 +155,7 @@ def test_only_a_confirmed_discard_deletes_what_was_never_sent(tmp_path: Path) ->
         assert bodies(store) == [RED]
 
 
+@pytest.mark.usefixtures("given_up_soon")
 def test_flush_says_when_it_is_offline(tmp_path: Path) -> None:
     with trip(tmp_path) as (mount, store):
         mount.expected += ["the script says unreachable", "back online"]
@@ -186,6 +194,7 @@ def test_a_conflict_is_kept_until_somebody_decides(tmp_path: Path, flavour: Flav
         wait_until(lambda: sorted(path.read_bytes() for path in album_of(mount).glob("*.jpg")) == left)
 
 
+@pytest.mark.usefixtures("given_up_soon")
 def test_flush_ends_where_files_wait_for_an_album_that_failed(tmp_path: Path) -> None:
     with trip(tmp_path) as (mount, store):
         mount.expected += ["failed", "the script says unreachable", "back online"]

@@ -18,18 +18,22 @@ HOME = AccountName("home")
 FACTS = Facts("image/jpeg", None, error="cut off")
 KEYS = [number.to_bytes(4, "big") for number in range(400)]
 LOOKS_EVERY = 10
-"""The kernel takes tens of milliseconds for one look at all maps; so many pictures are less than 1 MB."""
+"""So many pictures are less than 1 MB."""
+ENTRY_BYTES = 8
+IS_PRESENT = 0x80
+"""In the last byte of an entry, bit 63 of its little-endian number."""
 
 
 def resident_bytes(file: Path) -> int:
-    """Of the maps of `file` in this process. Rule: proc(5), /proc/pid/smaps."""
-    found, counts = 0, False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        first, *rest = line.split()
-        if not first.endswith(":"):
-            counts = bool(rest) and line.endswith(str(file))
-        elif counts and first == "Rss:":
-            found += int(rest[0]) * 1024
+    """Of the maps of `file` in this process. Rule: proc(5), /proc/pid/pagemap: smaps would have the kernel look at all
+    that the process has, for a third of a second late in a run of many tests."""
+    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(file))]
+    found = 0
+    with Path("/proc/self/pagemap").open("rb", buffering=0) as pages:
+        for first, last in (words[0].split("-") for words in maps):
+            pages.seek(int(first, 16) // mmap.PAGESIZE * ENTRY_BYTES)
+            entries = pages.read((int(last, 16) - int(first, 16)) // mmap.PAGESIZE * ENTRY_BYTES)
+            found += sum(flags & IS_PRESENT > 0 for flags in entries[ENTRY_BYTES - 1 :: ENTRY_BYTES]) * mmap.PAGESIZE
     return found
 
 

@@ -64,9 +64,12 @@ def stored_turned(upright: Image.Image, orientation: int) -> Image.Image:
     seen = places[orientation]
     size = (height, width) if orientation >= 5 else (width, height)
     stored = Image.new(upright.mode, size)
+    told, kept = upright.load(), stored.load()
+    assert told is not None
+    assert kept is not None
     for row in range(size[1]):
         for column in range(size[0]):
-            stored.putpixel((column, row), pixel(upright, seen(row, column)))
+            kept[column, row] = told[seen(row, column)]
     return stored
 
 

@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,9 +93,22 @@ def site(tmp_path_factory: pytest.TempPathFactory, viewers: Path) -> Iterator[Si
         )
 
 
+@pytest.fixture(scope="module")
+def browser(chromium: str, playwright: Path) -> Iterator[subprocess.Popen[str]]:
+    """tests/browser/browse.mjs, running."""
+    command = ["node", str(HERE / "browse.mjs"), str(playwright), chromium]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        timer = threading.Timer(SCRIPT_TIMEOUT_S, process.kill)
+        timer.start()
+        process.communicate()
+        timer.cancel()
+    assert process.returncode == 0
+
+
 @pytest.fixture
-def browser_page(chromium: str, playwright: Path, tmp_path: Path, request: pytest.FixtureRequest) -> BrowserPage:
-    """browser_page(url, "name.mjs", **options) -> Seen: runs tests/browser/scripts/name.mjs in a fresh profile.
+def browser_page(browser: subprocess.Popen[str], tmp_path: Path, request: pytest.FixtureRequest) -> BrowserPage:
+    """browser_page(url, "name.mjs", **options) -> Seen: runs tests/browser/scripts/name.mjs as in a fresh profile.
 
     Options: `context` (Playwright's browser context options); all others are handed to the script.
     """
@@ -102,13 +117,7 @@ def browser_page(chromium: str, playwright: Path, tmp_path: Path, request: pytes
         shots = Path(os.environ.get("IIIFFS_SCREENSHOTS", tmp_path))
         shots.mkdir(parents=True, exist_ok=True)
         options.setdefault("screenshot", str(shots / f"{re.sub('[^A-Za-z0-9]+', '-', request.node.name)}.png"))
-        profile = tmp_path / "profile"
-        shutil.rmtree(profile, ignore_errors=True)
-        command = ["node", str(HERE / "browse.mjs"), str(playwright), chromium, str(profile), url]
-        command += [str(HERE / "scripts" / script), json.dumps(options)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SCRIPT_TIMEOUT_S, check=False)
-        assert done.returncode == 0, done.stderr
-        said = json.loads(done.stdout)
+        said = _answer(browser, {"url": url, "script": str(HERE / "scripts" / script), "options": options})
         assert said["failure"] is None, f"{said['failure']}\n{json.dumps(said, indent=1)}"
         return Seen(
             value=said["value"],
@@ -121,3 +130,20 @@ def browser_page(chromium: str, playwright: Path, tmp_path: Path, request: pytes
         )
 
     return run
+
+
+def _answer(browser: subprocess.Popen[str], question: dict[str, object]) -> dict[str, Any]:
+    """What it says of one page. Where it says nothing in time, it is ended."""
+    assert browser.stdin is not None
+    assert browser.stdout is not None
+    browser.stdin.write(json.dumps(question) + "\n")
+    browser.stdin.flush()
+    timer = threading.Timer(SCRIPT_TIMEOUT_S, browser.kill)
+    timer.start()
+    try:
+        line = browser.stdout.readline()
+    finally:
+        timer.cancel()
+    assert line, f"no answer within {SCRIPT_TIMEOUT_S} s, or Chromium has ended"
+    said: dict[str, Any] = json.loads(line)
+    return said

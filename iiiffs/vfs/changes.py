@@ -179,10 +179,10 @@ class Changes:
             album, name = await changing.home_of(gallery, gallery.overlay.home(asset), asset)
         source = await opened_or_later(gallery, asset)
         is_copy = isinstance(node, Copy)
-        writing = gallery.overlay.item_named(album, name) if is_copy else gallery.overlay.item_of(asset.id)
-        if writing is not None and writing.stage is not Stage.SENT:
+        overlay = gallery.overlay
+        if overlay.item_named(album, name) is not None if is_copy else overlay.is_another(asset):
             await source.aclose()
-            raise VersionChanged(f"{name} is being written already")
+            raise VersionChanged(f"{name} is being written already, or was since it was looked up")
         item = Item(
             self._queue.new_id(), self._queue.next_order(), gallery.name, Verb.UPLOAD, Stage.OPEN, album, name,
             self._now_ns(), size_bytes=asset.size_bytes or 0, mtime_ns=asset.mtime_ns,

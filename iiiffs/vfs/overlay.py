@@ -435,6 +435,11 @@ class Overlay:
             return None
         return item.sent if item.stage is Stage.SENT else self.asset_of(item)
 
+    def is_another(self, asset: Asset) -> bool:
+        """Other bytes wait for it than these, or have taken their place since they were found."""
+        now = self.asset(asset.id)
+        return self.asset_id(asset.id) != asset.id if now is None else now.version != asset.version
+
     def item_of(self, asset: AssetId) -> Item | None:
         """The upload that makes or replaces the asset of that id, if one waits; of what it was sent as, the one that
         replaces that, and so on: the last. Former bytes are the asset that they were, so an earlier one is no later."""

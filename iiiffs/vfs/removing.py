@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly
+from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly, VersionChanged
 from iiiffs.model.gallery import Album, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.providers.base import Provider
@@ -76,7 +76,7 @@ class Removals:
             may_edit(where.gallery, "removing")
         current = await self.held(where, waiting)
         if current is None:
-            return
+            raise VersionChanged(f"{where.name} does not wait any more; look again")
         if current.stage is Stage.SENT and current.sent is not None:
             may_edit(where.gallery, "removing")
             await self.remove(where, current.sent)

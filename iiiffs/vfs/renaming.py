@@ -201,6 +201,8 @@ class Renames:
                 there, gone = gone.sent, None
             elif gone is not None and is_replacing:
                 there = await self._giving_way(target, gone)
+            elif gone is None:
+                must_wait_still(self._queue, there)
             if is_replacing:
                 await self._rename_replacing(source, target, held, there, gone)
             else:
@@ -318,6 +320,7 @@ class Renames:
         try:
             if held is not None:
                 there = held.sent if held.stage is Stage.SENT else await self._giving_way(target, held)
+            must_wait_still(self._queue, there)
             work = partial(target.provider.move, asset, target.album, target.name, there)
             moved = await at_once(target.gallery, work, source.album, target.album)
         except BaseException:

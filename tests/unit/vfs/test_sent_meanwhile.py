@@ -4,6 +4,7 @@ found."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import trio
 from pyfuse3 import FileHandleT, FileNameT, FlagT, InodeT
 
-from iiiffs.sync.items import Stage
+from iiiffs.sync.items import Item, Stage
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import (
     CONTEXT,
@@ -29,6 +30,7 @@ from tests.harness.writing_tree import (
     parent_of,
     read_all,
     released,
+    renamed,
     retried,
     unlinked,
 )
@@ -198,3 +200,73 @@ def test_a_photo_is_linked_into_an_album_that_is_made_meanwhile(albums: tuple[Li
     life.passes(60.0)
     assert holding(store) == {"A": ["x.jpg"], "B": [], "N": ["x.jpg"]}
     assert items(life) == []
+
+
+@pytest.mark.parametrize("wait_s", [5.0, 9.0])
+def test_what_is_renamed_over_is_sent_meanwhile(tmp_path: Path, wait_s: float) -> None:
+    """Whether the one has arrived has to be asked, which takes its time; the other one arrives meanwhile."""
+    with living(tmp_path, Flavour.FOLDER) as (life, store):
+        store.script.add(Fault(FaultKind.LOST, "upload", about="s.jpg"))
+        life.ask(wrote("files/s.jpg", RED))
+        life.passes(SENT)
+        life.ask(wrote("files/t.jpg", NAVY))
+        store.script.add(Fault(FaultKind.LATENCY, "listing", seconds=wait_s))
+        life.ask(lambda life: renamed(life, "files/s.jpg", "files/t.jpg"))
+        for _ in range(40):
+            assert life.ask(lambda life: listed(life, "files")) == {"t.jpg"}
+            assert life.ask(lambda life: read_all(life, "files/t.jpg")) == RED
+            life.passes(0.5)
+        assert [(asset.name, store.bytes_of(asset.id)) for asset in store.assets()] == [("t.jpg", RED)]
+        assert items(life) == []
+
+
+def test_a_file_is_removed_that_was_listed_before_its_sending_had_ended(
+    albums: tuple[Life, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that takes seconds: it was sent, and told of, and the verb still waited for its payload to go."""
+    life, store = albums
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+
+    async def landed(item: Item) -> None:
+        while life.outgoing.queue.get(item.id) is not None:
+            await trio.sleep(0.5)
+
+    monkeypatch.setattr(life.outgoing.writer._removals, "interrupt", landed)
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    for _ in range(20):
+        assert shown(life)["A"] == set()
+        life.passes(0.5)
+    assert (holding(store)["A"], items(life)) == ([], [])
+
+
+def test_a_photo_is_not_opened_to_be_written_that_is_replaced_meanwhile(albums: tuple[Life, Store]) -> None:
+    """It would be in conflict with what was written here."""
+    life, store = albums
+    home = store.titled("A").id
+    photo = store.put("x.jpg", NAVY, home)
+    store.add(store.titled("B").id, photo.id)
+    life.passes(3.0)
+    assert shown(life) == {"A": {"x.jpg"}, "B": {"x.jpg"}}
+    number = life.ask(lambda life: existing(life, "albums/A/x.jpg")).st_ino
+    life.ask(wrote("albums/B/.x.jpg.tmp", RED))
+    store.script.add(Fault(FaultKind.LATENCY, "listing", about=home, seconds=4.5))
+    store.put("y.jpg", GREEN, home)
+    life.passes(0.3)
+    answers: list[int | None] = []
+
+    async def open_it(life: Life) -> None:
+        try:
+            await called(life.operations.open(number, FlagT(os.O_WRONLY | os.O_TRUNC), CONTEXT))
+        except OSError as error:
+            answers.append(error.errno)
+
+    async def both(life: Life) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(open_it, life)
+            await life.wait(0.25)
+            await renamed(life, "albums/B/.x.jpg.tmp", "albums/B/x.jpg")
+
+    life.ask(both)
+    assert answers == [errno.ESTALE]
+    life.passes(30.0)
+    assert ({store.bytes_of(one.id) for one in store.assets()}, items(life)) == ({RED, GREEN}, [])

@@ -29,7 +29,7 @@ from iiiffs.vfs.removing import Removals
 from iiiffs.vfs.renaming import Renames
 from iiiffs.vfs.rooms import Rooms
 from iiiffs.vfs.sending_news import Notify
-from iiiffs.vfs.unanswered import follow
+from iiiffs.vfs.unanswered import caught_up, follow
 from iiiffs.vfs.uploader import Uploader
 from iiiffs.vfs.writer import Writer
 
@@ -69,6 +69,7 @@ class Outgoing:
         notes = await trio.to_thread.run_sync(state.notes)
         queue = Queue(state.journal, state.spool, state.successors, notes, recovery.items, loaded.conflicts)
         queue.watch(partial(follow, queue))
+        queue.complete(partial(caught_up, queue))
         if recovery.changed:
             await queue.commit(*recovery.changed)
         for id in recovery.spent:

@@ -59,6 +59,20 @@ def _assets(item: Item, there: Iterable[Asset]) -> tuple[AssetId, ...]:
     return tuple(dict.fromkeys([*known, *(asset.id for asset in there if asset.checksum in item.earlier)]))
 
 
+def caught_up(queue: Queue, before: Item | None, after: Item) -> Item:
+    """Rule: Queue.complete. As `follow`, of what is only said when the file was sent already, by whom it found before."""
+    if before is not None or after.verb not in (Verb.ADD, Verb.TAKE_OUT):
+        return after
+    for id in filter(is_local_id, after.assets):
+        upload = queue.get(id)
+        sent = None if upload is None or upload.stage is not Stage.SENT else upload.sent
+        if sent is not None and after.verb is Verb.ADD:
+            return replace(about(after, sent), assets=(sent.id,))
+        if sent is not None:
+            after = replace(after, assets=(*after.assets, sent.id))
+    return after
+
+
 def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
     """Rule: Queue.watch. What was said of a file, or of what it replaces, is said of the asset that it became.
 

@@ -270,3 +270,31 @@ def test_a_photo_is_not_opened_to_be_written_that_is_replaced_meanwhile(albums: 
     assert answers == [errno.ESTALE]
     life.passes(30.0)
     assert ({store.bytes_of(one.id) for one in store.assets()}, items(life)) == ({RED, GREEN}, [])
+
+
+def test_a_link_to_a_file_is_moved_that_is_sent_at_the_last_moment(
+    albums: tuple[Life, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While what was said of its former album is taken back, on a disk that takes seconds."""
+    life, store = albums
+    store.make_album("C")
+    life.passes(1.0)
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    shown(life)
+
+    removals = life.outgoing.writer._removals
+    interrupt = removals.interrupt
+
+    async def taken_back(item: Item) -> None:
+        while not any(one.stage is Stage.SENT for one in life.outgoing.queue.items()):
+            await trio.sleep(0.1)
+        await interrupt(item)
+
+    monkeypatch.setattr(removals, "interrupt", taken_back)
+    life.ask(moved)
+    for _ in range(60):
+        assert shown(life) == {"A": {"x.jpg"}, "B": set(), "C": {"x.jpg"}}
+        assert life.ask(lambda life: read_all(life, "albums/C/x.jpg")) == NAVY
+        life.passes(0.25)
+    assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": [], "C": ["x.jpg"]}, [])

@@ -440,6 +440,11 @@ class Overlay:
         now = self.asset(asset.id)
         return self.asset_id(asset.id) != asset.id if now is None else now.version != asset.version
 
+    def id_now(self, asset: AssetId) -> AssetId:
+        """The id by which it is listed now, though it was sent, or replaced, since it was found."""
+        item = self.item_of(asset)
+        return self.asset_id(asset) if item is None or item.sent is None else item.sent.id
+
     def item_of(self, asset: AssetId) -> Item | None:
         """The upload that makes or replaces the asset of that id, if one waits; of what it was sent as, the one that
         replaces that, and so on: the last. Former bytes are the asset that they were, so an earlier one is no later."""

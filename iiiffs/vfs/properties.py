@@ -76,17 +76,19 @@ class Properties:
             await self.edit(gallery, asset.id, Edit(favorite=is_favorite))
             return
         names = await gallery.names(favorites)
-        name = names.name_of(asset.id)
+        assert gallery.overlay is not None, "asked before"
+        id = gallery.overlay.id_now(asset.id)
+        name = names.name_of(id)
         if is_favorite == (name is not None):
             return
         if is_favorite:
             name = legal_name(asset.name)
             if names.get(name) is not None:  # for the moment until it is listed
-                name = f"{asset.id} {name}"
+                name = f"{id} {name}"
         else:
-            await changing.withdraw_additions(self._queue, self._interrupt, favorites, asset.id)
+            await changing.withdraw_additions(self._queue, self._interrupt, favorites, id)
         verb = Verb.ADD if is_favorite else Verb.TAKE_OUT
-        item = self._item(gallery, verb, favorites, name or "", asset.id)
+        item = self._item(gallery, verb, favorites, name or "", id)
         await self._queue.commit(about(item, asset) if is_favorite and not asset.is_local else item)
 
     async def edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:

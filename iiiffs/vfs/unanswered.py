@@ -60,7 +60,7 @@ def _assets(item: Item, there: Iterable[Asset]) -> tuple[AssetId, ...]:
 
 
 def caught_up(queue: Queue, before: Item | None, after: Item) -> Item:
-    """Rule: Queue.complete. As `follow`, of what is only said when the file was sent already, by whom it found before."""
+    """Rule: Queue.complete. As `follow`, of what is said only after the file was sent, by whoever found it before."""
     if before is not None or after.verb not in (Verb.ADD, Verb.TAKE_OUT):
         return after
     for id in filter(is_local_id, after.assets):

@@ -25,7 +25,6 @@ from tests.harness.writing_tree import (
     existing,
     linked,
     listed,
-    marked,
     opened,
     parent_of,
     read_all,
@@ -143,9 +142,17 @@ def test_an_album_is_removed_into_which_a_link_is_just_told(albums: tuple[Life, 
 
 def test_a_favorite_is_none_any_more_that_is_sent_meanwhile(albums: tuple[Life, Store]) -> None:
     life, store = albums
+    assert life.ask(lambda life: listed(life, "favorites")) == set()
     life.ask(wrote("favorites/x.jpg", NAVY))
-    store.script.add(Fault(FaultKind.LATENCY, "page", about="Favorites", seconds=SENT))
-    life.ask(lambda life: marked(life, "favorites/x.jpg", "user.iiiffs.favorite", b"0"))
+    number = life.ask(lambda life: existing(life, "favorites/x.jpg")).st_ino
+    store.script.add(Fault(FaultKind.LATENCY, "page", about="Favorites", seconds=SENT + 1.0, times=None))
+    store.put("y.jpg", GREEN)  # so that favorites are asked for anew
+    life.passes(0.3)
+
+    async def unmark(life: Life) -> None:
+        await called(life.operations.setxattr(number, b"user.iiiffs.favorite", b"0", CONTEXT))
+
+    life.ask(unmark)
     life.passes(30.0)
     assert life.ask(lambda life: listed(life, "favorites")) == set()
     assert (store.named("x.jpg")[0].favorite, items(life)) == (False, [])

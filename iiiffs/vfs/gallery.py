@@ -370,8 +370,8 @@ class Gallery:
         try:
             told = await self.told_asset(asset)
         except AssetGone:
-            return found
-        return told if told.version == version else found
+            return await self.asset(asset)  # what was found may have been sent meanwhile
+        return told if told.version == version else await self.asset(asset)
 
     async def told_asset(self, asset: AssetId) -> Asset:
         """As `asset`, of those that the provider has."""

@@ -305,3 +305,29 @@ def test_a_link_to_a_file_is_moved_that_is_sent_at_the_last_moment(
         assert life.ask(lambda life: read_all(life, "albums/C/x.jpg")) == NAVY
         life.passes(0.25)
     assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": [], "C": ["x.jpg"]}, [])
+
+
+def test_what_has_taken_the_place_of_a_photo_is_linked_though_it_is_sent_meanwhile(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    photo = store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    number = life.ask(lambda life: existing(life, "albums/A/x.jpg")).st_ino
+    life.ask(wrote("albums/A/.x.jpg.tmp", RED))
+    life.ask(lambda life: renamed(life, "albums/A/.x.jpg.tmp", "albums/A/x.jpg"))
+    life.passes(20.0)
+    life.ask(wrote("albums/A/x.jpg", GREEN))
+    store.script.add(Fault(FaultKind.LATENCY, "asset", about=photo.id, seconds=SENT))
+    store.script.add(Fault(FaultKind.LATENCY, "page", about="Trash", seconds=SENT))
+
+    async def link(life: Life) -> int:
+        parent, name = await parent_of(life, "albums/B/x.jpg")
+        made = life.operations.link(number, InodeT(parent), FileNameT(os.fsencode(name)), CONTEXT)
+        return int((await called(made)).st_ino)
+
+    linked_as = life.ask(link)
+    assert life.ask(lambda life: existing(life, "albums/A/x.jpg")).st_ino == linked_as
+    for _ in range(60):
+        assert life.ask(lambda life: existing(life, "albums/B/x.jpg")).st_ino == linked_as
+        assert life.ask(lambda life: read_all(life, "albums/B/x.jpg")) == GREEN
+        life.passes(0.25)
+    assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": ["x.jpg"]}, [])

@@ -20,6 +20,7 @@ from iiiffs.providers.views import LIBRARY, TRASH
 from iiiffs.state.given import Given
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
+from iiiffs.tree.names import legal_name
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.added_names import has_another
 from iiiffs.vfs.arrivals import Arrivals
@@ -203,25 +204,20 @@ class Overlay:
         return None if self.aside.hides(album, name) else self._given.of(self._account, album).get(name)
 
     async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
-        """The asset goes by `name` no more; True if it has another name in the album, and so is still in it."""
+        """The asset goes by `name` no more; True if it has another name in the album, and so is still in it. Of two
+        names that people gave it, the one that is left hides its own as both did."""
         arrived = self.arrivals.of(album, asset)
-        kept = [item for item in arrived if item.name != name and item.also]
-        was_also = any(item.name == name and item.also for item in arrived)
+        given = {key: one.also for key, one in self._given.of(self._account, album).items() if one.asset == asset}
+        for item in arrived:
+            if item.sent is not None and (item.also or legal_name(item.sent.name) != item.name):
+                given.setdefault(item.name, item.also)
+        was_also = given.pop(name, False)
+        for key, also in given.items():
+            await self._given.give(self._account, album, key, Given(asset, also=also and was_also))
         await self._queue.drop_all([item.id for item in arrived])
-        for item in kept:
-            await self._given.give(self._account, album, item.name, Given(asset, also=was_also))
-        if kept or was_also:
-            return True
-        given = self._given.of(self._account, album)
-        one = given.get(name)
-        if one is not None and one.asset == asset:
-            others = [other for key, other in given.items() if other.asset == asset and key != name]
+        if self._given.of(self._account, album).get(name) in (Given(asset, also=False), Given(asset, also=True)):
             await self._given.give(self._account, album, name, None)
-            return one.also or bool(others)
-        also = [(key, other) for key, other in given.items() if other.asset == asset and other.also]
-        for key, other in also:
-            await self._given.give(self._account, album, key, Given(other.asset, also=False))
-        return bool(also)
+        return was_also or bool(given)
 
     def _names(self, told: AlbumNames, items: list[Item], given: Mapping[str, Given]) -> AlbumNames:
         album = told.listing.album.id

@@ -6,6 +6,7 @@ Rule: RFC 7578; names in headers as HTML 5 writes them.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -64,11 +65,12 @@ class _Pieces(AsyncIterator[bytes]):
     async def __anext__(self) -> bytes:
         if not self._is_begun:
             self._is_begun = True
-            await _blocking(lambda: self._file.seek(0))
             return next(self._ends)
+        offset = self._size_bytes - self._left
         if self._sent is not None:
-            self._sent(self._size_bytes - self._left)
-        piece = await _blocking(partial(self._file.read, min(PIECE_BYTES, self._left))) if self._left else b""
+            self._sent(offset)
+        length = min(PIECE_BYTES, self._left)
+        piece = await _blocking(partial(os.pread, self._file.fileno(), length, offset)) if length else b""
         self._left -= len(piece)
         if piece:
             return piece

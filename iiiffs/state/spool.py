@@ -109,12 +109,20 @@ class Spool:
 
     def remove(self, id: str) -> None:
         """There is no payload of that item, on disk too; that there was none is no error. Errors: StoreError."""
+        self.remove_all([id])
+
+    def remove_all(self, ids: Iterable[str]) -> None:
+        """As `remove`, of all those items."""
+        removed = False
         with self._telling():
             try:
-                self.path(id).unlink()
-            except FileNotFoundError:
-                return
-            sync_folder(self._path)
+                for id in ids:
+                    with suppress(FileNotFoundError):
+                        self.path(id).unlink()
+                        removed = True
+            finally:
+                if removed:
+                    sync_folder(self._path)
 
     def sizes(self) -> dict[str, int]:
         """The length in bytes of every payload that is there. Errors: StoreError."""

@@ -188,9 +188,9 @@ class Queue:
                 await self.successors.record(item.account, old, now)
 
     async def _remove_payloads(self, dropped: Iterable[Item]) -> None:
-        for item in dropped:
-            if item.verb is Verb.UPLOAD:
-                await trio.to_thread.run_sync(self.spool.remove, item.id)
+        ids = [item.id for item in dropped if item.verb is Verb.UPLOAD]
+        if ids:
+            await trio.to_thread.run_sync(self.spool.remove_all, ids)
 
     async def record_conflict(self, conflict: Conflict) -> None:
         """It is kept until somebody decides."""

@@ -114,7 +114,7 @@ def _mount_s(folder: Path, photos: int) -> tuple[float, float]:
 def _mounted(folder: Path, fake: Fake) -> Iterator[Mount]:
     home = folder / "mount"
     home.mkdir()
-    config = write_config(home, fake.url)
+    config = write_config(home, fake.url, poll="30 s")  # what is there if nobody says otherwise
     asked = f'url = "{fake.url}"\naccess = '
     config.write_text(config.read_text().replace(f'{asked}"read"', f'{asked}"add"'))
     mount = start(home, home / "photos", config=config, program=Program(environment=environ_of(home=fake.key)))

@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 ROOM_STEP_BYTES = 16 << 20
 """So much may be written before the room on the disk is looked at again."""
 COPY_BYTES = 1 << 20
+WRITE_BYTES = 128 << 10
+"""Of one call. Rule: cache.block_folder.WRITE_BYTES."""
 THREADS = 16
 FULL = frozenset({28, 122, 27})
 """ENOSPC, EDQUOT, EFBIG."""
@@ -432,7 +434,7 @@ class LocalFiles:
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:
-        written = os.pwrite(descriptor, view, offset)
+        written = os.pwrite(descriptor, view[:WRITE_BYTES], offset)
         view, offset = view[written:], offset + written
 
 

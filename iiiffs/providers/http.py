@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import math
 import random
 import ssl
 import time
@@ -295,7 +296,7 @@ class HttpAccount:
                 for attempt in itertools.count(1):
                     begun_s = trio.current_time()
                     try:
-                        return await self._attempt(ask, consume, scope.deadline)
+                        return await self._attempt(ask, consume, scope)
                     except _Again as again:
                         pause_s = self._settings.retry.delay_s(attempt, random.random(), again.asked_s)
                         too_late = pause_s is None or trio.current_time() + pause_s >= scope.deadline
@@ -315,14 +316,18 @@ class HttpAccount:
         if counts and not is_answer and self._answered_s < begun_s:
             self._failing = str(error)
 
-    async def _attempt(self, ask: Ask, consume: Callable[[httpx.Response], Awaitable[T]], deadline_s: float) -> T:
+    async def _attempt(self, ask: Ask, consume: Callable[[httpx.Response], Awaitable[T]], until: trio.CancelScope) -> T:
         if (denied := self.denied) is not None:
             raise AccessDenied(denied)
         if self._headers is None:
             self._headers = await self._let_in()
         headers = self._headers
+        if ask.lane is Lane.UPLOADS:
+            until.deadline = math.inf
         async with self._lanes[ask.lane]:
-            await self._turn(ask, deadline_s)
+            if ask.lane is Lane.UPLOADS:  # those that went before it may have been much larger
+                until.deadline = trio.current_time() + ask.deadline_s
+            await self._turn(ask, until.deadline)
             started_s, status = trio.current_time(), None
             self.gauges.in_flight += 1
             try:

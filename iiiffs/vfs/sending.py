@@ -34,6 +34,7 @@ from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
+from iiiffs.vfs.departures import SMALL_BYTES
 from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames, asset_of_base
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
@@ -52,7 +53,8 @@ CALL_S = 120.0
 """For what moves no bytes."""
 UPLOAD_S = 600.0
 SLOWEST_BYTES_PER_S = 4096
-"""An upload may last UPLOAD_S, and as much longer as its bytes take at this rate; then it is begun anew."""
+"""An upload may last UPLOAD_S, and as much longer as its bytes take at this rate, and those that go before it; then it
+is begun anew."""
 
 
 class Account(Listings, Protocol):
@@ -192,7 +194,7 @@ class Sender:
             kept = await self._kept(item, summed)
             item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)
-            timeout_s = UPLOAD_S + item.size_bytes / SLOWEST_BYTES_PER_S
+            timeout_s = UPLOAD_S + (item.size_bytes + SMALL_BYTES) / SLOWEST_BYTES_PER_S
             with _deadline(timeout_s):
                 replaced = await self._sent(item, album, summed, kept)
         if replaced is None:

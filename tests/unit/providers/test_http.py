@@ -177,6 +177,23 @@ async def test_a_deadline_holds_over_all_attempts(service: Service, effect: Effe
 
 
 @in_trio
+async def test_the_time_of_an_upload_begins_when_it_is_its_turn(service: Service) -> None:
+    service.fault(faults.latency(0.3), times=None)
+    ask, answered = replace(QUESTION, lane=Lane.UPLOADS, deadline_s=0.7), list[int]()
+
+    async def upload() -> None:
+        answered.append((await http.ask(ask)).status)
+
+    async with opened(service, replace(QUICK, uploads=1)) as http, trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(upload)
+    assert answered == [200] * 4
+    async with opened(service, QUICK) as http:
+        with pytest.raises(ProviderUnreachable, match=r"no answer within 0\.1 s"):
+            await http.ask(replace(ask, deadline_s=0.1))
+
+
+@in_trio
 async def test_a_server_that_falls_silent_is_asked_again_within_the_deadline(service: Service) -> None:
     service.fault(faults.silence())
     async with opened(service, replace(QUICK, silence_s=0.1)) as http:

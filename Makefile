@@ -41,7 +41,8 @@ bench: $(VENV)/.dev $(TOOLS)/.ready $(TOOLS)/.peers
 	$(BIN)/python -m tests.bench
 
 soak: $(VENV)/.dev $(TOOLS)/.ready
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "soak or not soak" tests/unit tests/contract tests/mount $(ARGS)
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "soak or not soak" tests/unit tests/contract tests/mount \
+		$(if $(strip $(ARGS)),$(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 # The packages whose sign is missing are installed; nothing is asked of the network when all are there.
 define install_missing

@@ -87,10 +87,11 @@ class Copies:
 
     def changed(self, before: Item | None, after: Item | None) -> None:
         """An item is another; rule: Queue.watch. Bytes of its own that were sent end what the name was given to."""
-        if after is None or after.sent is None or after.verb is not Verb.UPLOAD or after.base is not None:
+        if after is None or after.sent is None or after.verb is not Verb.UPLOAD:
             return
         is_news = before is None or before.sent is None
-        if is_news and self.asset_of(after.album, after.name) not in (None, after.sent.id):
+        own = (None, after.sent.id, None if after.base is None else after.base.asset)
+        if is_news and self.asset_of(after.album, after.name) not in own:
             work = partial(self.leave, after.album, after.name, after.sent.id)
             self._flights.begin(("left", self._account, after.id), work)
 

@@ -324,6 +324,27 @@ def test_what_was_there_before_is_never_thrown_away(version: str, tmp_path: Path
         assert here.trashed() == [here.photo]
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_an_earlier_try_found_there_is_not_replaced_with_the_next_bytes(
+    version: str, times: int, tmp_path: Path
+) -> None:
+    """Its answer was lost, or nobody waited for it: `cp theirs.jpg IMG_1.jpg`, and then an edit of that."""
+    with scene(version, tmp_path) as here:
+        asset = trio.run(opened, here)
+        theirs = here.server.add_asset("theirs.jpg", data=AFTER)
+        here.server.add_album("C", [theirs])
+        trio.run(replaced_as, here, asset, here.payload(AFTER))
+        assert here.trashed() == [here.photo]
+        for _ in range(times):
+            shown, _ = trio.run(replaced_as, here, asset, here.payload(LATER, earlier=(AFTER,)))
+        assert here.trashed() == [here.photo]
+        new = here.server.assets[shown.id]
+        assert (new.name, new.checksum, theirs.checksum) == ("IMG_1.jpg", sha1(LATER), sha1(AFTER))
+        assert (in_albums(here, new), in_albums(here, theirs)) == ({"A", "B"}, {"A", "B", "C"})
+        assert (new.description, new.rating, new.favorite) == ("By the sea", 4, True)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_bytes_that_another_photo_has_make_that_the_successor(version: str, tmp_path: Path) -> None:
     with scene(version, tmp_path) as here:

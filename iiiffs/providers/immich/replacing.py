@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
+import msgspec
 import trio
 
 from iiiffs.errors import AccessDenied, AssetGone, Forbidden, ProviderError, Rejected, VersionChanged
@@ -99,7 +100,10 @@ class Replacing:
             await self._must_be_known_as_own(source)
             self._uploads.must_be_taken(source.original_file_name, payload)
             goes_on = stays if source.id == asset.id else None
-            done = await self._succeeded(source, payload, known.get(payload.sha1), goes_on)
+            if source.id == asset.id or await self._uploads.proves(source, payload.token):
+                done = await self._succeeded(source, payload, known.get(payload.sha1), goes_on)
+            else:
+                done = await self._beside(uuid_of(asset.id), source, payload, known.get(payload.sha1))
             done.not_carried[:0] = [what for what in not_carried if what not in done.not_carried]
         await self.clear(done, payload, known)
         return done
@@ -193,6 +197,22 @@ class Replacing:
                 await self._part(old, done, said, stays)
         finally:
             self._unfinished -= taking
+        return done
+
+    async def _beside(
+        self, old_id: UUID, there: WholeAsset, payload: Payload, found: CheckRecord | None
+    ) -> Replacement:
+        """The new one is in the albums of the old one, which is in the trash; `there` stays as it is. An earlier try
+        brought bytes that the library had as `there`, for others to see: they are none of this file's."""
+        old = await self._client.whole(old_id)
+        fields = {"fileCreatedAt": old.file_created_at}
+        arrived = await self._uploads.arrive(payload, old.original_file_name, found, fields)
+        done = Replacement(uuid_of(arrived.record.id), [there.id])
+        said = Said(await self._said_before(there), await self._said_after(payload, old))
+        places = {album.id for album in await self._calls.albums_of(old_id)}
+        others = await self._calls.albums_of(uuid_of(there.id))
+        stays = {AlbumId(album.id): album.id in places for album in others}
+        await self._hand_over(msgspec.structs.replace(there, stack=None), done, said, stays)
         return done
 
     async def _retire(self, old: WholeAsset, done: Replacement, token: str) -> None:

@@ -73,8 +73,11 @@ class Membership(Verbs):
         with self.index.transaction():
             now = self._present(asset, payload, blob)
             if now.sha1 != blob.sha1:
-                new = self.keep(None, now.name, payload, blob)
-                if stays is None:
+                is_own = now.id == asset.id or now.token == payload.token
+                new = self.keep(None, now.name if is_own else asset.name, payload, blob)
+                if not is_own:
+                    self._join(asset.id, new)
+                elif stays is None:
                     self._succeed(now, new)
                 else:
                     self._part(now, new, stays)
@@ -109,6 +112,15 @@ class Membership(Verbs):
         self._describe_as(old, new)
         self.trash(old)
         self.index.update_asset(old.number, replaced_by=new.number)
+
+    def _join(self, old: AssetId, new: StoredAsset) -> None:
+        """`new` is in the albums of `old`, whose place an earlier try gave to what the library had before: that stays
+        as it is."""
+        stored = self.index.asset(old)
+        assert stored is not None
+        for number in self.index.albums_of(stored):
+            self._put_in(album_id(number), new)
+        self._describe_as(stored, new)
 
     def _part(self, old: StoredAsset, new: StoredAsset, stays: Mapping[AlbumId, bool]) -> None:
         """All that was said of `old` is said of `new`, and `old` is in the albums of `stays` that it was in."""

@@ -168,3 +168,33 @@ def test_two_photos_change_their_bytes(slow: str | None, age: str, world: World)
     assert world.trash() == []
     assert world.members("A") == sorted([GREEN, NAVY])
     assert world.life.ask(lambda life: listed(life, "albums/A")) == {"x.jpg", "y.jpg"}
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LATE, FaultKind.LOST])
+def test_a_photo_that_is_overwritten_by_a_copy_and_then_by_something_else_leaves_the_other_alone(
+    kind: FaultKind, world: World
+) -> None:
+    """Nobody has heard of the answer to the first: because it came late, or never."""
+    y = "albums/B/y.jpg"
+    world.has(y, GREEN)
+    first = world.slow(kind, "replace", 3.0)
+    world.put(y, NAVY)
+    world.life.passes(SENT_S)
+    world.put(y, RED)
+    world.keeps_showing({X: NAVY, y: RED})
+    assert first() == 1
+    assert world.trash() == [GREEN]
+    assert world.members("A") == [NAVY]
+
+
+def test_a_photo_that_was_to_be_a_copy_is_written_again_before_it_is_sent(world: World) -> None:
+    y = "albums/B/y.jpg"
+    world.has(y, GREEN)
+    world.put(X, RED)
+    world.life.passes(1.0)
+    world.put(y, NAVY)
+    world.life.passes(2.5)
+    assert [item.name for item in items(world.life) if item.kept] == ["x.jpg"]
+    world.put(y, NAVY + b"more")
+    world.keeps_showing({X: RED, y: NAVY + b"more"})
+    assert world.members("B") == [NAVY + b"more"]

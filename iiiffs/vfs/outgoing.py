@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import trio
 
-from iiiffs.model.gallery import AccountName, AlbumId
+from iiiffs.model.gallery import AccountName, AlbumId, Asset
 from iiiffs.state.store import State
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import recovered, resting
@@ -68,7 +68,8 @@ class Outgoing:
         recovery = recovered(loaded.items, sizes, time.time_ns())
         notes = await trio.to_thread.run_sync(state.notes)
         queue = Queue(state.journal, state.spool, state.successors, notes, recovery.items, loaded.conflicts)
-        queue.watch(partial(follow, queue))
+        by_name = {gallery.name: gallery for gallery in galleries.values()}
+        queue.watch(partial(follow, queue, partial(_told_last, by_name)))
         queue.complete(partial(caught_up, queue))
         if recovery.changed:
             await queue.commit(*recovery.changed)
@@ -120,6 +121,12 @@ class Outgoing:
             "flights": len(self._flights),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
         }
+
+
+def _told_last(galleries: Mapping[AccountName, Gallery], account: AccountName, album: AlbumId) -> Collection[Asset]:
+    gallery = galleries.get(account)
+    told = None if gallery is None else gallery.told_last(album)[0]
+    return () if told is None else told.listing.assets
 
 
 async def _names_in(gallery: Gallery, album: AlbumId) -> Collection[str]:

@@ -7,11 +7,11 @@ are folders are asked instead (`Removals.held`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from iiiffs.errors import AssetGone
-from iiiffs.model.gallery import AlbumId, Asset, AssetId
+from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
 from iiiffs.providers.base import Provider
 from iiiffs.sync.items import UNWANTED, Item, Stage, Verb, is_local_id
 from iiiffs.vfs.queue import Queue
@@ -73,19 +73,23 @@ def caught_up(queue: Queue, before: Item | None, after: Item) -> Item:
     return after
 
 
-def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
+Told = Callable[[AccountName, AlbumId], Iterable[Asset]]
+"""What the provider told last of an album, as far as that is kept."""
+
+
+def follow(queue: Queue, told: Told, before: Item | None, after: Item | None) -> None:
     """Rule: Queue.watch. What was said of a file, or of what it replaces, is said of the asset that it became.
 
     What goes on under other names (`Item.kept`) is meant by what names those, and by nothing else.
 
     Something is taken out by both ids: a listing from before tells of the old one. Before anybody answers, also by the
-    sum of its new bytes, for they take over the albums of the old ones.
+    sum of its new bytes, for they take over the albums of the old ones; but not what that album had of them before.
     """
     if after is None or after.verb is not Verb.UPLOAD:
         return
     if after.base is not None and after.earlier and (before is None or before.earlier != after.earlier):
         for other in queue.about(after.base.asset):
-            if other.verb is Verb.TAKE_OUT:
+            if other.verb is Verb.TAKE_OUT and not _has(queue, told, other, after):
                 earlier = tuple(dict.fromkeys((*other.earlier, *after.earlier)))
                 queue.note(replace(other, earlier=earlier))
     if after.sent is None or (before is not None and before.sent is not None):
@@ -102,4 +106,15 @@ def follow(queue: Queue, before: Item | None, after: Item | None) -> None:
                 known = about(other, sent) if assets[0] == sent.id else other
                 queue.note(replace(known, assets=assets))
             elif other.verb is Verb.TAKE_OUT and sent.id not in other.assets:
-                queue.note(replace(other, assets=(*other.assets, sent.id)))
+                is_there = after.sha1 not in other.earlier and _has(queue, told, other, after)
+                assets = tuple(id for id in other.assets if id != old) if is_there else (*other.assets, sent.id)
+                queue.note(replace(other, assets=assets))
+
+
+def _has(queue: Queue, told: Told, out: Item, upload: Item) -> bool:
+    """The album has what `upload` brings now, without it."""
+    if upload.sha1 is None:
+        return False
+    sent = (item for item in queue.in_album(out.account, out.album) if item.id != upload.id and item.sent is not None)
+    is_sent = any(item.verb is Verb.UPLOAD and item.sha1 == upload.sha1 for item in sent)
+    return is_sent or any(asset.checksum == upload.sha1 for asset in told(out.account, out.album))

@@ -198,3 +198,19 @@ def test_a_photo_that_was_to_be_a_copy_is_written_again_before_it_is_sent(world:
     world.put(y, NAVY + b"more")
     world.keeps_showing({X: RED, y: NAVY + b"more"})
     assert world.members("B") == [NAVY + b"more"]
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_leaves_an_album_with_a_former_name_is_not_what_is_there_by_its_own(is_old: bool, world: World) -> None:
+    """A copy of x.jpg gets other bytes, so x.jpg is taken out of B; then x.jpg gets the bytes of a photo of B."""
+    copy, y = "albums/B/copy.jpg", "albums/B/y.jpg"
+    if is_old:
+        world.has(y, GREEN)
+    world.put(copy, NAVY)
+    world.life.passes(SENT_S + PATIENCE_S)
+    world.put(copy, RED if is_old else GREEN)
+    world.life.passes(1.0)
+    world.put(X, GREEN)
+    world.keeps_showing({X: GREEN, copy: RED, y: GREEN} if is_old else {X: GREEN, copy: GREEN})
+    assert world.members("B") == (sorted([RED, GREEN]) if is_old else [GREEN])
+    assert world.trash() == [NAVY]

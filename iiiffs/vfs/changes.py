@@ -367,6 +367,7 @@ class Changes:
                 raise VersionChanged("this file has reached its provider since it was looked up")
             if not is_refused(item):
                 changing.must_be_photo(where.writing, item)
+                changing.must_be_on_its_way(item)
                 return where.overlay.asset_of(item)
             return await where.gallery.asset(item.assets[0])
         return await where.gallery.asset_in(node.asset, node.version)

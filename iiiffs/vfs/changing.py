@@ -188,6 +188,14 @@ def must_be_photo(writing: Writing, item: Item) -> None:
         raise Forbidden(f"{item.name} only tells of its photo; copy it, or say that of the photo")
 
 
+def must_be_on_its_way(item: Item) -> None:
+    """Its name is none by which it stays here: a link to that would wait for ever. Errors: Forbidden."""
+    if item.stays or is_scratch(item.name):
+        raise Forbidden(
+            f"{item.name} stays on this machine under that name, and so cannot be linked; rename or copy it"
+        )
+
+
 def must_not_lie_in_trash(asset: Asset) -> None:
     """Errors: Forbidden."""
     if asset.album == TRASH:

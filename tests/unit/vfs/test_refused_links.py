@@ -205,3 +205,22 @@ def test_a_file_that_failed_waits_for_a_person_under_whichever_of_its_names_is_l
     decides(life, "retry")
     life.passes(SENT_S * 3)
     assert stored(store)["B"] == {"y.jpg"}
+
+
+@pytest.mark.parametrize("target", ["albums/B/{0}", "albums/A/other.jpg", "favorites/{0}", "albums/A/new.jpg.lock"])
+@pytest.mark.parametrize("name", [".new.jpg.tmp", "new.jpg~", "new.jpg.part"])
+def test_a_link_to_a_file_that_stays_here_is_refused_at_once(
+    name: str, target: str, albums: tuple[Life, Store]
+) -> None:
+    """A server never gets it under that name; git, and whoever makes a lock by link(2), has another way then."""
+    life, store = albums
+    store.script.clear()
+    life.ask(wrote(f"albums/A/{name}", RED))
+    with pytest.raises(PermissionError):
+        life.ask(lambda life: linked(life, f"albums/A/{name}", target.format(name)))
+    assert [item.verb for item in items(life)] == [Verb.UPLOAD]
+    life.ask(lambda life: renamed(life, f"albums/A/{name}", "albums/A/new.jpg"))
+    life.ask(lambda life: linked(life, "albums/A/new.jpg", "albums/B/new.jpg"))
+    life.passes(SENT_S + SENT_S)
+    assert store.bytes_of(store.members(store.titled("B").id)[0].id) == RED
+    assert names(life, "albums/B") == {"new.jpg"}

@@ -7,8 +7,9 @@ iiiffs.state.given): who links or moves what they see does so by the name that t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
-from iiiffs.model.gallery import AlbumId, AssetId
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.state.given import Given, GivenNames
 from iiiffs.sync.items import Item, Verb
 from iiiffs.vfs.listings import Listings
@@ -33,7 +34,17 @@ async def keep_names(
             await given.give(item.account, item.album, item.name, Given(asset, also=item.also))
 
 
-def has_another(listings: Listings, item: Item, asset: AssetId) -> bool:
-    """The album has the photo already, by another name than that by which it is put into it now."""
+@dataclass(frozen=True, slots=True)
+class OwnName:
+    """What the provider tells of an album under a name."""
+
+    name: str
+    entry: Album | Asset
+
+
+def own_name(listings: Listings, item: Item, asset: AssetId) -> OwnName | None:
+    """What the album has the photo as already, if that is another name than that by which it is put into it now."""
     told = listings.told_last(AlbumId(item.album))[0]
-    return told is not None and told.name_of(asset) not in (None, item.name)
+    name = None if told is None else told.name_of(asset)
+    entry = None if told is None or name is None else told.get(name)
+    return None if name is None or entry is None or name == item.name else OwnName(name, entry)

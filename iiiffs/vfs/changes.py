@@ -377,8 +377,8 @@ class Changes:
 
         Errors: Forbidden for another name than the asset's.
         """
-        known = {legal_name(asset.name), where.name if self._is_shown_as(where, asset) else legal_name(asset.name)}
-        if where.writing.fixed_names and where.name not in known:
+        known = {legal_name(asset.name), *where.overlay.other_names(asset.id)}
+        if where.writing.fixed_names and where.name not in known and not self._is_shown_as(where, asset):
             raise Forbidden(f"{where.gallery.name}: names are fixed; link it as {legal_name(asset.name)}")
         is_back = asset.album == TRASH
         asset = await changing.restored(where, self._queue, asset)

@@ -22,7 +22,7 @@ from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.names import legal_name
 from iiiffs.tree.scratch import is_scratch
-from iiiffs.vfs.added_names import has_another
+from iiiffs.vfs.added_names import own_name
 from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
@@ -366,8 +366,11 @@ class Overlay:
         """A file whose bytes the album had already is one more name of that asset, and takes none from it. Kept with
         the answer, for nothing tells it later: listings have both. Not a file that has its own former bytes again: a
         try that broke off may have taken that asset out of the trash. Rule: Queue.complete."""
-        if after.account == self._account and after.verb is Verb.ADD and before is None:
-            return replace(after, also=has_another(self._listings, after, self.asset_id(after.assets[0])))
+        if after.account == self._account and after.verb is Verb.ADD:
+            if before is not None and before.assets == after.assets:
+                return after
+            own = own_name(self._listings, after, self.asset_id(after.assets[0]))
+            return replace(after, also=own is not None and self._shows(after.album, own.name, own.entry))
         if after.account != self._account or before is None or before.sent is not None or after.sent is None:
             return after
         if (also := self.copies.also(after, after.sent)) is not None:

@@ -331,3 +331,28 @@ def test_what_has_taken_the_place_of_a_photo_is_linked_though_it_is_sent_meanwhi
         assert life.ask(lambda life: read_all(life, "albums/B/x.jpg")) == GREEN
         life.passes(0.25)
     assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": ["x.jpg"]}, [])
+
+
+@pytest.mark.parametrize("wait_s", [0.5, 1.0, 2.0, 3.0])
+def test_a_file_that_may_have_arrived_comes_back_by_its_new_name_alone(
+    albums: tuple[Life, Store], wait_s: float
+) -> None:
+    """It left the album while nobody knew that it was there, by the name that its server gave it then."""
+    life, store = albums
+    assert shown(life) == {"A": set(), "B": set()}
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.passes(SETTLE_S + 0.25)
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/B/y.jpg"))
+    life.passes(wait_s)
+    for _ in range(2):
+        life.ask(lambda life: linked(life, "albums/B/y.jpg", "albums/A/y.jpg"))
+        assert shown(life) == {"A": {"y.jpg"}, "B": {"y.jpg"}}
+        life.passes(wait_s / 4)
+        life.ask(lambda life: unlinked(life, "albums/A/y.jpg"))
+        assert shown(life) == {"A": set(), "B": {"y.jpg"}}
+    life.ask(lambda life: linked(life, "albums/B/y.jpg", "albums/A/y.jpg"))
+    for _ in range(60):
+        assert shown(life) == {"A": {"y.jpg"}, "B": {"y.jpg"}}
+        life.passes(0.5)
+    assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": ["x.jpg"]}, [])

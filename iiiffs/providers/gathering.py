@@ -20,7 +20,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-PAUSE_S = 0.1
+PAUSE_S = 0.05
 """Between the beginnings of two calls: less than anybody notices of an upload, and many uploads on a quick network."""
 
 

@@ -1,12 +1,15 @@
-"""The sum of what is about to be sent, taken in a thread."""
+"""The sums of what is about to be sent, taken in a thread; of small files while they settle: nobody waits then."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 import trio
 
@@ -15,6 +18,8 @@ from iiiffs.state.spool import Spool
 from iiiffs.sync.items import Item
 
 READ_BYTES = 1 << 20
+AHEAD_BYTES, AHEAD_MAX = 64 << 20, 4096
+"""Of larger files nothing is summed ahead: some programs open and close theirs many times. So many sums are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,78 @@ class Summed:
 
     sha1: bytes
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A sum, and of what: `stamp` is the file's own."""
+
+    generation: int
+    stamp: tuple[int, ...]
+    summed: Summed
+
+
+class PayloadSums:
+    """Of one account. `run` sums ahead."""
+
+    def __init__(self, spool: Spool, current: Callable[[str], Item | None], threads: trio.CapacityLimiter) -> None:
+        """`current`: the item of that id as it is now."""
+        self._spool = spool
+        self._current = current
+        self._threads = threads
+        self._wanted: dict[str, int] = {}
+        self._ahead: dict[str, _Ahead] = {}
+        self._more = trio.Event()
+
+    def wants(self, item: Item) -> None:
+        """It was closed, and will be sent if nobody opens it again."""
+        self._ahead.pop(item.id, None)
+        if 0 < item.size_bytes <= AHEAD_BYTES:
+            self._wanted[item.id] = item.generation
+            self._more.set()
+
+    async def of(self, item: Item) -> Summed:
+        """Rule: `sum_of`. What was summed ahead is taken once: another try sums anew."""
+        self._wanted.pop(item.id, None)
+        ahead = self._ahead.pop(item.id, None)
+        if ahead is not None and ahead.generation == item.generation:
+            stamp = await trio.to_thread.run_sync(self._stamp, item.id, limiter=self._threads)
+            if stamp == ahead.stamp and ahead.summed.size_bytes >= item.size_bytes:
+                return ahead.summed
+        return await sum_of(self._spool, item, self._threads)
+
+    async def run(self) -> NoReturn:
+        """Sums ahead, one file after the other, until it is cancelled."""
+        while True:
+            while self._wanted:
+                id = next(iter(self._wanted))
+                generation = self._wanted.pop(id)
+                item = self._current(id)
+                if item is not None and item.generation == generation:
+                    with suppress(StoreError, Rejected):  # who sends it is told
+                        await self._sum_ahead(item)
+            await self._more.wait()
+            self._more = trio.Event()
+
+    async def _sum_ahead(self, item: Item) -> None:
+        stamp = await trio.to_thread.run_sync(self._stamp, item.id, limiter=self._threads)
+        if stamp is None:
+            return
+        summed = await sum_of(self._spool, item, self._threads)
+        now = self._current(item.id)
+        if now is None or now.generation != item.generation:
+            return
+        if len(self._ahead) >= AHEAD_MAX:
+            del self._ahead[next(iter(self._ahead))]
+        self._ahead[item.id] = _Ahead(item.generation, stamp, summed)
+
+    def _stamp(self, id: str) -> tuple[int, ...] | None:
+        """Blocking. Another one once the file has been written to; None if it cannot be looked at."""
+        try:
+            found = self._spool.path(id).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 async def sum_of(spool: Spool, item: Item, threads: trio.CapacityLimiter) -> Summed:

@@ -39,7 +39,7 @@ from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames, asset_of_base
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
 from iiiffs.vfs.outlived import outlived_by
-from iiiffs.vfs.payload_sums import Summed, sum_of
+from iiiffs.vfs.payload_sums import PayloadSums, Summed
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.set_times import end_told, kept_times
 from iiiffs.vfs.shelves import mark_of
@@ -162,6 +162,7 @@ class Sender:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self.sums = PayloadSums(queue.spool, queue.get, threads)
         self._kept_names = KeptNames(account.provider, account, queue, order, threads)
         self.sidecars = Sidecars(account, queue, order, threads)
 
@@ -190,7 +191,7 @@ class Sender:
     async def _upload(self, flight: Flight) -> None:
         item, replaced = flight.item, None
         with flight.scope:
-            summed = await sum_of(self._queue.spool, item, self._threads)
+            summed = await self.sums.of(item)
             kept = await self._kept(item, summed)
             item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)

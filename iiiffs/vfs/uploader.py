@@ -146,6 +146,7 @@ class Uploader:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._begin(nursery)
+            nursery.start_soon(self._sender.sums.run)
             task_status.started()
             while True:
                 self._wake, woken = trio.Event(), self._wake
@@ -208,6 +209,7 @@ class Uploader:
     def _settles(self, item: Item) -> None:
         now_s = trio.current_time()
         self._endings.closed(item.id, now_s)
+        self._sender.sums.wants(item)
         self._departures.settles(item, now_s, self._account.settle_s)
 
     def _is_settled(self, nursery: trio.Nursery, item: Item) -> bool:

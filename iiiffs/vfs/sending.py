@@ -34,7 +34,6 @@ from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
-from iiiffs.vfs.departures import SMALL_BYTES
 from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames, asset_of_base
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
@@ -53,8 +52,8 @@ CALL_S = 120.0
 """For what moves no bytes."""
 UPLOAD_S = 600.0
 SLOWEST_BYTES_PER_S = 4096
-"""An upload may last UPLOAD_S, and as much longer as its bytes take at this rate, and those that go before it; then it
-is begun anew."""
+"""An upload may last UPLOAD_S, and as much longer as its bytes take at this rate, and those that went before it and are
+on their way still; then it is begun anew."""
 
 
 class Account(Listings, Protocol):
@@ -162,6 +161,7 @@ class Sender:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self._aloft_bytes = 0
         self.sums = PayloadSums(queue.spool, queue.get, threads)
         self._kept_names = KeptNames(account.provider, account, queue, order, threads)
         self.sidecars = Sidecars(account, queue, order, threads)
@@ -176,8 +176,12 @@ class Sender:
                 with flight.scope, _deadline(CALL_S):
                     await self.sidecars.tell(flight.item)
             case Verb.UPLOAD:
-                with self._kept_names.crossing.until_over(flight.item.id):
-                    await self._upload(flight)
+                self._aloft_bytes += flight.item.size_bytes
+                try:
+                    with self._kept_names.crossing.until_over(flight.item.id):
+                        await self._upload(flight)
+                finally:
+                    self._aloft_bytes -= flight.item.size_bytes
             case Verb.MAKE_ALBUM:
                 await self._make_album(flight)
             case Verb.EDIT:
@@ -195,7 +199,7 @@ class Sender:
             kept = await self._kept(item, summed)
             item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)
-            timeout_s = UPLOAD_S + (item.size_bytes + SMALL_BYTES) / SLOWEST_BYTES_PER_S
+            timeout_s = UPLOAD_S + self._aloft_bytes / SLOWEST_BYTES_PER_S
             with _deadline(timeout_s):
                 replaced = await self._sent(item, album, summed, kept)
         if replaced is None:

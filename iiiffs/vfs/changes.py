@@ -377,7 +377,8 @@ class Changes:
 
         Errors: Forbidden for another name than the asset's.
         """
-        known = {legal_name(asset.name), *where.overlay.other_names(asset.id)}
+        added = (item.name for item in self._queue.about(asset.id) if item.verb is Verb.ADD)
+        known = {legal_name(asset.name), *where.overlay.other_names(asset.id), *added}
         if where.writing.fixed_names and where.name not in known and not self._is_shown_as(where, asset):
             raise Forbidden(f"{where.gallery.name}: names are fixed; link it as {legal_name(asset.name)}")
         is_back = asset.album == TRASH

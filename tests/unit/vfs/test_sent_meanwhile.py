@@ -13,7 +13,7 @@ import pytest
 import trio
 from pyfuse3 import FileHandleT, FileNameT, FlagT, InodeT
 
-from iiiffs.sync.items import Item, Stage
+from iiiffs.sync.items import Item, Stage, Verb
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import (
     CONTEXT,
@@ -356,3 +356,26 @@ def test_a_file_that_may_have_arrived_comes_back_by_its_new_name_alone(
         assert shown(life) == {"A": {"y.jpg"}, "B": {"y.jpg"}}
         life.passes(0.5)
     assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": ["x.jpg"]}, [])
+
+
+@pytest.mark.parametrize("wait_s", [0.25, 1.0, 3.0])
+def test_a_file_is_linked_by_a_name_that_it_has_in_an_album_which_is_not_told_of_it_yet(
+    albums: tuple[Life, Store], wait_s: float
+) -> None:
+    life, store = albums
+    shown(life)
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    life.ask(wrote("albums/A/w.jpg", NAVY))
+    life.passes(SETTLE_S + 0.25)
+    life.ask(lambda life: renamed(life, "albums/A/w.jpg", "albums/A/x.jpg"))
+    life.ask(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "add", times=4))
+    while any(item.verb is Verb.UPLOAD and item.stage is not Stage.SENT for item in items(life)):
+        life.passes(0.25)
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    life.passes(wait_s)
+    life.ask(lambda life: linked(life, "albums/B/x.jpg", "albums/A/x.jpg"))
+    for _ in range(60):
+        assert shown(life) == {"A": {"x.jpg"}, "B": {"x.jpg"}}
+        life.passes(0.5)
+    assert (holding(store), items(life)) == ({"A": ["w.jpg"], "B": ["w.jpg"]}, [])

@@ -87,9 +87,10 @@ def follow(queue: Queue, told: Told, before: Item | None, after: Item | None) ->
     """
     if after is None or after.verb is not Verb.UPLOAD:
         return
-    if after.base is not None and after.earlier and (before is None or before.earlier != after.earlier):
-        for other in queue.about(after.base.asset):
-            if other.verb is Verb.TAKE_OUT and not _has(queue, told, other, after):
+    if after.earlier and (before is None or before.earlier != after.earlier):
+        for other in queue.about(after.asset_id):
+            has_left = after.base is not None or other.album != after.album
+            if other.verb is Verb.TAKE_OUT and has_left and not _has(queue, told, other, after):
                 earlier = tuple(dict.fromkeys((*other.earlier, *after.earlier)))
                 queue.note(replace(other, earlier=earlier))
     if after.sent is None or (before is not None and before.sent is not None):

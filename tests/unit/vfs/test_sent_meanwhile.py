@@ -379,3 +379,21 @@ def test_a_file_is_linked_by_a_name_that_it_has_in_an_album_which_is_not_told_of
         assert shown(life) == {"A": {"x.jpg"}, "B": {"x.jpg"}}
         life.passes(0.5)
     assert (holding(store), items(life)) == ({"A": ["w.jpg"], "B": ["w.jpg"]}, [])
+
+
+def test_new_bytes_that_may_have_arrived_are_in_no_album_that_their_file_has_left(albums: tuple[Life, Store]) -> None:
+    """A server that had the former bytes gives the new ones the albums of those, and its answer was lost both times."""
+    life, store = albums
+    shown(life)
+    store.script.add(Fault(FaultKind.LOST, "upload", times=2))
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.passes(SETTLE_S + 0.25)
+    life.ask(wrote("albums/A/x.jpg", RED))
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/B/y.jpg"))
+    while store.script.counts()["upload"] < 2:
+        life.passes(0.25)
+    life.ask(lambda life: unlinked(life, "albums/B/y.jpg"))
+    for _ in range(60):
+        assert shown(life) == {"A": set(), "B": set()}
+        life.passes(0.5)
+    assert (holding(store), items(life)) == ({"A": [], "B": []}, [])

@@ -70,6 +70,7 @@ class Item:
         or album until the provider gives one. `order`: items of one account are sent in this order where that matters.
     `album`: where; may be the id of an item that makes it. `name`: the file's name or the album's title.
     `size_bytes`, `mtime_ns`, `sha1`: of the payload as it was flushed last; `generation` counts flushes, 0 = none.
+        Of take out, `sha1`: of what leaves the album, where that was known.
         Of an album: ASKED_FOR once its provider was asked to make it, UNWANTED once it is to be removed if it was.
     `earlier`: SHA-1 of generations that were sent and may have arrived (model.writing.Payload.earlier). Of take out:
         of bytes that may have arrived in the album and are not to stay; without `assets` whatever has them goes.

@@ -18,9 +18,9 @@ from iiiffs.providers.base import Provider
 from iiiffs.providers.media import kind_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.vfs.copies import is_another, name_of
-from iiiffs.vfs.crossing import Crossing, Taken
+from iiiffs.vfs.crossing import Brought, Taken
 from iiiffs.vfs.listings import Listings
-from iiiffs.vfs.payload_sums import Summed, sum_of
+from iiiffs.vfs.payload_sums import sum_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 from iiiffs.vfs.waiting_order import TO_BE_SENT, WaitingOrder
@@ -61,20 +61,19 @@ class KeptNames:
         self._queue = queue
         self._order = order
         self._threads = threads
-        self.crossing = Crossing()
 
-    async def begin(self, item: Item, summed: Summed) -> Kept | None:
+    async def begin(self, item: Item, brought: Brought) -> Kept | None:
         """What goes on of the asset whose place the item takes, if somebody has a copy of it that is not to be
-        overwritten as well. Until it is over (`crossing`), nobody brings the asset's bytes anew but those copies; None
-        if it is not its turn. Errors: as of Provider.asset, but for AssetGone."""
+        overwritten as well. Until it is over (`WaitingOrder.crossing`), nobody brings the asset's bytes anew but those
+        copies; None if it is not its turn. Errors: as of Provider.asset, but for AssetGone."""
         if item.base is None:
-            return NOTHING if self.crossing.enters(item.id, summed) else None
+            return NOTHING if self._order.crossing.enters(brought) else None
         replaced = asset_of_base(item.base, self._order)
         waiting = await self._equal(item, replaced)
         kept = self._kept(item, item.base, replaced, waiting)  # nothing is awaited between the two, and until it enters
         sha1 = self._told_sum(replaced)
         taken = Taken(sha1, item.base.size_bytes, frozenset(other.id for other in waiting.values()))
-        return kept if self.crossing.enters(item.id, summed, taken) else None
+        return kept if self._order.crossing.enters(brought, taken) else None
 
     def _kept(self, item: Item, base: Base, replaced: Asset, waiting: Mapping[Place, Item]) -> Kept:
         places, apart, own = self._named(item, base, replaced)

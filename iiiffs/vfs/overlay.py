@@ -311,11 +311,17 @@ class Overlay:
         return bool(self._unanswered(item)) and not is_local_id(item.album)
 
     def _note_bytes(self, before: Item | None, after: Item) -> None:
-        """Before it is sent: later its own bytes may be told of, from a try whose answer was lost."""
-        if after.stage is Stage.SENDING and before is not None and after.sha1 not in before.earlier:
-            told = self._listings.told_last(after.album)[0]
-            assets = () if told is None else told.listing.assets
-            self._had_bytes[after.id] = after.sha1 in {one.checksum for one in assets if one.id != after.asset_id}
+        """Before it is sent: later its own bytes may be told of, from a try whose answer was lost. Between two tries
+        they may have been taken out."""
+        if after.stage is not Stage.SENDING or before is None or before.stage is Stage.SENDING:
+            return
+        if after.sha1 not in before.earlier or self._had_bytes.get(after.id):
+            self._had_bytes[after.id] = self._has_bytes(after)
+
+    def _has_bytes(self, item: Item) -> bool:
+        told = self._listings.told_last(item.album)[0]
+        assets = () if told is None else told.listing.assets
+        return item.sha1 in {one.checksum for one in assets if one.id != item.asset_id}
 
     def _added(self, item: Item, told: AlbumNames | None) -> Asset | None:
         """The asset as one of the album that it is put into; where it was before may be no more."""
@@ -373,6 +379,8 @@ class Overlay:
             return replace(after, also=own is not None and self._shows(after.album, own.name, own.entry))
         if after.account != self._account or before is None or before.sent is not None or after.sent is None:
             return after
+        if self._leaves(after.album, after.sent.id):
+            return replace(after, also=False)
         if (also := self.copies.also(after, after.sent)) is not None:
             return replace(after, also=also)
         told, _ = self._listings.told_last(after.album)
@@ -380,6 +388,11 @@ class Overlay:
         name = None if told is None else told.name_of(after.sent.id)
         is_told = name not in (None, after.name) and not was_own
         return replace(after, also=True) if self._had_bytes.get(after.id, is_told) else after
+
+    def _leaves(self, album: AlbumId, asset: AssetId) -> bool:
+        """It is to be taken out, and so is not shown by its own name."""
+        out = (item for item in self._queue.about(asset) if item.verb is Verb.TAKE_OUT and item.album == album)
+        return any(item.stage is not Stage.FAILED for item in out)
 
     def _rehome(self, made: Item) -> None:
         """What waits in a provisional album waits in what that has become."""

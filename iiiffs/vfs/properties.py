@@ -89,6 +89,8 @@ class Properties:
             await changing.withdraw_additions(self._queue, self._interrupt, favorites, id)
         verb = Verb.ADD if is_favorite else Verb.TAKE_OUT
         item = self._item(gallery, verb, favorites, name or "", id)
+        if not is_favorite and id == asset.id:
+            item = replace(item, sha1=asset.checksum)
         await self._queue.commit(about(item, asset) if is_favorite and not asset.is_local else item)
 
     async def edit(self, gallery: Gallery, asset: AssetId, edit: Edit) -> Asset | None:

@@ -148,9 +148,9 @@ class Queue:
 
     async def exchange(self, item: Item, dropped: Iterable[str], *beside: Item) -> None:
         """`item` is as it is now, and has taken the place of those, which are no more: all at once, also on disk, and
-        with what is noted `beside` it."""
-        gone = [other for id in dropped if (other := self._items.get(id)) is not None and id != item.id]
+        with what is noted `beside` it, before they go."""
         put = self._put_all([item, *beside])
+        gone = [other for id in dropped if (other := self._items.get(id)) is not None and id != item.id]
         for other in gone:
             self._take(other)
         await self._journal.commit(put, [other.id for other in gone])

@@ -255,7 +255,8 @@ class Removals:
         for item in said_first:
             self._queue.note(item)
         item = self._item(where, Verb.TAKE_OUT)
-        self._queue.note(replace(item, assets=(asset.id,), name=where.name, earlier=earlier))
+        item = replace(item, assets=(asset.id,), name=where.name, sha1=asset.checksum)
+        self._queue.note(replace(item, earlier=earlier))
 
     def _item(self, where: Spot, verb: Verb) -> Item:
         id, order = self._queue.new_id(), self._queue.next_order()

@@ -34,6 +34,8 @@ from iiiffs.providers.writing import HasWriting, writing_of
 from iiiffs.sync.items import ASKED_FOR, Item, Stage, Verb, is_unwanted
 from iiiffs.vfs.added_names import keep_names
 from iiiffs.vfs.blocks import BlockCache
+from iiiffs.vfs.brought_back import BroughtBack, says_nothing
+from iiiffs.vfs.crossing import Brought
 from iiiffs.vfs.kept_names import NOTHING, Kept, KeptNames, asset_of_base
 from iiiffs.vfs.listings import Listings, told_anew
 from iiiffs.vfs.membership import CALL_ASSETS_MAX, Outcome, Told, coalesced, outcomes, tell
@@ -162,6 +164,7 @@ class Sender:
         self._order = order
         self._threads = threads
         self._aloft_bytes = 0
+        self._brought_back = BroughtBack(queue, order)
         self.sums = PayloadSums(queue.spool, queue.get, threads)
         self._kept_names = KeptNames(account.provider, account, queue, order, threads)
         self.sidecars = Sidecars(account, queue, order, threads)
@@ -178,7 +181,7 @@ class Sender:
             case Verb.UPLOAD:
                 self._aloft_bytes += flight.item.size_bytes
                 try:
-                    with self._kept_names.crossing.until_over(flight.item.id):
+                    with self._order.crossing.until_over(flight.item.id):
                         await self._upload(flight)
                 finally:
                     self._aloft_bytes -= flight.item.size_bytes
@@ -223,7 +226,9 @@ class Sender:
             album, name = asset.album, asset.name  # others may have moved it since it was opened
         sent = replace(current, stage=Stage.SENT, sent=asset, album=album, name=name, reason=None)
         sent = replace(sent, not_carried=not_carried)
-        beside = self.sidecars.told(item, asset.id)
+        stays = self._brought_back.by(sent)
+        outlived += [other.id for other in stays if says_nothing(other)]
+        beside = (*self.sidecars.told(item, asset.id), *stays)
         await self._queue.exchange(sent, outlived, *beside)  # with what was said of it: rule vfs.unanswered.follow
         is_there_still = any(self._order.current(kept) == album for kept, _ in item.kept)
         if item.base is not None and item.base.asset != asset.id and not is_there_still:
@@ -283,9 +288,10 @@ class Sender:
         """What goes on of what it replaces; nothing that is on its way takes away what it brings."""
         kept = None if self._is_in_sets else NOTHING
         while kept is None:
-            await self._kept_names.crossing.turn(item.id, summed)
+            brought = Brought(item.id, self._order.album_of(item), summed)
+            await self._order.crossing.turn(brought)
             with _deadline(CALL_S):
-                kept = await self._kept_names.begin(item, summed)
+                kept = await self._kept_names.begin(item, brought)
         return kept
 
     async def _sent(self, item: Item, album: AlbumId, summed: Summed, kept: Kept) -> Replaced:

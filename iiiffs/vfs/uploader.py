@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import trio
 
-from iiiffs.errors import AssetGone, IiiffsError, ProviderError, ProviderUnreachable, Rejected, StoreError
+from iiiffs.errors import AssetGone, IiiffsError, ProviderError, ProviderUnreachable, StoreError
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.sync.merge import Merge
 from iiiffs.sync.retry import Remedy, decide_retry, remedy_of
@@ -273,15 +273,12 @@ class Uploader:
         return list(chosen.values())
 
     def _goes_along(self, item: Item, chosen: Collection[str]) -> bool:
-        if item.stage not in TO_BE_SENT or item.id in self._flying:
-            return False
-        try:
-            return self._order.blocker(item, self._flying, chosen) is None
-        except Rejected:
-            return False
+        is_waiting = item.stage in TO_BE_SENT and item.id not in self._flying
+        return is_waiting and self._order.is_free(item, self._flying, chosen)
 
     def _depart(self, flight: Flight) -> None:
         self._gate.entered(flight.item.id)
+        self._order.departs(flight.items)
         self._flights[flight.is_upload] += 1
         for item in flight.items:
             self._flying[item.id] = flight
@@ -294,6 +291,7 @@ class Uploader:
             await self._guarded(partial(self._send, flight))
         finally:
             self._gate.left(flight.item.id)
+            self._order.landed(flight.items)
             self._flights[flight.is_upload] -= 1
             for item in flight.items:
                 del self._flying[item.id]

@@ -3,7 +3,8 @@
     an upload       for the album that is still to be made
     anything        for the uploads that make its assets, and for those that replace them
     add, take out   for what was said before of the same asset in the same album
-    take out        for what puts its asset into another album, so that no photo is in neither
+    take out        for what puts its asset into another album, so that no photo is in neither; for an upload on its
+                    way that brings the same bytes to the album, which says whether they are to leave at all
     a sidecar       for its photo, which takes it along, where a provider takes the two together
 
 What cannot be sent (FAILED) holds back only what makes no sense without it. Synchronous; asked anew before anything is
@@ -13,12 +14,13 @@ sent, so that nothing here has to foresee what people do meanwhile.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterator, Sequence
 
 from iiiffs.errors import Rejected
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.sync.items import Item, Stage, Verb, is_local_id
 from iiiffs.vfs.beside import Beside, stands_beside
+from iiiffs.vfs.crossing import Crossing, Leaving, leaving_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
 
@@ -35,11 +37,14 @@ class WaitingOrder:
     def __init__(self, account: AccountName, queue: Queue, beside: Beside | None = None) -> None:
         """`beside`: where sidecars go with their photos; it is told of every change here."""
         self.beside = beside
+        self.crossing = Crossing()
         self._account = account
         self._queue = queue
         self._by_asset: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._assets: dict[str, set[str]] = {}
         self._current: dict[str, str] = {}
+        self._of_bytes: dict[str, None] = {}
+        """Ids of those that say of bytes, not of an asset alone, that they are to be taken out."""
         for item in queue.items(account):
             self._list(item)
 
@@ -69,7 +74,7 @@ class WaitingOrder:
         if after is None:
             assert before is not None, "something has changed"
             self._unlist(before.id)
-        elif before is None or before.assets != after.assets or before.base != after.base:
+        elif before is None or _said(before) != _said(after):
             self._unlist(after.id)
             self._list(after)
         if after is not None and after.sent is not None and after.verb is Verb.UPLOAD:
@@ -78,6 +83,20 @@ class WaitingOrder:
     def about(self, asset: AssetId) -> list[Item]:
         """The items that say something of it, in their order."""
         return sorted(self._sharing({asset}), key=lambda item: item.order)
+
+    def taken_out_by_sum(self) -> list[Item]:
+        """Those that say of bytes that an album is not to hold them."""
+        return [item for id in self._of_bytes if (item := self._queue.get(id)) is not None]
+
+    def departs(self, items: Sequence[Item]) -> None:
+        """They go in one call, until `landed`."""
+        gone = [item for item in items if item.verb is Verb.TAKE_OUT]
+        if gone:
+            self.crossing.leaves(items[0].id, self._leaving(*gone))
+
+    def landed(self, items: Sequence[Item]) -> None:
+        """Nothing of that call goes on."""
+        self.crossing.over(items[0].id)
 
     def blocker(
         self, item: Item, flying: Container[str] = NONE_OF_THEM, beside: Container[str] = NONE_OF_THEM
@@ -104,7 +123,18 @@ class WaitingOrder:
                 else other.id in flying and _holds_back(item, other)
             ):
                 return other.id
-        return None
+        return self.crossing.brings(self._leaving(item)) if item.verb is Verb.TAKE_OUT else None
+
+    def is_free(self, item: Item, flying: Container[str], beside: Container[str]) -> bool:
+        """It waits for nothing, and will not for ever. Rule: `blocker`."""
+        try:
+            return self.blocker(item, flying, beside) is None
+        except Rejected:
+            return False
+
+    def _leaving(self, *items: Item) -> Leaving:
+        sums = ((*(() if item.sha1 is None else (item.sha1,)), *item.earlier) for item in items)
+        return leaving_of(self.album_of(items[0]), sums)
 
     def _is_unrecorded(self, upload: Item) -> bool:
         """It was sent just now, and what was said of the asset that it replaced would still be told of that one."""
@@ -126,8 +156,11 @@ class WaitingOrder:
         assets = self._assets[item.id] = {name for asset in _assets_of(item) for name in (asset, self.current(asset))}
         for asset in assets:
             self._by_asset[asset][item.id] = None
+        if item.verb is Verb.TAKE_OUT and item.earlier:
+            self._of_bytes[item.id] = None
 
     def _unlist(self, id: str) -> None:
+        self._of_bytes.pop(id, None)
         for asset in self._assets.pop(id, ()):
             self._by_asset[asset].pop(id, None)
             if not self._by_asset[asset]:
@@ -138,6 +171,10 @@ class WaitingOrder:
         for id in [id for name in _assets_of(upload) for id in self._by_asset.get(name, ())]:
             self._assets[id].add(asset)
             self._by_asset[asset][id] = None
+
+
+def _said(item: Item) -> tuple[object, ...]:
+    return item.assets, item.base, item.earlier
 
 
 def _assets_of(item: Item) -> set[str]:

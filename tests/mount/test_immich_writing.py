@@ -173,6 +173,25 @@ def test_cp_of_equal_bytes_only_adds_and_the_new_name_works_on(world: World) -> 
     assert b"a.jpg" in os.getxattr(world.path(other) / "b.jpg", "user.iiiffs.note")
 
 
+# moment by moment: tests/unit/vfs/test_copied_then_removed.py
+def test_a_photo_is_renamed_by_a_copy_and_rm_and_stays_in_its_album(world: World) -> None:
+    album, (asset, _) = world.album("x.jpg", "other.jpg")
+    path, content = world.path(album), asset.original.read()
+    world.run("cp x.jpg y.jpg && rm x.jpg", cwd=path)
+    world.settled()
+    for _ in range(3):
+        assert {name for name in names(path) if name.endswith(".jpg")} == {"y.jpg", "other.jpg"}
+        assert (path / "y.jpg").read_bytes() == content
+        assert world.members(album) == ["other.jpg", "x.jpg"]
+        polled(world.server)
+    seen(lambda: not world.queue())
+    assert not asset.trashed
+    world.run("rm y.jpg", cwd=path)
+    world.settled()
+    seen(lambda: world.members(album) == ["other.jpg"])
+    assert not asset.trashed
+
+
 def test_a_copy_of_a_photo_keeps_what_was_when_the_photo_is_edited(world: World) -> None:
     """Also before any listing has told of the copy."""
     album, (asset,) = world.album("one.jpg")

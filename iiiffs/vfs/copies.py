@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
+from typing import Protocol
 
 from iiiffs.model.gallery import AccountName, AlbumId, Asset, AssetId
 from iiiffs.sync.items import Item, Stage, Verb
@@ -19,10 +20,21 @@ from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.queue import Queue
 
-Named = Callable[[AlbumId, str], Iterable[str]]
-"""The ids of the items that show something under the name."""
-TakeName = Callable[[AlbumId, str, AssetId], Awaitable[bool]]
-"""Rule: vfs.overlay.Overlay.take_name."""
+
+class Shown(Protocol):
+    """Rule: vfs.overlay.Overlay."""
+
+    def named(self, album: AlbumId, name: str) -> Iterable[str]:
+        """The ids of the items that show something under the name."""
+        ...
+
+    def item_of(self, asset: AssetId) -> Item | None:
+        """The upload that replaces the asset, if one waits."""
+        ...
+
+    async def take_name(self, album: AlbumId, name: str, asset: AssetId) -> bool:
+        """The asset goes by `name` no more; True if it is still in the album."""
+        ...
 
 
 class Copies:
@@ -34,15 +46,13 @@ class Copies:
         queue: Queue,
         flights: Flights,
         arrivals: Arrivals,
-        named: Named,
-        take_name: TakeName,
+        shown: Shown,
     ) -> None:
         self._account = account
         self._queue = queue
         self._flights = flights
         self._arrivals = arrivals
-        self._named = named
-        self._take_name = take_name
+        self._shown = shown
 
     def node(self, account: AccountName, asset: Asset, album: AlbumId, name: str) -> Original:
         """The asset as `name` shows it in the album. `account`: as nodes call it."""
@@ -79,7 +89,7 @@ class Copies:
         given = self._queue.notes.given.of(self._account, album).get(name)
         if given is not None:
             return given.asset
-        for id in self._named(album, name):
+        for id in self._shown.named(album, name):
             item = self._queue.get(id)
             if item is not None and item.sent is not None and self.is_copy(item.sent, album, name):
                 return item.sent.id
@@ -101,13 +111,29 @@ class Copies:
         if self._arrivals.real_names:
             return
         asset = self.asset_of(album, name)
-        if asset in (None, now) or asset is None or await self._take_name(album, name, asset):
+        if asset in (None, now) or asset is None or await self._shown.take_name(album, name, asset):
             return
+        heir = self._heir(album, name, asset)
+        if heir != asset and (heir == now or self._is_named(album, heir)):
+            return  # what has taken its place is there by a name of its own
         id, order = self._queue.new_id(), self._queue.next_order()
         item = Item(
             id, order, self._account, Verb.TAKE_OUT, Stage.SETTLING, album, name, time.time_ns(), assets=(asset,)
         )
         self._queue.note(item)
+
+    def _heir(self, album: AlbumId, name: str, asset: AssetId) -> AssetId:
+        """What has taken the place of the photo, in its albums too; itself if it goes on there under that name."""
+        item = self._shown.item_of(asset)
+        if item is not None and (album, name) in item.kept:
+            return asset
+        if item is not None and item.sent is not None:
+            return item.sent.id
+        return AssetId(self._queue.successors.successor(self._account, asset) or asset)
+
+    def _is_named(self, album: AlbumId, asset: AssetId) -> bool:
+        given = self._queue.notes.given.of(self._account, album).values()
+        return bool(self._arrivals.of(album, asset)) or any(one.asset == asset for one in given)
 
 
 def name_of(item: Item) -> str:

@@ -75,7 +75,7 @@ class Overlay:
         self._had_bytes: dict[str, bool] = {}
         """Uploads that were begun to be sent -> whether their album had the same bytes already."""
         self.arrivals = Arrivals(account, queue, flights, listings)
-        self.copies = Copies(account, queue, flights, self.arrivals, self._named, self.take_name)
+        self.copies = Copies(account, queue, flights, self.arrivals, self)
         self.filling = Filling(account, queue)
         self.aside = Aside()
         self._serial = 0
@@ -173,7 +173,8 @@ class Overlay:
         item = self._queue.get(next(reversed(waiting.named[name])))
         return None if item is None else self._shown(item)
 
-    def _named(self, album: AlbumId, name: str) -> list[str]:
+    def named(self, album: AlbumId, name: str) -> list[str]:
+        """The ids of the items that show something under the name."""
         waiting = self._waiting.get(album)
         return [] if waiting is None else list(waiting.named.get(name, ()))
 

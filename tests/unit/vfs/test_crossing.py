@@ -214,3 +214,23 @@ def test_what_leaves_an_album_with_a_former_name_is_not_what_is_there_by_its_own
     world.keeps_showing({X: GREEN, copy: RED, y: GREEN} if is_old else {X: GREEN, copy: GREEN})
     assert world.members("B") == (sorted([RED, GREEN]) if is_old else [GREEN])
     assert world.trash() == [NAVY]
+
+
+@pytest.mark.parametrize("slow", [None, "replace", "asset"])
+@pytest.mark.parametrize(("first", "gap_s"), [("copy", 0.0), ("copy", 0.25), ("copy", 1.0), ("photo", 0.0)])
+def test_a_copy_and_its_photo_both_get_the_bytes_of_a_third(
+    first: str, gap_s: float, slow: str | None, world: World
+) -> None:
+    """What leaves the album with the copy's former bytes is not what has taken their place."""
+    copy, y = "albums/B/copy.jpg", "albums/B/y.jpg"
+    world.has(y, GREEN)
+    world.put(copy, NAVY)
+    world.life.passes(SENT_S + PATIENCE_S)
+    if slow is not None:
+        world.slow(FaultKind.LATENCY, slow, 0.5)
+    for path in (copy, X) if first == "copy" else (X, copy):
+        world.put(path, GREEN)
+        world.life.passes(gap_s)
+    world.keeps_showing({X: GREEN, copy: GREEN, y: GREEN})
+    assert (world.members("A"), world.members("B")) == ([GREEN], [GREEN])
+    assert world.trash() == [NAVY]

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 LISTED_S = 30.0
 """So long after it was sent a file may be missing from its provider's listing, and is shown all the same."""
 LOOK_S = 2.0
-"""So long after something was sent the listing is looked at for it; then after twice that, and so on."""
+"""So long after something was sent its album is asked for it; then after twice that, and so on. Nobody waits for that:
+the file is shown, and a program that puts thousands into one album would wait for the whole list at each."""
+LOOK_TIMES = 4
+"""A list that takes long is asked for less often: no more than a fifth of the time is spent on it."""
 
 
 class Arrivals:
@@ -71,18 +74,19 @@ class Arrivals:
 
         A listing that cannot be had says nothing: then the files go on being shown.
         """
-        wait_s = LOOK_S
+        wait_s, took_s = LOOK_S, 0.0
         while any(item.stage is Stage.SENT for item in self._queue.in_album(self._account, album)):
-            await trio.sleep(wait_s)
+            await trio.sleep(max(wait_s, LOOK_TIMES * took_s))
             wait_s = min(wait_s * 2, LISTED_S)
-            told = None
+            told, asked_s = None, trio.current_time()
             try:
-                told = await self._listings.told(album)
+                told = await self._listings.told(album, anew=True)
             except AssetGone:
                 log.debug("%s: %s is gone, and what was sent to it", self._account, album)
             except IiiffsError as error:
                 log.debug("%s: %s cannot be listed: %s", self._account, album, error)
                 continue
+            took_s = trio.current_time() - asked_s
             listed: list[Item] = []
             for item in self._queue.in_album(self._account, album):
                 if item.stage is Stage.SENT and item.sent is not None:

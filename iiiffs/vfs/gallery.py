@@ -211,7 +211,7 @@ class Gallery:
         if self.library is not None and (view := await self.library.view(album)) is not None:
             return self.library.names(view, album)
         kept = self._kept.get(album)
-        if kept is not None and self._is_fresh(kept):
+        if kept is not None and not anew and self._is_fresh(kept):
             return kept.names
         return await self._questioning.ask("listing", album, partial(self._list, album), self.deadlines.list_s)
 

@@ -24,8 +24,9 @@ class Listings(Protocol):
         ...
 
     async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
-        """What the provider has; asked, where the last answer is not good any more. `anew`: it is waited for as long as
-        for a first one, where a reader is told what was known; errors: ProviderUnreachable, DeadlinePassed."""
+        """What the provider has; asked, where the last answer is not good any more. `anew`: asked in any case, and
+        waited for as long as for a first one, while readers are told what is known; errors: ProviderUnreachable,
+        DeadlinePassed."""
         ...
 
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:

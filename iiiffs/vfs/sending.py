@@ -234,7 +234,8 @@ class Sender:
         if item.base is not None and item.base.asset != asset.id and not is_there_still:
             self._account.done(album, item.base.asset, None)
         await self.finish(sent)
-        self._account.expire(album)
+        if item.base is not None:  # what it replaced is told of still; what is new is shown already
+            self._account.expire(album)
 
     def _to_be_told(self, item: Item) -> Item | None:
         """The item as it is now, if it is still what was sent."""

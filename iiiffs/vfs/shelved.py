@@ -151,7 +151,7 @@ class ShelvedGallery(Gallery):
     async def told(self, album: AlbumId, *, anew: bool = False) -> AlbumNames:
         """Rules: Gallery.told, Listings.told. What is known is told at once where nobody can be asked."""
         kept = self._kept.get(album) or await self._fetched(album)
-        if kept is not None and self._is_fresh(kept):
+        if kept is not None and not anew and self._is_fresh(kept):
             if album in self._kept:
                 self._kept.move_to_end(album)
             return kept.names

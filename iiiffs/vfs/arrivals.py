@@ -26,6 +26,8 @@ LISTED_S = 30.0
 LOOK_S = 2.0
 """So long after something was sent its album is asked for it; then after twice that, and so on. Nobody waits for that:
 the file is shown, and a program that puts thousands into one album would wait for the whole list at each."""
+LOOKS_MAX = 4
+"""At once: after a start there may be files in hundreds of albums to look for, and programs have questions too."""
 LOOK_TIMES = 4
 """A list that takes long is asked for less often: no more than a fifth of the time is spent on it."""
 
@@ -39,6 +41,7 @@ class Arrivals:
         self._flights = flights
         self._listings = listings
         self._given = queue.notes.given
+        self._asking = trio.CapacityLimiter(LOOKS_MAX)
         self._sent_s: dict[str, float] = {}
         self._by_asset: dict[AssetId, set[str]] = {}
         """Asset -> the uploads that became it, and are SENT."""
@@ -78,15 +81,20 @@ class Arrivals:
         while any(item.stage is Stage.SENT for item in self._queue.in_album(self._account, album)):
             await trio.sleep(max(wait_s, LOOK_TIMES * took_s))
             wait_s = min(wait_s * 2, LISTED_S)
-            told, asked_s = None, trio.current_time()
+            told = None
             try:
-                told = await self._listings.told(album, anew=True)
+                async with self._asking:
+                    asked_s = trio.current_time()
+                    await self._listings.told(album, anew=True)
+                    took_s = trio.current_time() - asked_s
+                told = self._listings.told_last(album)[0]  # what others are told: the answer may have come too late
+                if told is None:
+                    continue
             except AssetGone:
                 log.debug("%s: %s is gone, and what was sent to it", self._account, album)
             except IiiffsError as error:
                 log.debug("%s: %s cannot be listed: %s", self._account, album, error)
                 continue
-            took_s = trio.current_time() - asked_s
             listed: list[Item] = []
             for item in self._queue.in_album(self._account, album):
                 if item.stage is Stage.SENT and item.sent is not None:

@@ -1,8 +1,8 @@
 """Questions of several tasks asked in one call: while a call is on its way, whoever comes waits for the next.
 
 Alone, nobody waits. Where many come, a call begins some time after the one before it, and takes more of them with it.
-Whoever is cancelled takes his part back: a call that has it in it is broken off, as
-his own would be, and made again without it for the others. So calls are ones that may be made twice.
+Whoever is cancelled takes his part back: a call that has it in it is broken off, as his own would be, and made again
+without it for the others. So calls are ones that may be made twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from iiiffs.errors import IiiffsError
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
 
 PAUSE_S = 0.05
 """Between the beginnings of two calls: less than anybody notices of an upload, and many uploads on a quick network."""

@@ -224,10 +224,8 @@ class Gallery:
         return (await self.told(album)).listing
 
     async def path(self, album: Album) -> tuple[str, ...]:
-        """The names of the directories below the account's that lead to `album`, its own last.
-
-        Errors: AssetGone if it was moved or removed meanwhile.
-        """
+        """The names of the directories below the account's that lead to `album`, its own last. Errors: AssetGone if it
+        was moved or removed meanwhile."""
         if self.library is not None and (view := await self.library.view(album.id)) is not None:
             return self.library.path(view)
         names: list[str] = []
@@ -463,14 +461,15 @@ class Gallery:
             if library is not None and library.is_whole and (kept is not None or not library.knows(listing)):
                 self._flights.begin(("index", self.account, album), partial(library.album_seen, album))
         is_late = era != self._questioning.era(album)
-        if is_late and (kept is None or self._kept.get(album) is not kept):
-            return names  # of before a change
+        newer = self._kept.get(album)
+        if is_late and (kept is None or newer is not kept):
+            return names if newer is None else newer.known()  # what was answered is of before a change
         done = kept.done if is_late and kept is not None else {}
-        self._kept[album] = Kept(names, NEVER_S if is_late else trio.current_time(), done)
+        taken = self._kept[album] = Kept(names, NEVER_S if is_late else trio.current_time(), done)
         self._kept.move_to_end(album)
         while len(self._kept) > LISTINGS_KEPT:
             self._kept.popitem(last=False)
-        return names
+        return taken.known()
 
     async def _named(self, listing: Listing, kept: Mapping[str, str] = NONE_KEPT) -> AlbumNames:
         """The names of a listing. In a thread where there are many: of 10,000 it takes 30 ms."""

@@ -26,7 +26,7 @@ from iiiffs.providers.base import Provider, trouble_of
 from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
 from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.places import Place
-from iiiffs.tree.shelves import OF_SHELVES, ShelfKind, shelf_of_id
+from iiiffs.tree.shelves import OF_SHELVES, shelf_of_id
 from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery
@@ -34,7 +34,7 @@ from iiiffs.vfs.kept import NEVER_S, Aside, Asked, Kept, with_done
 from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.live_photos import is_half, still_of
 from iiiffs.vfs.reading import READING, Deadlines, Reading
-from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, path_of, place_of
+from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, is_stored, is_view, path_of, place_of
 from iiiffs.vfs.silence import Silence
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class ShelvedGallery(Gallery):
             changed.add(ALBUMS)
         if LIBRARY in changed:
             self.known.expired_s = trio.current_time()
-            changed |= {album for album in self._listed() if _is_view(album)}
+            changed |= {album for album in self._listed() if is_view(album)}
         for album in changed:
             self._ask_again(album)
         return self._listed() & (changes.albums | ({ALBUMS} & changed))
@@ -179,16 +179,25 @@ class ShelvedGallery(Gallery):
                 if kept is None:
                     raise AssetGone(f"{album} is not known any more")
                 await self._keep(kept.names, kept)
-            if kept.done:
-                before = kept.names
-                listing = with_done(before.listing, kept.done)
-                names = AlbumNames(listing, real_names=self.capabilities.real_names, kept=before.by_id)
-                gained, lost = self._gained_and_lost(listing, kept)
-                self.known.count(album, gained, 1)
-                self.known.count(album, lost, -1)
-                self._place(Kept(names, kept.asked_s))
-                return names
+            return self._with_done(album, kept)
+
+    async def _known(self, album: AlbumId) -> AlbumNames | None:
+        """What is told of it now, if anything is kept: whoever asked before a change here may be answered after it."""
+        kept = self._kept.get(album)
+        return await self.last(album) if kept is None else self._with_done(album, kept)
+
+    def _with_done(self, album: AlbumId, kept: Kept) -> AlbumNames:
+        """The names of what is kept of it, which tell of what was done here since."""
+        if not kept.done:
             return kept.names
+        before = kept.names
+        listing = with_done(before.listing, kept.done)
+        names = AlbumNames(listing, real_names=self.capabilities.real_names, kept=before.by_id)
+        gained, lost = self._gained_and_lost(listing, kept)
+        self.known.count(album, gained, 1)
+        self.known.count(album, lost, -1)
+        self._place(Kept(names, kept.asked_s))
+        return names
 
     async def last(self, album: AlbumId) -> AlbumNames | None:
         """Rule: Gallery.last. Also from the disk."""
@@ -368,7 +377,7 @@ class ShelvedGallery(Gallery):
             names = await self._named(listing, NONE_KEPT if before is None else before.names.by_id)
         is_late = asked.era != self._questioning.era(album)
         if is_late and (asked.kept is None or self._kept.get(album) is not asked.kept):
-            return names
+            return await self._known(album) or names
         if before is not None and not is_same:
             self.known.doubt({one.id for one in before.names.listing.assets} - {one.id for one in listing.assets})
         if album == ALBUMS and before is not None and not is_late:
@@ -377,7 +386,7 @@ class ShelvedGallery(Gallery):
         if not is_same:
             await self._store(names)
         await self._keep(names, before, asked)
-        return names
+        return await self._known(album) or names
 
     async def _asked(self, album: AlbumId) -> Listing:
         return await self.shelves.listing(album)
@@ -431,7 +440,7 @@ class ShelvedGallery(Gallery):
         while len(self._kept) > 1 and (len(self._kept) > LISTINGS_KEPT or self._assets_kept > ASSETS_KEPT):
             oldest = next(iter(self._kept))
             way = self._unkeep(oldest)
-            if way is not None and _is_stored(oldest):
+            if way is not None and is_stored(oldest):
                 self._aside[oldest] = Aside(way.asked_s, way.names.listing.etag)
 
     def _unkeep(self, album: AlbumId) -> Kept | None:
@@ -452,7 +461,7 @@ class ShelvedGallery(Gallery):
 
     async def _store(self, names: AlbumNames) -> None:
         listing = names.listing
-        if not _is_stored(listing.album.id):
+        if not is_stored(listing.album.id):
             return
         if len(listing.assets) <= NAMED_AT_ONCE:
             row = encode_listing(listing, names.unusual())
@@ -484,14 +493,3 @@ class ShelvedGallery(Gallery):
                 for asset in listing.assets[start : start + SLICE]:
                     self.known.note(asset, NEVER_S)
                 await trio.lowlevel.checkpoint()
-
-
-def _is_stored(album: AlbumId) -> bool:
-    """True if the disk has its listing: of all but searches."""
-    shelf = shelf_of_id(album)
-    return shelf is None or shelf.kind is not ShelfKind.SEARCH
-
-
-def _is_view(album: AlbumId) -> bool:
-    """True for what shows the library, or of it what fits; not for an album, nor for the list of them."""
-    return album != ALBUMS and shelf_of_id(album) is not None

@@ -201,6 +201,17 @@ def is_month(album: AlbumId) -> bool:
     return shelf is not None and shelf.kind is ShelfKind.MONTH
 
 
+def is_stored(album: AlbumId) -> bool:
+    """True if the disk has its listing: of all but searches."""
+    shelf = shelf_of_id(album)
+    return shelf is None or shelf.kind is not ShelfKind.SEARCH
+
+
+def is_view(album: AlbumId) -> bool:
+    """True for what shows the library, or of it what fits; not for an album, nor for the list of them."""
+    return album != ALBUMS and shelf_of_id(album) is not None
+
+
 def _view_of(shelf: Shelf) -> View:
     match shelf.kind:
         case ShelfKind.MONTH:

@@ -26,9 +26,9 @@ from tests.harness.writing_tree import (
     renamed,
     unlinked,
 )
-from tests.unit.vfs.test_changes_writing import PATIENCE_S, is_there, living, names, there
+from tests.unit.vfs.test_changes_writing import PATIENCE_S, is_there, items, living, names, put, there
 
-NAVY = jpeg(colour="navy")
+NAVY, RED = jpeg(colour="navy"), jpeg(colour="red")
 AT_ONCE_S, SLOW_S, LATE_S = 0.1, 1.0, 2.0
 
 
@@ -241,3 +241,80 @@ def test_an_album_that_is_made_after_a_restart_is_there_before_its_list_tells_of
         assert "D" in {album.title for album in store.albums()}
     finally:
         after.close()
+
+
+# ---- while what waits is being told ---------------------------------------------------------------------------------
+
+SOONER_S, LOOKS_S, EACH_S = 2.5, 9.0, 0.25
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a program does, and what is in the directories from then on."""
+
+    does: Callable[[Life], Awaitable[None]]
+    after: dict[str, set[str]]
+
+
+IN_SETS = {
+    "unlink": Waiting(lambda life: unlinked(life, "albums/A/x.jpg"), {"albums/A": set()}),
+    "link": Waiting(lambda life: linked(life, "albums/A/x.jpg", "albums/B/x.jpg"), {"albums/B": {"x.jpg"}}),
+    "mv": Waiting(
+        lambda life: renamed(life, "albums/A/x.jpg", "albums/B/x.jpg"), {"albums/A": set(), "albums/B": {"x.jpg"}}
+    ),
+    "cp": Waiting(lambda life: put(life, "albums/A/y.jpg", RED), {"albums/A": {"x.jpg", "y.jpg"}}),
+    "cp over it": Waiting(lambda life: put(life, "albums/A/x.jpg", RED), {"albums/A": {"x.jpg"}}),
+}
+IN_FOLDERS = {
+    "cp": Waiting(lambda life: put(life, "files/y.jpg", RED), {"files": {"x.jpg", "y.jpg", "z"}}),
+    "cp over it": Waiting(lambda life: put(life, "files/x.jpg", RED), {"files": {"x.jpg", "z"}}),
+}
+
+
+def wrong_looks(life: Life, after: dict[str, set[str]]) -> list[str]:
+    """What those see who look while it is being told, many of them."""
+    wrong: list[str] = []
+
+    async def look(directory: str, number: int) -> None:
+        life.gallery.expire(None)
+        found = {"": await listed(life, directory)}
+        found |= {name: {name} for name in NAMES if await looked_up(life, f"{directory}/{name}") is not None}
+        expected = {"": after[directory]} | {name: {name} for name in NAMES if name in after[directory]}
+        if found != expected:
+            wrong.append(f"{directory}, look {number}: {found}")
+
+    async def look_all(life: Life) -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(int(LOOKS_S / EACH_S)):
+                for directory in after:
+                    nursery.start_soon(look, directory, number)
+                await life.wait(EACH_S)
+
+    life.ask(look_all)
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("waiting", IN_SETS.values(), ids=IN_SETS)
+def test_who_looks_while_it_is_told_sees_what_was_done(waiting: Waiting, seed: int, sets: tuple[Life, Store]) -> None:
+    """Who asked first may be answered last, when what was done is not said by what waits any more."""
+    life, store = sets
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(PATIENCE_S)
+    life.ask(waiting.does)
+    store.script.add(Fault(FaultKind.LATE, "listing", times=None, seconds=SOONER_S, chance=0.5, seed=seed))
+    assert wrong_looks(life, waiting.after) == []
+
+
+@pytest.mark.parametrize("seed", range(5, 9))
+@pytest.mark.parametrize("waiting", IN_FOLDERS.values(), ids=IN_FOLDERS)
+def test_who_looks_while_it_is_told_to_a_server_with_folders(
+    waiting: Waiting, seed: int, folders: tuple[Life, Store]
+) -> None:
+    """All but files is done there at once."""
+    life, store = folders
+    life.ask(waiting.does)
+    store.script.add(Fault(FaultKind.LATE, "listing", times=None, seconds=SOONER_S, chance=0.5, seed=seed))
+    assert wrong_looks(life, waiting.after) == []
+    life.passes(PATIENCE_S)
+    assert items(life) == []

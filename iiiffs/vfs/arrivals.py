@@ -14,7 +14,7 @@ import trio
 from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AccountName, AlbumId, AssetId
 from iiiffs.state.given import Given
-from iiiffs.sync.items import Item, Stage
+from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.vfs.flights import Flights
 from iiiffs.vfs.listings import Listings
 from iiiffs.vfs.queue import Queue
@@ -71,6 +71,17 @@ class Arrivals:
         has it: whoever renames or removes the asset ends them, for the listing will never have it under that name."""
         found = (self._queue.get(id) for id in self._by_asset.get(asset, ()))
         return [item for item in found if item is not None and album in (None, item.album)]
+
+    def untold(self, asset: AssetId) -> int:
+        """The number of albums in which it is shown and no list of theirs tells of it: it was sent to them, or put into
+        them. The kernel counts names down at each unlink, and links nothing of which it thinks that no name is left."""
+        added = (item for item in self._queue.about(asset) if item.verb is Verb.ADD)
+        albums = {item.album for item in (*self.of(None, asset), *added)}
+        return sum(not self._is_told(album, asset) for album in albums)
+
+    def _is_told(self, album: AlbumId, asset: AssetId) -> bool:
+        told, _ = self._listings.told_last(album)
+        return told is not None and told.name_of(asset) is not None
 
     async def _await_listing(self, album: AlbumId) -> None:
         """Nothing of the album is SENT any more: its listing tells of it, or has not for LISTED_S, or there is none.

@@ -358,7 +358,7 @@ class Changes:
                 where.gallery.done(where.album, asset.id, asset)
             case _:
                 raise ReadOnly(f"{where.place.value}/: nothing is linked here")
-        return self._as_found(where.gallery, asset)
+        return self._as_found(where, asset)
 
     async def _linked(self, where: Spot, node: Original | Local) -> Asset:
         if isinstance(node, Local):
@@ -402,13 +402,14 @@ class Changes:
         kept = where.gallery.kept(asset.album)
         return kept is not None and kept.name_of(asset.id) == where.name
 
-    def _as_found(self, gallery: Gallery, asset: Asset) -> Found:
+    def _as_found(self, where: Spot, asset: Asset) -> Found:
+        gallery = where.gallery
         if asset.is_local:
             item = self._queue.get(asset.version.rpartition(".")[0])
             assert item is not None, "a local asset is an item"
             return self.found(gallery, item)
         assert asset.size_bytes is not None, "what has a name has a size"
-        links = gallery.links(asset.id) + 1
+        links = gallery.links(asset.id) + (where.place is Place.FOLDER)  # what was put into an album is counted already
         node = Original(gallery.account, asset.id, asset.version)
         return Found(node, attrs.file(asset.size_bytes, asset.mtime_ns, links=links, mode=file_mode(gallery)))
 

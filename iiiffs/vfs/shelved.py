@@ -253,8 +253,8 @@ class ShelvedGallery(Gallery):
         return shelf is not None and shelf.kind in OF_SHELVES
 
     def links(self, asset: AssetId) -> int:
-        """Rule: Gallery.links."""
-        return self.known.links(asset)
+        """Rule: Gallery.links. Those count of which lists will tell."""
+        return self.known.links(asset) + (0 if self.overlay is None else self.overlay.arrivals.untold(asset))
 
     def expire(self, album: AlbumId | None) -> None:
         """Rule: Gallery.expire."""

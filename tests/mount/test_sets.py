@@ -5,6 +5,7 @@ What the server has afterwards is what they meant, and it was told in few calls.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +120,27 @@ def test_favorites_and_tags_are_set_and_unset(here: Here) -> None:
     here.run("mv albums/A/a.jpg favorites/", code=1)
     assert "use ln" in here.run("getfattr --only-values -n user.iiiffs.error albums/A")
     assert here.names("albums/A") == {"a.jpg", "b.jpg"}
+
+
+def test_a_photo_is_linked_and_unlinked_again_and_again(tmp_path: Path) -> None:
+    """The kernel counts its names down with each `rm`, and links nothing of which it thinks that no name is left."""
+    with serving(tmp_path, settle="3s") as here:
+        albums = [here.mount.account / "albums" / name for name in "BCD"]
+        photo = here.mount.account / "albums/A/a.jpg"
+        for album in albums[1:]:
+            album.mkdir()
+        photo.stat()
+        for _ in range(3):
+            for album in albums:
+                os.link(photo, album / "a.jpg")
+            for album in albums:
+                (album / "a.jpg").unlink()
+        os.link(photo, albums[0] / "a.jpg")
+        assert photo.stat().st_nlink >= 3
+        here.sent()
+        assert [asset.name for asset in here.store.members(here.store.titled("B").id)] == ["a.jpg"]
+        assert [here.store.members(here.store.titled(name).id) for name in "CD"] == [[], []]
+        eventually(lambda: photo.stat().st_nlink, lambda links: links == 3, SENT_S)  # A, B and the timeline
 
 
 def test_the_trash_is_filled_and_emptied_into_albums(here: Here) -> None:

@@ -363,6 +363,32 @@ def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[L
     assert names(life, "files") == set(expected)
 
 
+def test_what_a_try_left_whose_answer_was_lost_is_not_shown_again(albums: tuple[Life, Store]) -> None:
+    """A list has told of it, other bytes were sent then, which took its place, and the file is removed at once."""
+    life, store = albums
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "upload", skip=1, times=1))
+    life.passes(SENT_S)
+    assert names(life, "albums/A") == {"x.jpg"}
+    life.ask(wrote("albums/A/x.jpg", RED))
+    life.passes(2.9)
+    assert names(life, "albums/A") == {"x.jpg"}
+
+    async def remove(life: Life) -> None:
+        while (await _items(life))[0].stage is not Stage.SENT:
+            await life.outgoing.queue.wait_changed()
+        await unlinked(life, "albums/A/x.jpg")
+        assert await looked_up(life, "albums/A/x.jpg") is None
+        assert await listed(life, "albums/A") == set()
+        await directory_removed(life, "albums/A")
+
+    life.ask(remove)
+    life.passes(PATIENCE_S)
+    assert [album.title for album in store.albums()] == ["B"]
+    assert bodies(store) == {"x.jpg": RED}
+
+
 @pytest.mark.parametrize("verb", ["rename", "unlink"])
 def test_a_change_whose_answer_was_lost_is_ours(verb: str, folders: tuple[Life, Store]) -> None:
     life, store = folders

@@ -234,9 +234,7 @@ class Sender:
         if item.base is not None and item.base.asset != asset.id and not is_there_still:
             self._account.done(album, item.base.asset, None)
         await self.finish(sent)
-        if (
-            item.base is not None or item.earlier[:-1]
-        ):  # what it replaced is told of still; what is new is shown already
+        if item.base is not None or item.earlier[:-1]:  # what it replaced is told of still; the new is shown
             self._account.expire(album)
 
     def _to_be_told(self, item: Item) -> Item | None:

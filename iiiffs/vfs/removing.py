@@ -207,13 +207,18 @@ class Removals:
         others = self._queue.about(AssetId(item.id)) if item.base is None else []
         return [other for other in others if other.verb is Verb.ADD]
 
-    def depending(self, item: Item) -> list[str]:
+    def brought_back(self, target: Spot, file: Item) -> list[str]:
+        """Ids of what said that the album is not to hold the file, which is moved there now."""
+        said = self._queue.about(AssetId(file.id))
+        return [item.id for item in said if item.verb is Verb.TAKE_OUT and item.album == target.album]
+
+    def depending(self, item: Item, now: Item | None = None) -> list[str]:
         """Ids of what makes no sense without the file. What may have arrived of it elsewhere is taken out there all the
-        same."""
+        same, and with it what takes its place: `now`."""
         others = self._queue.about(AssetId(item.id))
         for other in others:
             if other.verb is Verb.TAKE_OUT and other.earlier:
-                self._queue.note(replace(other, assets=()))
+                self._queue.note(replace(other, assets=() if now is None else (AssetId(now.id),)))
         return [other.id for other in others if not (other.verb is Verb.TAKE_OUT and other.earlier)]
 
     async def drop(self, item: Item) -> None:

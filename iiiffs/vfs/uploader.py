@@ -131,8 +131,7 @@ class Uploader:
 
         It is not sent before the settle time is over, if nobody changes it meanwhile. Waits for the disk at most.
         """
-        flight = self._flying.get(id)
-        if flight is not None:
+        while (flight := self._flying.get(id)) is not None:  # while nothing gets through it may depart again at once
             flight.scope.cancel()
             await flight.landed.wait()
         item = self._queue.get(id)

@@ -340,15 +340,20 @@ def test_a_time_that_is_set_while_the_file_is_sent_arrives(folders: tuple[Life, 
 # ---- what may have arrived ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["rename", "unlink", "replace"])
-def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[Life, Store]) -> None:
-    life, store = folders
-    life.ask(wrote("files/x.jpg", NAVY))
+def sent_unanswered(life: Life, store: Store, path: str, data: bytes) -> None:
+    """It has arrived, and nobody knows."""
+    life.ask(wrote(path, data))
     store.script.add(Fault(FaultKind.LOST, "upload"))
     store.script.add(Fault(FaultKind.UNREACHABLE, "upload", skip=1, times=1))
     life.passes(SENT_S)
     (item,) = items(life)
     assert item.stage is not Stage.SENT and item.earlier
+
+
+@pytest.mark.parametrize("verb", ["rename", "unlink", "replace"])
+def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[Life, Store]) -> None:
+    life, store = folders
+    sent_unanswered(life, store, "files/x.jpg", NAVY)
     match verb:
         case "rename":
             life.ask(lambda life: renamed(life, "files/x.jpg", "files/y.jpg"))
@@ -366,10 +371,7 @@ def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[L
 def test_what_a_try_left_whose_answer_was_lost_is_not_shown_again(albums: tuple[Life, Store]) -> None:
     """A list has told of it, other bytes were sent then, which took its place, and the file is removed at once."""
     life, store = albums
-    life.ask(wrote("albums/A/x.jpg", NAVY))
-    store.script.add(Fault(FaultKind.LOST, "upload"))
-    store.script.add(Fault(FaultKind.UNREACHABLE, "upload", skip=1, times=1))
-    life.passes(SENT_S)
+    sent_unanswered(life, store, "albums/A/x.jpg", NAVY)
     assert names(life, "albums/A") == {"x.jpg"}
     life.ask(wrote("albums/A/x.jpg", RED))
     life.passes(2.9)
@@ -387,6 +389,34 @@ def test_what_a_try_left_whose_answer_was_lost_is_not_shown_again(albums: tuple[
     life.passes(PATIENCE_S)
     assert [album.title for album in store.albums()] == ["B"]
     assert bodies(store) == {"x.jpg": RED}
+
+
+def test_a_file_whose_answer_was_lost_is_moved_and_moved_back(albums: tuple[Life, Store]) -> None:
+    life, store = albums
+    sent_unanswered(life, store, "albums/A/x.jpg", NAVY)
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/B/y.jpg"))
+    life.ask(lambda life: renamed(life, "albums/B/y.jpg", "albums/A/z.jpg"))
+    assert names(life, "albums/A") == {"z.jpg"}
+    life.passes(400.0)
+    assert names(life, "albums/A") == {"z.jpg"}
+    assert [store.bytes_of(asset.id) for asset in store.members(store.titled("A").id)] == [NAVY]
+    assert store.members(store.titled("B").id) == []
+
+
+def test_a_file_whose_answer_was_lost_is_moved_and_replaced(albums: tuple[Life, Store]) -> None:
+    """What takes its place is wherever what may have arrived of it was, and is told before that is taken out."""
+    life, store = albums
+    sent_unanswered(life, store, "albums/A/x.jpg", NAVY)
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/B/y.jpg"))
+    life.ask(wrote("albums/B/.y.jpg.tmp", RED))
+    life.ask(lambda life: renamed(life, "albums/B/.y.jpg.tmp", "albums/B/y.jpg"))
+    store.script.add(Fault(FaultKind.LOST, "upload"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "take_out", times=1))
+    assert (names(life, "albums/A"), names(life, "albums/B")) == (set(), {"y.jpg"})
+    life.passes(400.0)
+    assert (names(life, "albums/A"), names(life, "albums/B")) == (set(), {"y.jpg"})
+    assert store.members(store.titled("A").id) == []
+    assert [store.bytes_of(asset.id) for asset in store.members(store.titled("B").id)] == [RED]
 
 
 @pytest.mark.parametrize("verb", ["rename", "unlink"])

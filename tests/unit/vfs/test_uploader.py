@@ -231,6 +231,34 @@ def test_a_file_that_is_about_to_be_opened_does_not_depart(bench: Bench, provide
     living(bench, test)
 
 
+def test_a_file_that_is_cut_off_and_departs_again_at_once_is_cut_off_again(
+    bench: Bench, provider: TestProvider
+) -> None:
+    """As when the provider can be reached again at that moment: whoever removes it then would find it back later."""
+
+    async def hurry(id: str) -> None:
+        while (item := bench.queue.get(id)) is None or item.stage is not Stage.READY:
+            await bench.queue.wait_changed()
+        bench.uploader.send_now([id])
+
+    async def test() -> None:
+        provider.fault = lambda verb, about: "hang"
+        for number in range(30):
+            item = await bench.file(f"{number}.jpg", JPEG + bytes([number]))
+            await trio.sleep(5)
+            assert bench.stage(item) is Stage.SENDING
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(hurry, item.id)
+                await bench.uploader.interrupt(item.id)
+                assert item.id not in bench.uploader.sent_bytes
+                await bench.queue.drop(item.id)
+                nursery.cancel_scope.cancel()
+            await trio.sleep(5)
+            assert bench.queue.get(item.id) is None
+
+    living(bench, test)
+
+
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 

@@ -229,13 +229,13 @@ class Sender:
         stays = self._brought_back.by(sent)
         outlived += [other.id for other in stays if says_nothing(other)]
         beside = (*self.sidecars.told(item, asset.id), *stays)
-        await self._queue.exchange(sent, outlived, *beside)  # with what was said of it: rule vfs.unanswered.follow
         is_there_still = any(self._order.current(kept) == album for kept, _ in item.kept)
         if item.base is not None and item.base.asset != asset.id and not is_there_still:
             self._account.done(album, item.base.asset, None)
-        await self.finish(sent)
         if item.base is not None or item.earlier[:-1]:  # what it replaced is told of still; the new is shown
             self._account.expire(album)
+        await self._queue.exchange(sent, outlived, *beside)  # with what was said of it: rule vfs.unanswered.follow
+        await self.finish(sent)
 
     def _to_be_told(self, item: Item) -> Item | None:
         """The item as it is now, if it is still what was sent."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from pyfuse3 import FileHandleT, FlagT
+from pyfuse3 import FileHandleT, FileNameT, FlagT, InodeT
 
 from iiiffs.sync.items import Item, Stage, Verb
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
@@ -27,6 +27,7 @@ from tests.harness.writing_tree import (
     listed,
     looked_up,
     opened,
+    parent_of,
     read_all,
     released,
     renamed,
@@ -368,22 +369,27 @@ def test_a_file_whose_answer_was_lost_is_not_doubled(verb: str, folders: tuple[L
     assert names(life, "files") == set(expected)
 
 
-def test_what_a_try_left_whose_answer_was_lost_is_not_shown_again(albums: tuple[Life, Store]) -> None:
+@pytest.mark.parametrize("is_unanswered", [False, True])
+def test_what_was_replaced_is_not_shown_again(is_unanswered: bool, albums: tuple[Life, Store]) -> None:
     """A list has told of it, other bytes were sent then, which took its place, and the file is removed at once."""
     life, store = albums
-    sent_unanswered(life, store, "albums/A/x.jpg", NAVY)
+    if is_unanswered:
+        sent_unanswered(life, store, "albums/A/x.jpg", NAVY)
+    else:
+        store.put("x.jpg", NAVY, store.titled("A").id)
+        life.passes(PATIENCE_S)
     assert names(life, "albums/A") == {"x.jpg"}
     life.ask(wrote("albums/A/x.jpg", RED))
     life.passes(2.9)
     assert names(life, "albums/A") == {"x.jpg"}
 
     async def remove(life: Life) -> None:
-        while (await _items(life))[0].stage is not Stage.SENT:
+        above, _ = await parent_of(life, "albums/A")
+        album, _ = await parent_of(life, "albums/A/x.jpg")
+        while life.outgoing.queue.items()[0].stage is not Stage.SENT:
             await life.outgoing.queue.wait_changed()
-        await unlinked(life, "albums/A/x.jpg")
-        assert await looked_up(life, "albums/A/x.jpg") is None
-        assert await listed(life, "albums/A") == set()
-        await directory_removed(life, "albums/A")
+        await called(life.operations.unlink(InodeT(album), FileNameT(b"x.jpg"), CONTEXT))
+        await called(life.operations.rmdir(InodeT(above), FileNameT(b"A"), CONTEXT))
 
     life.ask(remove)
     life.passes(PATIENCE_S)

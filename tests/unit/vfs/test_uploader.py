@@ -11,7 +11,7 @@ import trio
 from iiiffs.errors import AccessDenied, OverQuota, PlaceDenied, ProviderUnreachable, Rejected
 from iiiffs.model.gallery import AlbumId, AssetId
 from iiiffs.model.writing import Edit
-from iiiffs.sync.items import Stage, Verb
+from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.vfs import departures
 from iiiffs.vfs.departures import SMALL_BYTES, SMALL_UPLOADS_MAX, UPLOADS_MAX
 from iiiffs.vfs.sending_news import News
@@ -227,6 +227,24 @@ def test_a_file_that_is_about_to_be_opened_does_not_depart(bench: Bench, provide
         assert provider.calls == []
         await bench.uploader.wait_idle()
         assert provider.in_album() == {"a.jpg": JPEG}
+
+    living(bench, test)
+
+
+def test_what_was_told_of_what_is_replaced_is_old_when_it_is_sent(bench: Bench, provider: TestProvider) -> None:
+    """Not a moment later: whoever removes what was sent would find what it replaced."""
+    expired: list[list[AlbumId | None]] = []
+
+    def listen(before: Item | None, after: Item | None) -> None:
+        if after is not None and after.stage is Stage.SENT:
+            expired.append(list(bench.account.expired))
+
+    async def test() -> None:
+        base = provider.put("a.jpg", JPEG)
+        bench.queue.watch(listen)
+        await bench.file("a.jpg", JPEG * 2, base=base_of(base))
+        await bench.uploader.wait_idle()
+        assert expired and all(ROOT in before for before in expired)
 
     living(bench, test)
 

@@ -242,15 +242,25 @@ def base_of(asset: Asset, album: AlbumId, name: str) -> Base:
 
 async def home_of(gallery: Gallery, album: AlbumId, asset: Asset) -> tuple[AlbumId, str]:
     """An album and the name that the asset has there. `album`: where it was seen last; if that is gone, or is a set
-    that it has left, or in which only a copy's name is for it, it is in none."""
+    that it has left, or in which only a copy's name is for it, another one in which it has its own; maybe none."""
     writing = gallery.writing
     try:
         name = None if album == LIBRARY else _own_name(gallery, await gallery.names(album), asset)
     except AssetGone:
         album, name = LIBRARY, None
     if name is None and writing is not None and writing.membership:
-        album = LIBRARY
+        return _known_home(gallery, asset) or (LIBRARY, asset.name)
     return album, name or asset.name
+
+
+def _known_home(gallery: Gallery, asset: Asset) -> tuple[AlbumId, str] | None:
+    """An album, of those that were told lately, and the name of its own that the asset has there."""
+    for album in sorted(gallery.albums_kept()):
+        names = gallery.kept(album) if gallery.place(album) is Place.ALBUM else None
+        name = None if names is None else _own_name(gallery, names, asset)
+        if name is not None:
+            return album, name
+    return None
 
 
 def _own_name(gallery: Gallery, names: AlbumNames, asset: Asset) -> str | None:

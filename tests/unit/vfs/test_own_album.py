@@ -1,0 +1,68 @@
+"""A photo that is shown by a copy's name alone in one album is written in another, where it has its own: it stays there
+under that name, whatever its server calls the new bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.scripted import Flavour
+from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, living, names
+from tests.unit.vfs.test_crossing import World
+
+Y, COPY, OTHER = "albums/B/y.jpg", "albums/A/copy.jpg", "albums/B/other.jpg"
+EDITED = GREEN + b"edited"
+AGES = {"waiting": 0.5, "sent": SENT_S, "asked": 30.0, "listed": SENT_S + PATIENCE_S}
+"""Of each copy, when something else is done."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        world = World(life, store)
+        world.has(Y, GREEN)
+        yield world
+
+
+def keep_on(world: World, wanted: dict[str, bytes]) -> None:
+    """These, and x.jpg, are all that is shown, now and until all is sent, listed and long over, and after a start."""
+    wanted = {**wanted, "albums/A/x.jpg": NAVY}
+    for _ in range(2):
+        for _ in range(60):
+            for album in ("albums/A", "albums/B"):
+                assert {f"{album}/{name}" for name in names(world.life, album)} == {
+                    path for path in wanted if path.startswith(f"{album}/")
+                }
+            world.shows(wanted)
+            world.life.passes(1.0)
+        world.keeps_showing(wanted)
+        world.life = world.life.restarted()
+    world.life.close()
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("data", [NAVY, RED], ids=["of another photo", "new"])
+def test_it_is_overwritten(data: bytes, age: str, world: World) -> None:
+    """It was edited before, so its server names the other album first."""
+    world.put(Y, EDITED)
+    world.life.passes(SENT_S + PATIENCE_S)
+    world.put(COPY, EDITED)
+    world.life.passes(AGES[age])
+    world.put(Y, data)
+    keep_on(world, {Y: data, COPY: EDITED})
+    assert (world.members("A"), world.members("B")) == (sorted([NAVY, EDITED]), [data])
+    assert world.trash() == [GREEN]
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("data", [NAVY, RED], ids=["of another photo", "new"])
+def test_it_is_overwritten_beside_a_copy_of_it(data: bytes, age: str, world: World) -> None:
+    for path in (OTHER, COPY):
+        world.put(path, GREEN)
+        world.life.passes(AGES[age])
+    world.put(Y, data)
+    keep_on(world, {Y: data, COPY: GREEN, OTHER: GREEN})
+    assert (world.members("A"), world.members("B")) == (sorted([NAVY, GREEN]), sorted([data, GREEN]))
+    assert world.trash() == []

@@ -84,7 +84,8 @@ class Removals:
         try:
             if current.base is not None:
                 may_edit(where.gallery, "removing")
-                await self.remove(where, changing.asset_of_base(current.base), current.earlier)
+                earlier = current.earlier if where.overlay.may_have_arrived(current) else ()
+                await self.remove(where, changing.asset_of_base(current.base), earlier)
                 if where.place is Place.FOLDER:
                     where.gallery.expire(None)  # others may have moved it since it was opened
         except BaseException:

@@ -28,6 +28,11 @@ FAULTS = {
     "lost upload": Fault(FaultKind.LOST, "upload"),
     "lost take_out": Fault(FaultKind.LOST, "take_out"),
 }
+REPLACING = {
+    "latency replace": Fault(FaultKind.LATENCY, "replace", seconds=9.0),
+    "late replace": Fault(FaultKind.LATE, "replace", seconds=9.0),
+    "lost replace": Fault(FaultKind.LOST, "replace"),
+}
 
 
 @pytest.fixture
@@ -179,6 +184,26 @@ def test_it_takes_the_place_of_another_photo(fault: str, gap_s: float, world: Wo
     for _ in range(60):
         assert names(world.life, "albums/B") == {"two.jpg"}
         world.shows({TWO: GREEN})
+        world.life.passes(1.0)
+    assert items(world.life) == []
+    assert world.members("B") == [GREEN]
+    assert world.trash() == [RED]
+
+
+@pytest.mark.parametrize("gap_s", [0.5, 2.9, 4.0, 5.0])
+@pytest.mark.parametrize("fault", [*FAULTS, *REPLACING])
+def test_a_photo_that_is_overwritten_by_a_copy_is_removed(fault: str, gap_s: float, world: World) -> None:
+    """Before, while and after it is sent: the album had those bytes already, and keeps them."""
+    world.has(TWO, RED)
+    slow = {**FAULTS, **REPLACING}[fault]
+    if slow is not None:
+        world.store.script.add(slow)
+    world.put(TWO, GREEN)
+    world.life.passes(gap_s)
+    remove(world, TWO)
+    for _ in range(60):
+        assert names(world.life, "albums/B") == {"one.jpg"}
+        world.shows({ONE: GREEN})
         world.life.passes(1.0)
     assert items(world.life) == []
     assert world.members("B") == [GREEN]

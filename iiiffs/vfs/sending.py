@@ -200,6 +200,9 @@ class Sender:
         with flight.scope:
             summed = await self.sums.of(item)
             kept = await self._kept(item, summed)
+            if self._queue.get(item.id) is None:  # somebody has dropped it meanwhile, and nothing brings it back
+                flight.scope.cancel()
+                await trio.lowlevel.checkpoint()
             item = await self._begun(replace(item, kept=kept.names), summed)
             album = self._order.album_of(item)
             timeout_s = UPLOAD_S + self._aloft_bytes / SLOWEST_BYTES_PER_S
@@ -275,13 +278,8 @@ class Sender:
     async def _begun(self, item: Item, summed: Summed) -> Item:
         """The item as it is on disk before its first byte goes out."""
         earlier = tuple(sha1 for sha1 in item.earlier if sha1 != summed.sha1)
-        sending = replace(
-            item,
-            stage=Stage.SENDING,
-            size_bytes=summed.size_bytes,
-            sha1=summed.sha1,
-            earlier=(*earlier, summed.sha1),
-        )
+        summed_up = replace(item, size_bytes=summed.size_bytes, sha1=summed.sha1, earlier=(*earlier, summed.sha1))
+        sending = replace(summed_up, stage=Stage.SENDING)
         await self._queue.commit(sending)
         return sending
 

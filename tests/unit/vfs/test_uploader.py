@@ -277,6 +277,20 @@ def test_a_file_that_is_cut_off_and_departs_again_at_once_is_cut_off_again(
     living(bench, test)
 
 
+def test_a_file_that_is_dropped_before_its_first_byte_goes_out_stays_away(bench: Bench, provider: TestProvider) -> None:
+    async def test() -> None:
+        item = await bench.file("a.jpg", JPEG)
+        while item.id not in bench.uploader.sent_bytes:
+            await bench.queue.wait_changed()
+            await trio.lowlevel.checkpoint()
+        assert bench.stage(item) is Stage.READY
+        await bench.queue.drop(item.id)
+        await trio.sleep(10)
+        assert (bench.queue.items(), provider.count("upload"), bench.uploader.counters.sent) == ([], 0, 0)
+
+    living(bench, test)
+
+
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,9 @@ LOOKS_MAX = 4
 LOOK_TIMES = 4
 """A list that takes long is asked for less often: no more than a fifth of the time is spent on it."""
 
+SHOWING = frozenset({Verb.UPLOAD, Verb.ADD})
+"""What shows an asset in an album."""
+
 
 class Arrivals:
     """Of one account."""
@@ -75,8 +78,10 @@ class Arrivals:
     def untold(self, asset: AssetId) -> int:
         """The number of albums in which it is shown and no list of theirs tells of it: it was sent to them, or put into
         them. The kernel counts names down at each unlink, and links nothing of which it thinks that no name is left."""
-        added = (item for item in self._queue.about(asset) if item.verb is Verb.ADD)
-        albums = {item.album for item in (*self.of(None, asset), *added)}
+        said = self._queue.about(asset)
+        if not said and asset not in self._by_asset:  # as of nearly all that a listing tells of
+            return 0
+        albums = {item.album for item in (*self.of(None, asset), *said) if item.verb in SHOWING}
         return sum(not self._is_told(album, asset) for album in albums)
 
     def _is_told(self, album: AlbumId, asset: AssetId) -> bool:

@@ -165,10 +165,14 @@ class KeptNames:
         return waiting.album != item.album and (waiting.tries > 0 or not is_listed)
 
     def left(self, item: Item) -> list[Place]:
-        """Those of `Item.kept`, as their albums are called now, that nobody has taken away since."""
+        """Those of `Item.kept`, as their albums are called now, that nobody has taken away since. What is still a copy
+        of another photo is one of this when it is sent, and takes that one out of the album then."""
         given, found = self._queue.notes.given, []
         for album, name in item.kept:
             now = AlbumId(self._order.current(album))
+            one = given.of(item.account, now).get(name)
+            if one is not None and self._order.current(one.asset) != self._order.current(item.asset_id):
+                continue
             waits = any(one.name == name and one.id != item.id for one in self._queue.in_album(item.account, now))
             if waits or name in given.of(item.account, now):
                 found.append((now, name))

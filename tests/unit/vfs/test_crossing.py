@@ -153,6 +153,27 @@ def test_a_photo_that_was_overwritten_by_a_copy_of_another_is_written_again_alon
     assert world.members(album) == (sorted([NAVY, RED]) if album == "A" else [RED])
 
 
+@pytest.mark.parametrize("gap_s", [0.0, 1.5])
+@pytest.mark.parametrize("new", [NAVY, RED], ids=["of the other", "new"])
+@pytest.mark.parametrize("age", AGES)
+def test_a_copy_of_one_photo_becomes_a_copy_of_what_another_was(
+    age: str, new: bytes, gap_s: float, world: World
+) -> None:
+    """Nothing of the first is left in the album of the copy, though that is on its way while the other changes."""
+    y, copy = "albums/A/y.jpg", "albums/B/copy.jpg"
+    world.has(y, GREEN)
+    world.put(copy, NAVY)
+    world.life.passes(AGES[age])
+    world.put(y, new)
+    world.life.passes(gap_s)
+    world.put(copy, GREEN)
+    world.keeps_showing({X: NAVY, y: new, copy: GREEN})
+    assert world.life.ask(lambda life: listed(life, "albums/B")) == {"copy.jpg"}
+    assert world.members("B") == [GREEN]
+    assert world.members("A") == sorted({NAVY, new})
+    assert world.trash() == []
+
+
 @pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("slow", [None, "replace", "asset"])
 def test_two_photos_change_their_bytes(slow: str | None, age: str, world: World) -> None:

@@ -9,6 +9,7 @@ import trio
 from iiiffs.errors import AssetGone, IiiffsError
 from iiiffs.model.gallery import AlbumId
 from iiiffs.providers.base import Capabilities
+from iiiffs.sync.items import Item
 from iiiffs.tree.albums import AlbumNames
 
 TRIES = 2
@@ -52,3 +53,10 @@ async def told_anew(listings: Listings, album: AlbumId) -> bool:
         if listings.told_last(album)[1] >= since_s:
             return True
     return False
+
+
+def has_told_bytes(listings: Listings, item: Item) -> bool:
+    """The item's album was told last to hold its bytes, as another asset than what it is for."""
+    told, _ = listings.told_last(item.album)
+    assets = () if told is None else told.listing.assets
+    return item.sha1 in {one.checksum for one in assets if one.id != item.asset_id}

@@ -28,7 +28,7 @@ from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.listings import Listings
+from iiiffs.vfs.listings import Listings, has_told_bytes
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
@@ -313,16 +313,16 @@ class Overlay:
 
     def _note_bytes(self, before: Item | None, after: Item) -> None:
         """Before it is sent: later its own bytes may be told of, from a try whose answer was lost. Between two tries
-        they may have been taken out."""
+        they may have been taken out. What another file of ours brings meanwhile was there before its answer, too."""
+        if after.stage is Stage.SENT and (before is None or before.stage is not Stage.SENT):
+            for one in self._queue.in_album(self._account, after.album):
+                if one.id != after.id and one.id in self._had_bytes and one.sha1 == after.sha1:
+                    self._had_bytes[one.id] = True
+                    self._waiting[after.album].unanswered.pop(one.id, None)
         if after.stage is not Stage.SENDING or before is None or before.stage is Stage.SENDING:
             return
         if after.sha1 not in before.earlier or self._had_bytes.get(after.id):
-            self._had_bytes[after.id] = self._has_bytes(after)
-
-    def _has_bytes(self, item: Item) -> bool:
-        told = self._listings.told_last(item.album)[0]
-        assets = () if told is None else told.listing.assets
-        return item.sha1 in {one.checksum for one in assets if one.id != item.asset_id}
+            self._had_bytes[after.id] = has_told_bytes(self._listings, after)
 
     def _added(self, item: Item, told: AlbumNames | None) -> Asset | None:
         """The asset as one of the album that it is put into; where it was before may be no more."""

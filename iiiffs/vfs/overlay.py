@@ -315,8 +315,8 @@ class Overlay:
         """Before it is sent: later its own bytes may be told of, from a try whose answer was lost. Between two tries
         they may have been taken out. What another file of ours brings meanwhile was there before its answer, too."""
         if after.stage is Stage.SENT and (before is None or before.stage is not Stage.SENT):
-            for one in self._queue.in_album(self._account, after.album):
-                if one.id != after.id and one.id in self._had_bytes and one.sha1 == after.sha1:
+            for one in filter(None, map(self._queue.get, self._had_bytes)):
+                if one.id != after.id and (one.album, one.sha1) == (after.album, after.sha1):
                     self._had_bytes[one.id] = True
                     self._waiting[after.album].unanswered.pop(one.id, None)
         if after.stage is not Stage.SENDING or before is None or before.stage is Stage.SENDING:

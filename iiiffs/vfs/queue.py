@@ -63,6 +63,8 @@ class Queue:
         self._changed = trio.Event()
         for item in self._items.values():
             self._list(item)
+        self._serial += 1
+        self._revisions.update(dict.fromkeys(self._by_album, self._serial))
 
     def __len__(self) -> int:
         return len(self._items)

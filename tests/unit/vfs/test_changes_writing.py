@@ -295,6 +295,22 @@ def test_a_copy_of_bytes_that_are_there_takes_no_name_away(albums: tuple[Life, S
     assert names(life, "albums/A") == {"a.jpg", "b.jpg"}
 
 
+def test_the_last_file_that_waits_in_a_folder_is_removed_after_a_restart(folders: tuple[Life, Store]) -> None:
+    """Elsewhere there are new bytes for what the server has."""
+    life, store = folders
+    there(life, store, "x.jpg", NAVY)
+    life.ask(lambda life: directory_made(life, "files/z"))
+    life.ask(wrote("files/x.jpg", RED))
+    life.ask(wrote("files/z/y.jpg", GREEN))
+    life = life.restarted()
+    try:
+        assert names(life, "files/z") == {"y.jpg"}
+        life.ask(lambda life: unlinked(life, "files/z/y.jpg"))
+        assert names(life, "files/z") == set()
+    finally:
+        life.close()
+
+
 # ---- two at once ----------------------------------------------------------------------------------------------------
 
 

@@ -63,8 +63,8 @@ class Programs(Machine):
         if code or found is None:
             return None
         if there is None:
-            file = self.model.pending[folder, name] = File(b"")
-            file.is_disturbed = self.model.is_taken_unseen((folder, name))
+            file = File(b"", is_disturbed=self.model.is_taken_unseen((folder, name)))  # before it is shown itself
+            self.model.pending[folder, name] = file
         elif isinstance(there, File):
             file = there
         else:

@@ -143,7 +143,7 @@ def test_what_the_last_part_may_name(suffix: str, name: str, names: list[tuple[s
     assert list(Identifiers("", "", suffix=suffix).names(name)) == names
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="/\0"), min_size=1), min_size=1))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1), min_size=1))
 def test_an_identifier_leads_back_to_its_path(path: list[str]) -> None:
     for slash in ("%2F", "/", ":"):
         identifier = Identifiers("", "", slash).spelled([os.fsdecode(os.fsencode(part)) for part in path])

@@ -7,7 +7,7 @@ from typing import Protocol
 import trio
 
 from iiiffs.errors import AssetGone, IiiffsError
-from iiiffs.model.gallery import AlbumId
+from iiiffs.model.gallery import AlbumId, Asset, AssetId
 from iiiffs.providers.base import Capabilities
 from iiiffs.sync.items import Item
 from iiiffs.tree.albums import AlbumNames
@@ -60,3 +60,16 @@ def has_told_bytes(listings: Listings, item: Item) -> bool:
     told, _ = listings.told_last(item.album)
     assets = () if told is None else told.listing.assets
     return item.sha1 in {one.checksum for one in assets if one.id != item.asset_id}
+
+
+def is_told_otherwise(listings: Listings, item: Item, asset: AssetId) -> bool:
+    """The item's album was told last to hold the asset under another name; not under one that it has only as long as
+    what the item replaces, and is called the same, stands beside it: a kill came between the two."""
+    told, _ = listings.told_last(item.album)
+    name = None if told is None else told.name_of(asset)
+    if told is None or name in (None, item.name):
+        return False
+    before = None if item.base is None else told.name_of(item.base.asset)
+    found = [told.get(one) for one in (before, name) if one is not None]
+    own = {one.name for one in found if isinstance(one, Asset)}
+    return before is None or len(own) > 1

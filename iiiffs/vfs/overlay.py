@@ -28,7 +28,7 @@ from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.listings import Listings, has_told_bytes
+from iiiffs.vfs.listings import Listings, has_told_bytes, is_told_otherwise
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
@@ -384,10 +384,8 @@ class Overlay:
             return replace(after, also=False)
         if (also := self.copies.also(after, after.sent)) is not None:
             return replace(after, also=also)
-        told, _ = self._listings.told_last(after.album)
         was_own = after.base is not None and after.base.asset in (after.sent.id, self.asset_id(after.sent.id))
-        name = None if told is None else told.name_of(after.sent.id)
-        is_told = name not in (None, after.name) and not was_own
+        is_told = not was_own and is_told_otherwise(self._listings, after, after.sent.id)
         return replace(after, also=True) if self._had_bytes.get(after.id, is_told) else after
 
     def _leaves(self, album: AlbumId, asset: AssetId) -> bool:

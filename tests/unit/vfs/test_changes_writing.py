@@ -413,6 +413,32 @@ def test_what_was_replaced_is_not_shown_again(is_unanswered: bool, albums: tuple
     assert bodies(store) == {"x.jpg": RED}
 
 
+def test_a_photo_that_was_half_replaced_at_a_kill_has_one_name(albums: tuple[Life, Store]) -> None:
+    """What takes its place is in the album already, beside it, and so goes by a longer name there for a moment."""
+    life, store = albums
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(PATIENCE_S)
+    life.ask(wrote("albums/A/x.jpg", RED))
+    store.script.add(Fault(FaultKind.HALF, "replace"))
+    store.script.add(Fault(FaultKind.UNREACHABLE, "replace", skip=1, times=None))
+    life.passes(SENT_S)
+    (half,) = [asset for asset in store.assets() if store.bytes_of(asset.id) == RED]
+    store.add(store.titled("A").id, half.id)
+    life = life.killed()
+    try:
+        life.passes(1.5)
+        assert names(life, "albums/A") == {"x.jpg"}
+        store.script.clear()
+        life.passes(PATIENCE_S)
+        assert [store.bytes_of(asset.id) for asset in store.members(store.titled("A").id)] == [RED]
+        life.ask(wrote("albums/A/x.jpg", GREEN))
+        life.passes(PATIENCE_S)
+        assert names(life, "albums/A") == {"x.jpg"}
+        assert [store.bytes_of(asset.id) for asset in store.members(store.titled("A").id)] == [GREEN]
+    finally:
+        life.close()
+
+
 def test_a_file_whose_answer_was_lost_is_moved_and_moved_back(albums: tuple[Life, Store]) -> None:
     life, store = albums
     sent_unanswered(life, store, "albums/A/x.jpg", NAVY)

@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.harness.manifest import Change, Deed, Manifest, sum_of
 
 GONE = frozenset({errno.ENOTCONN, errno.ECONNABORTED})
 GONE_TEXTS = tuple(os.strerror(number) for number in GONE)
+LATER_S = 1.0
 SIZES_BYTES = (100, 5_000, 70_000, 300_000)
 PIECE_BYTES = 32_768
 COPIED_FILES = 4
@@ -60,8 +62,21 @@ class Writer:
         except OSError as error:
             if error.errno in GONE:
                 return 0
-            self._manifest.failed(self._change, repr(error))
+            self._manifest.failed(self._change, f"{error!r}, and there is {self._seen()}")
             return 1
+
+    def _seen(self) -> str:
+        """What is there of what was being changed, now and a moment later: nobody can look when this is read."""
+        assert self._change is not None, "something is done all the time"
+        path, told = self._root / self._change.path, []
+        for wait_s in (0.0, LATER_S):
+            time.sleep(wait_s)
+            try:
+                found: object = [entry.name for entry in path.parent.iterdir() if path.stem in entry.name]
+            except OSError as error:
+                found = error
+            told.append(f"{found!r} at {time.time():.3f}")
+        return ", then ".join(told)
 
     # ---- new files --------------------------------------------------------------------------------------------
 

@@ -40,11 +40,11 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev $(TOOLS)/.ready $(TOOLS)/.peers
 	$(BIN)/python -m tests.bench
 
-# They begin first, each on a worker of its own.
+# They begin first, each on a worker of its own: pytest leaves out what is inside of what it is given besides.
 LONGEST := $(addprefix tests/mount/,test_crash_storm.py test_immich_crash_storm.py test_stress.py)
 
 soak: $(VENV)/.dev $(TOOLS)/.ready
-	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "soak or not soak" $(LONGEST) tests/unit tests/contract tests/mount \
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -m "soak or not soak" $(LONGEST) tests/unit tests/contract $(filter-out $(LONGEST),$(wildcard tests/mount/test_*.py)) \
 		$(if $(strip $(ARGS)),$(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 # The packages whose sign is missing are installed; nothing is asked of the network when all are there.

@@ -175,6 +175,10 @@ class Catalogue:
         """Little waits to be written: for who puts thousands of facts, so that they do not all wait in memory."""
         await self._writer.wait_for_room(PENDING_BYTES_MAX - WAITING_BYTES)
 
+    async def committed(self) -> None:
+        """What was put in before this call is in the file, and survives a kill of the process."""
+        await self._writer.flush()
+
     def keep_only(self, account: AccountName, assets: Collection[AssetId]) -> int:
         """Of the account, facts of other assets than these are gone; how many were. `()` forgets the account."""
         wanted = {_facts_key(account, asset) for asset in assets}

@@ -111,6 +111,7 @@ class Arrivals:
             except IiiffsError as error:
                 log.debug("%s: %s cannot be listed: %s", self._account, album, error)
                 continue
+            await self._listings.remembered(album)  # until then, its row is all that is known of a file after a kill
             listed: list[Item] = []
             for item in self._queue.in_album(self._account, album):
                 if item.stage is Stage.SENT and item.sent is not None:

@@ -312,6 +312,7 @@ class Changes:
         except ReadOnly:
             return None
         where.gallery.done(where.album, album.id, album)
+        await where.gallery.remembered(where.album)
         return album
 
     def _may_hold_album(self, where: Spot) -> None:

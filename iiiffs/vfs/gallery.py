@@ -230,9 +230,8 @@ class Gallery:
             return self.library.path(view)
         names: list[str] = []
         while album.parent is not None:
-            name: str | None = album.title
-            if not self.capabilities.real_names:
-                name = (await self.names(album.parent)).name_of(album.id)
+            listed = None if self.capabilities.real_names else await self.names(album.parent)
+            name = album.title if listed is None else listed.name_of(album.id)
             if name is None:
                 raise AssetGone(f"{album.id} is not in its folder any more")
             names.append(name)
@@ -254,10 +253,8 @@ class Gallery:
 
     def kept(self, album: AlbumId) -> AlbumNames | None:
         """The names that were told last, if anybody asked for them lately, and what waits."""
-        kept = self._kept.get(album)
-        if kept is None or self.overlay is None:
-            return None if kept is None else kept.names
-        return self.overlay.over(album, kept.names)
+        names, _ = self.told_last(album)
+        return names if names is None or self.overlay is None else self.overlay.over(album, names)
 
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
         """What the provider told last, if it is kept, and when it was asked; -inf if it must be asked again."""
@@ -293,6 +290,10 @@ class Gallery:
         kept = self._kept.get(album)
         if kept is not None:
             kept.done[id] = entry
+
+    async def remembered(self, album: AlbumId) -> None:
+        """What was told last of the album, with what was done here since, is what is shown after a kill, if anything is
+        shown then while the account cannot be asked."""
 
     # ---- assets -----------------------------------------------------------------------------------------------
 

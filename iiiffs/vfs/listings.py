@@ -38,9 +38,13 @@ class Listings(Protocol):
         """The last answer is not good any more."""
         ...
 
+    async def remembered(self, album: AlbumId) -> None:
+        """What was told last is known after a kill too."""
+        ...
+
 
 async def told_anew(listings: Listings, album: AlbumId) -> bool:
-    """What is kept of the album was asked for after this was called; False if it cannot be had now."""
+    """What is kept of the album was asked for after this, and survives a kill; False if it cannot be had now."""
     since_s = trio.current_time()
     listings.expire(album)
     for _ in range(TRIES):
@@ -51,6 +55,7 @@ async def told_anew(listings: Listings, album: AlbumId) -> bool:
         except IiiffsError:
             return False
         if listings.told_last(album)[1] >= since_s:
+            await listings.remembered(album)
             return True
     return False
 

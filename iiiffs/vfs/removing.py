@@ -305,6 +305,7 @@ class Removals:
             await self._taken_out(where, album)
         await at_once(where.gallery, partial(where.provider.remove_album, album.id), where.album, album.id)
         where.gallery.done(where.album, album.id, None)
+        await where.gallery.remembered(where.album)
 
     async def _drop_album(self, album: Album) -> None:
         """It is not made; one that its provider was asked for may be there, and is removed as soon as that is known."""

@@ -332,6 +332,9 @@ class Renames:
         if held is not None:
             await self._succeed(held.account, [held.id], moved.id)
             await self._removals.drop(held)
+        if isinstance(moved, Album):
+            for side in (source, target):
+                await side.gallery.remembered(side.album)
         return there
 
     def _done(self, source: Spot, target: Spot, moved: Album | Asset, over: Asset | None) -> None:

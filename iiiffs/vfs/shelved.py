@@ -18,7 +18,6 @@ from weakref import WeakValueDictionary
 import trio
 
 from iiiffs.cache.catalogue import Catalogue
-from iiiffs.cache.listing_rows import encode_listing
 from iiiffs.errors import AccessDenied, AssetGone, DeadlinePassed, ProviderUnreachable
 from iiiffs.model.changes import Changeset
 from iiiffs.model.gallery import AccountNames, Album, AlbumId, Asset, AssetId, Listing
@@ -27,15 +26,15 @@ from iiiffs.providers.views import ALBUMS, LIBRARY, TRASH
 from iiiffs.tree.albums import NONE_KEPT, AlbumNames
 from iiiffs.tree.places import Place
 from iiiffs.tree.shelves import OF_SHELVES, shelf_of_id
-from iiiffs.vfs.collector import computed
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.gallery import LISTINGS_KEPT, NAMED_AT_ONCE, Gallery
+from iiiffs.vfs.gallery import LISTINGS_KEPT, Gallery
 from iiiffs.vfs.kept import NEVER_S, Aside, Asked, Kept, with_done
 from iiiffs.vfs.known_assets import KnownAssets
 from iiiffs.vfs.live_photos import is_half, still_of
 from iiiffs.vfs.reading import READING, Deadlines, Reading
 from iiiffs.vfs.shelves import ACCOUNT, ShelvedProvider, Shelves, is_stored, is_view, path_of, place_of
 from iiiffs.vfs.silence import Silence
+from iiiffs.vfs.stored_listings import StoredListings
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class ShelvedGallery(Gallery):
         super().__init__(names, provider, catalogue, flights, deadlines, reading)
         self.shelves = Shelves(cast(ShelvedProvider, provider), self.told_listing)
         self.known = KnownAssets()
-        self._catalogue = catalogue
+        self._stored_listings = StoredListings(names.name, catalogue)
         self._assets_kept = 0
         self._unsettled = SETTLED
         self._aside: dict[AlbumId, Aside] = {}
@@ -155,7 +154,7 @@ class ShelvedGallery(Gallery):
             if album in self._kept:
                 self._kept.move_to_end(album)
             return kept.names
-        is_known = not anew and (kept is not None or self._catalogue.heading(self.name, album) is not None)
+        is_known = not anew and (kept is not None or self._stored_listings.has(album))
         ask = partial(self._list, album)
         if is_known and self._silence.spares(self.trouble, partial(self._questioning.begin, "listing", album, ask)):
             return await self._recalled(album)
@@ -197,6 +196,7 @@ class ShelvedGallery(Gallery):
         self.known.count(album, gained, 1)
         self.known.count(album, lost, -1)
         self._place(Kept(names, kept.asked_s))
+        self._stored_listings.changed(album)
         return names
 
     async def last(self, album: AlbumId) -> AlbumNames | None:
@@ -271,9 +271,13 @@ class ShelvedGallery(Gallery):
         if album is None:
             self.known.expired_s = trio.current_time()
 
-    async def _remember(self, album: AlbumId) -> None:
-        while (kept := self._kept.get(album)) is not None and kept.done:
-            await self._store(await self._recalled(album))
+    async def remembered(self, album: AlbumId) -> None:
+        """Rule: Gallery.remembered."""
+        async with self._keeping.setdefault(album, trio.Lock()):
+            kept = self._kept.get(album)
+            if kept is not None and (kept.done or self._stored_listings.is_older(album)):
+                await self._stored_listings.put(self._with_done(album, kept))
+        await self._stored_listings.survive()
 
     def learnt(self, asset: Asset) -> None:
         """Rule: Gallery.learnt."""
@@ -289,7 +293,7 @@ class ShelvedGallery(Gallery):
         if entry is None:
             self.known.doubt([AssetId(id)])
         if self.holds_albums(album):
-            self._flights.begin(("done", self.account, album), partial(self._remember, album))
+            self._flights.begin(("done", self.account, album), partial(self.remembered, album))
 
     # ---- assets -----------------------------------------------------------------------------------------------
 
@@ -384,7 +388,7 @@ class ShelvedGallery(Gallery):
             for gone in {one.id for one in before.names.listing.albums} - {one.id for one in listing.albums}:
                 await self._drop(gone)
         if not is_same:
-            await self._store(names)
+            await self._stored_listings.put(names)
         await self._keep(names, before, asked)
         return await self._known(album) or names
 
@@ -459,19 +463,9 @@ class ShelvedGallery(Gallery):
 
     # ---- what the disk knows ----------------------------------------------------------------------------------
 
-    async def _store(self, names: AlbumNames) -> None:
-        listing = names.listing
-        if not is_stored(listing.album.id):
-            return
-        if len(listing.assets) <= NAMED_AT_ONCE:
-            row = encode_listing(listing, names.unusual())
-        else:
-            row = await computed(lambda: encode_listing(listing, names.unusual()))
-        self._catalogue.put_listing_row(self.name, listing.album.id, row)
-
     async def _stored(self, album: AlbumId) -> Kept | None:
         """The listing as it was when the account could last be asked for it."""
-        stored = await computed(self._catalogue.reading_named(self.name, album))
+        stored = await self._stored_listings.find(album)
         return None if stored is None else Kept(await self._named(*stored), NEVER_S)
 
     async def _drop(self, album: AlbumId) -> None:
@@ -479,7 +473,7 @@ class ShelvedGallery(Gallery):
         names = await self.last(album)
         self._unkeep(album)
         self._aside.pop(album, None)
-        self._catalogue.drop_listing(self.name, album)
+        self._stored_listings.drop(album)
         if names is not None:
             self.known.count(album, [asset.id for asset in names.listing.assets], -1)
 
@@ -488,7 +482,7 @@ class ShelvedGallery(Gallery):
         if self._has_recalled:
             return
         self._has_recalled = True
-        for listing in self._catalogue.listings(self.name):
+        for listing in self._stored_listings.all():
             for start in range(0, len(listing.assets), SLICE):
                 for asset in listing.assets[start : start + SLICE]:
                     self.known.note(asset, NEVER_S)

@@ -127,15 +127,18 @@ class Life:
 
     def killed(self) -> Life:
         """The next life, after this one ended as by kill -9."""
-        state = self.home / f"state-{self._number + 1}"
+        state, cache = self.home / f"state-{self._number + 1}", self.home / "cache-as-it-was"
 
         async def copy(life: Life) -> None:
             async with life.state._writer:  # a kill meets no half of a page that is being copied here
                 shutil.copytree(life.state_path, state)
+            shutil.copytree(life.home / "cache", cache)
 
         self.ask(copy)
         self.close()
         shutil.rmtree(self.state_path)
+        shutil.rmtree(self.home / "cache")
+        cache.rename(self.home / "cache")
         return Life(self.home, self._store, self._number + 1)
 
     def restarted(self) -> Life:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from iiiffs.cache import writer
 from iiiffs.model.changes import EVERYTHING
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.tree import jpeg
@@ -318,3 +319,35 @@ def test_who_looks_while_it_is_told_to_a_server_with_folders(
     assert wrong_looks(life, waiting.after) == []
     life.passes(PATIENCE_S)
     assert items(life) == []
+
+
+# ---- at a kill ------------------------------------------------------------------------------------------------------
+
+
+async def until_nothing_waits(life: Life) -> None:
+    """Not a moment longer."""
+    while life.outgoing.queue.items():
+        await life.wait(0.01)
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("waiting", IN_SETS.values(), ids=IN_SETS)
+def test_what_was_told_a_moment_before_a_kill_is_shown_while_the_server_is_away(
+    waiting: Waiting, sets: tuple[Life, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits any more that could say it, and the server cannot. The cache is on the disk when somebody waits for
+    that, or much later."""
+    life, store = sets
+    monkeypatch.setattr(writer, "COMMIT_INTERVAL_S", PATIENCE_S / 2)
+    store.put("x.jpg", NAVY, store.titled("A").id)
+    life.passes(PATIENCE_S)
+    assert (names(life, "albums/A"), names(life, "albums/B")) == ({"x.jpg"}, set())
+    life.passes(PATIENCE_S)
+    life.ask(waiting.does)
+    life.ask(until_nothing_waits)
+    after = life.killed()
+    try:
+        store.script.offline()
+        assert {directory: names(after, directory) for directory in waiting.after} == waiting.after
+    finally:
+        after.close()

@@ -75,6 +75,9 @@ class Server:
     def expire(self, album: AlbumId | None) -> None:
         self.last_s = float("-inf")
 
+    async def remembered(self, album: AlbumId) -> None:
+        await trio.lowlevel.checkpoint()
+
 
 @dataclass
 class Shown:

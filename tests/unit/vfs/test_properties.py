@@ -91,6 +91,7 @@ class Lives:
         return raised.value.errno
 
     def offline(self) -> None:
+        self.passes(1.0)  # what was told is on the disk
         self.store.script.add(Fault(FaultKind.UNREACHABLE, times=None))
 
     def online(self) -> None:

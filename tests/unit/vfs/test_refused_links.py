@@ -166,6 +166,7 @@ def test_a_link_to_a_photo_that_is_open_to_be_changed_is_there_after_a_crash(
     life, store = albums
     store.script.clear()
     assert (names(life, "albums/A"), names(life, "albums/B")) == ({"x.jpg"}, set())
+    life.passes(1.0)  # what was told is on the disk
     store.script.offline()
     handle, _ = life.ask(lambda life: opened(life, "albums/A/x.jpg", os.O_WRONLY | (os.O_TRUNC if is_changed else 0)))
     if is_changed:

@@ -395,6 +395,7 @@ class Account:
     tells: Callable[[AlbumId], Listing | None] = lambda album: None
     """What listings hold; None: nothing."""
     names: dict[AlbumId, AlbumNames] = field(default_factory=dict)
+    known_for_good: dict[AlbumId, AlbumNames] = field(default_factory=dict)
 
     def expire(self, album: AlbumId | None) -> None:
         self.expired.append(album)
@@ -416,6 +417,9 @@ class Account:
 
     def told_last(self, album: AlbumId) -> tuple[AlbumNames | None, float]:
         return self.names.get(album), trio.current_time()
+
+    async def remembered(self, album: AlbumId) -> None:
+        self.known_for_good[album] = self.names[album]
 
 
 class Bench:

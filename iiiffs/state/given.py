@@ -77,15 +77,21 @@ class GivenNames:
         self._put(account, album, name, given)
 
     async def succeed(
-        self, account: AccountName, old: AssetId, new: AssetId, kept: Container[tuple[AlbumId, str]] = ()
+        self,
+        account: AccountName,
+        old: AssetId,
+        new: AssetId,
+        kept: Container[tuple[AlbumId, str]] = (),
+        beside: Container[AlbumId] = (),
     ) -> None:
-        """What stood for `old` stands for `new`, but for the names that are `kept`. On disk when it returns.
+        """What stood for `old` stands for `new`, but for the names that are `kept`; it has its provider's name too in
+        the albums `beside`. On disk when it returns.
 
         Errors: StoreFull, StoreError.
         """
         places = [place for place in self.places_of(account, old) if place not in kept] if old != new else []
         given = {(album, name): self._names[account, album][name] for album, name in places}
-        moved = {place: Given(new, one.also) for place, one in given.items()}
+        moved = {place: Given(new, one.also or place[0] in beside) for place, one in given.items()}
         if not moved:
             return
 

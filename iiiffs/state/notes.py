@@ -36,12 +36,20 @@ class Notes:
         """What the asset has not got of the one that it replaced; () for nothing, or for none."""
         return self._kept.get((account, asset), ())
 
-    async def replaced(self, account: AccountName, old: AssetId, new: AssetId, not_carried: tuple[str, ...]) -> None:
-        """`new` has taken the place of `old`, of which nobody need know anything any more. On disk when it returns.
+    async def replaced(
+        self,
+        account: AccountName,
+        old: AssetId,
+        new: AssetId,
+        not_carried: tuple[str, ...],
+        beside: Collection[AlbumId] = (),
+    ) -> None:
+        """`new` has taken the place of `old`, of which nobody need know anything any more. `beside`: albums in which it
+        is by a name of its own as well. On disk when it returns.
 
         Errors: StoreFull, StoreError.
         """
-        await self.given.succeed(account, old, new)
+        await self.given.succeed(account, old, new, beside=beside)
         await self._keep({(account, old): (), (account, new): not_carried})
 
     async def _keep(self, wanted: Mapping[tuple[str, str], tuple[str, ...]]) -> None:
@@ -72,12 +80,12 @@ class Notes:
         new: AssetId,
         not_carried: tuple[str, ...],
         kept: Collection[tuple[AlbumId, str]],
+        beside: Collection[AlbumId] = (),
     ) -> None:
-        """`new` has taken the place of `old`, which goes on under the names that are `kept`, and no other, in those
-        albums. On disk when it returns. Errors: StoreFull, StoreError."""
+        """As `replaced`, but `old` goes on under the names that are `kept`, and no other, in those albums."""
         for album, name in kept:
             await self.given.give(account, album, name, Given(old, also=False))
-        await self.given.succeed(account, old, new, kept)
+        await self.given.succeed(account, old, new, kept, beside)
         await self._keep({(account, new): not_carried})
 
     async def dismiss(self, account: AccountName, asset: AssetId) -> bool:

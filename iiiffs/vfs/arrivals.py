@@ -42,7 +42,7 @@ class Arrivals:
         self._account = account
         self._queue = queue
         self._flights = flights
-        self._listings = listings
+        self.listings = listings
         self._given = queue.notes.given
         self._asking = trio.CapacityLimiter(LOOKS_MAX)
         self._sent_s: dict[str, float] = {}
@@ -52,7 +52,7 @@ class Arrivals:
     @property
     def real_names(self) -> bool:
         """Rule: providers.base.Capabilities.real_names."""
-        return self._listings.capabilities.real_names
+        return self.listings.capabilities.real_names
 
     def changed(self, before: Item | None, after: Item | None) -> None:
         """An item is another; rule: Queue.watch."""
@@ -85,7 +85,7 @@ class Arrivals:
         return sum(not self._is_told(album, asset) for album in albums)
 
     def _is_told(self, album: AlbumId, asset: AssetId) -> bool:
-        told, _ = self._listings.told_last(album)
+        told, _ = self.listings.told_last(album)
         return told is not None and told.name_of(asset) is not None
 
     async def _await_listing(self, album: AlbumId) -> None:
@@ -101,9 +101,9 @@ class Arrivals:
             try:
                 async with self._asking:
                     asked_s = trio.current_time()
-                    await self._listings.told(album, anew=True)
+                    await self.listings.told(album, anew=True)
                     took_s = trio.current_time() - asked_s
-                told = self._listings.told_last(album)[0]  # what others are told: the answer may have come too late
+                told = self.listings.told_last(album)[0]  # what others are told: the answer may have come too late
                 if told is None:
                     continue
             except AssetGone:
@@ -111,7 +111,7 @@ class Arrivals:
             except IiiffsError as error:
                 log.debug("%s: %s cannot be listed: %s", self._account, album, error)
                 continue
-            await self._listings.remembered(album)  # until then, its row is all that is known of a file after a kill
+            await self.listings.remembered(album)  # until then, its row is all that is known of a file after a kill
             listed: list[Item] = []
             for item in self._queue.in_album(self._account, album):
                 if item.stage is Stage.SENT and item.sent is not None:
@@ -125,16 +125,16 @@ class Arrivals:
     def _is_missing(self, item: Item) -> bool:
         """A listing that was asked for long after it was sent has it not."""
         sent_s = self._sent_s.setdefault(item.id, trio.current_time())
-        if self._listings.told_last(item.album)[1] - sent_s > LISTED_S:
+        if self.listings.told_last(item.album)[1] - sent_s > LISTED_S:
             return True
         if trio.current_time() - sent_s > LISTED_S:
-            self._listings.expire(item.album)
+            self.listings.expire(item.album)
         return False
 
     async def _keep_name(self, item: Item, name: str | None) -> None:
         """The listing tells of it by `name`: it goes by the name that it has here for as long as it is there."""
         assert item.sent is not None, "an upload that was sent has become an asset"
-        if name is None or self._listings.capabilities.real_names:
+        if name is None or self.listings.capabilities.real_names:
             return
         if name == item.name and self._is_known_by_others(item, item.sent.id):
             await self._given.give(self._account, item.album, name, Given(item.sent.id, also=False))

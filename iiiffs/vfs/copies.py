@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from iiiffs.tree.names import legal_name
 from iiiffs.tree.nodes import Copy, Original
 from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.flights import Flights
+from iiiffs.vfs.listings import has_told_bytes
 from iiiffs.vfs.queue import Queue
 
 
@@ -111,15 +113,15 @@ class Copies:
         if self._arrivals.real_names:
             return
         asset = self.asset_of(album, name)
+        is_there = asset is not None and self._has_bytes(album, asset)  # before a list can tell of what has its place
         if asset in (None, now) or asset is None or await self._shown.take_name(album, name, asset):
             return
         heir = self._heir(album, name, asset)
-        if heir != asset and (heir == now or self._is_named(album, heir)):
+        if heir != asset and (heir == now or is_there or self._is_named(album, heir)):
             return  # what has taken its place is there by a name of its own
-        id, order = self._queue.new_id(), self._queue.next_order()
-        item = Item(
-            id, order, self._account, Verb.TAKE_OUT, Stage.SETTLING, album, name, time.time_ns(), assets=(asset,)
-        )
+        id, order, now_ns = self._queue.new_id(), self._queue.next_order(), time.time_ns()
+        assets = (asset,) if heir == asset else (asset, heir)  # whichever of the two the album is told to hold
+        item = Item(id, order, self._account, Verb.TAKE_OUT, Stage.SETTLING, album, name, now_ns, assets=assets)
         self._queue.note(item)
 
     def _heir(self, album: AlbumId, name: str, asset: AssetId) -> AssetId:
@@ -130,6 +132,11 @@ class Copies:
         if item is not None and item.sent is not None:
             return item.sent.id
         return AssetId(self._queue.successors.successor(self._account, asset) or asset)
+
+    def _has_bytes(self, album: AlbumId, asset: AssetId) -> bool:
+        """The album had what takes the place of the asset, before that did so."""
+        item = self._shown.item_of(asset)
+        return item is not None and has_told_bytes(self._arrivals.listings, replace(item, album=album))
 
     def _is_named(self, album: AlbumId, asset: AssetId) -> bool:
         given = self._queue.notes.given.of(self._account, album).values()

@@ -309,10 +309,9 @@ class Gallery:
             if (current := await self._as_it_is(waiting, album, name)) is not None:
                 return current
             await overlay.left(album, waiting.id)
-        if (given := overlay.given(album, name)) is not None:
-            told = await self.told(album)
-            if (own := told.name_of(given.asset)) is not None:
-                return told.get(own)
+        given = overlay.given(album, name)
+        if given is not None and (own := overlay.told_as(await self.told(album), given.asset)) is not None:
+            return own.entry
         entry = await self.told_find(album, name)
         return None if entry is None else overlay.over_entry(album, name, entry)
 

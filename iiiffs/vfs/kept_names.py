@@ -19,7 +19,7 @@ from iiiffs.providers.media import kind_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.vfs.copies import is_another, name_of
 from iiiffs.vfs.crossing import Brought, Taken
-from iiiffs.vfs.listings import Listings
+from iiiffs.vfs.listings import Listings, is_beside
 from iiiffs.vfs.payload_sums import sum_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
@@ -177,6 +177,17 @@ class KeptNames:
             if waits or name in given.of(item.account, now):
                 found.append((now, name))
         return found
+
+    async def pass_on(self, item: Item, old: AssetId, new: AssetId) -> None:
+        """`new`, as which the item was sent, has taken the place of `old`, but for the names that are left to that.
+        Errors: StoreFull, StoreError."""
+        notes = self._queue.notes
+        copies = {album for album, _ in notes.given.places_of(item.account, old)}
+        beside = {album for album in copies if is_beside(self._listings, album, old, new)}
+        if item.kept and old != new:
+            await notes.parted(item.account, old, new, item.not_carried, self.left(item), beside)
+        else:
+            await notes.replaced(item.account, old, new, item.not_carried, beside)
 
     def _is_overwritten(self, item: Item, place: Place, replaced: Asset) -> bool:
         """Other bytes wait under the name, or were sent, so that it is none for what was there."""

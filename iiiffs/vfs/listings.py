@@ -71,10 +71,15 @@ def is_told_otherwise(listings: Listings, item: Item, asset: AssetId) -> bool:
     """The item's album was told last to hold the asset under another name; not under one that it has only as long as
     what the item replaces, and is called the same, stands beside it: a kill came between the two."""
     told, _ = listings.told_last(item.album)
-    name = None if told is None else told.name_of(asset)
-    if told is None or name in (None, item.name):
+    if told is None or told.name_of(asset) in (None, item.name):
         return False
-    before = None if item.base is None else told.name_of(item.base.asset)
-    found = [told.get(one) for one in (before, name) if one is not None]
-    own = {one.name for one in found if isinstance(one, Asset)}
-    return before is None or len(own) > 1
+    is_alone = item.base is None or told.name_of(item.base.asset) is None
+    return is_alone or (item.base is not None and is_beside(listings, item.album, item.base.asset, asset))
+
+
+def is_beside(listings: Listings, album: AlbumId, old: AssetId, new: AssetId) -> bool:
+    """The album was told last to hold both, and they are called otherwise: none is there in the place of the other."""
+    told, _ = listings.told_last(album)
+    names = [None if told is None else told.name_of(asset) for asset in (old, new)]
+    found = [None if told is None or name is None else told.get(name) for name in names]
+    return len({one.name for one in found if isinstance(one, Asset)}) > 1

@@ -22,18 +22,18 @@ from iiiffs.sync.items import Item, Stage, Verb, is_local_id, is_unwanted
 from iiiffs.tree.albums import AlbumNames
 from iiiffs.tree.names import legal_name
 from iiiffs.tree.scratch import is_scratch
-from iiiffs.vfs.added_names import own_name
+from iiiffs.vfs.added_names import OwnName, own_name
 from iiiffs.vfs.arrivals import Arrivals
 from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.listings import Listings, has_told_bytes, is_told_otherwise
+from iiiffs.vfs.listings import Listings, has_told_bytes, is_beside, is_told_otherwise
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import is_refused, shown_refused
-from iiiffs.vfs.waiting_names import WaitingNames, shows_name
+from iiiffs.vfs.waiting_names import WaitingNames, hidden_by, shows_name
 
 log = logging.getLogger(__name__)
 
@@ -188,6 +188,8 @@ class Overlay:
         replaced = self.item_of(AssetId(entry.id)) if isinstance(entry, Asset) else None
         if replaced is not None and replaced.album != album:
             shown = replaced.sent if replaced.stage is Stage.SENT else None
+            if shown is not None and self._goes_otherwise(album, AssetId(entry.id), shown):
+                return None
             return replace(shown or self.asset_of(replaced), album=album)  # its own may be none any more
         return self.edits.dated(entry) if isinstance(entry, Asset) else entry
 
@@ -196,9 +198,26 @@ class Overlay:
         if self.aside.hides(album, name) or (waiting is not None and waiting.hides(entry)):
             return False
         given = self._given.of(self._account, album)
+        replaced = self.item_of(AssetId(entry.id)) if given and isinstance(entry, Asset) else None
+        ids = {entry.id} if replaced is None or replaced.sent is None else {entry.id, replaced.sent.id}
         if (own := given.get(name)) is not None:
-            return own.asset == entry.id
-        return not any(one.asset == entry.id and not one.also for one in given.values())
+            return own.asset in ids
+        return not any(one.asset in ids and not one.also for one in given.values())
+
+    def _goes_otherwise(self, album: AlbumId, old: AssetId, new: Asset) -> bool:
+        """What has taken the place of an asset that the album is told of still is there by a name of its own."""
+        hides = self._waiting.get(album, NOTHING_WAITS).hides
+        return hides(new) or is_beside(self._listings, album, old, new.id)
+
+    def told_as(self, told: AlbumNames, asset: AssetId) -> OwnName | None:
+        """By what name `told` has the asset, or has still what that has taken the place of."""
+        if (name := told.name_of(asset)) is not None:
+            return OwnName(name, told.entries[name])
+        for item in self.arrivals.of(None, asset):
+            name = None if item.base is None else told.name_of(item.base.asset)
+            if name is not None and item.sent is not None:
+                return OwnName(name, replace(item.sent, album=told.listing.album.id))
+        return None
 
     def given(self, album: AlbumId, name: str) -> Given | None:
         """What was given this name here."""
@@ -225,16 +244,17 @@ class Overlay:
         hides = self._waiting.get(album, NOTHING_WAITS).hides
         entries = {name: entry for name, entry in told.entries.items() if not hides(entry)}
         for asset in (self._replaced.keys() | self.edits.assets()) & told.by_id.keys():
-            shown = self.over_entry(album, told.by_id[asset], told.entries[told.by_id[asset]])
-            if shown is not None and told.by_id[asset] in entries:
-                entries[told.by_id[asset]] = shown
-        found = {name: own for name, one in given.items() if (own := told.name_of(one.asset)) is not None}
+            told_as = told.by_id[asset]
+            shown = self.over_entry(album, told_as, entries[told_as]) if told_as in entries else None
+            if shown is not None:
+                entries[told_as] = shown
+            else:
+                entries.pop(told_as, None)
+        found = {name: own for name, one in given.items() if (own := self.told_as(told, one.asset)) is not None}
         for name, own in found.items():
-            if not given[name].also and (own not in given or given[own].asset != given[name].asset):
-                entries.pop(own, None)
-        for name, own in found.items():
-            if name not in entries:
-                entries[name] = told.entries[own]
+            if not given[name].also and (own.name not in given or given[own.name].asset != given[name].asset):
+                entries.pop(own.name, None)
+        entries |= {name: own.entry for name, own in found.items() if name not in entries}
         digest = blake2b(told.listing.etag.encode("utf-8", "surrogateescape"), digest_size=16)
         for item in items:
             shown = self._shown(item, told)
@@ -285,23 +305,6 @@ class Overlay:
 
     # ---- changes ---------------------------------------------------------------------------------------------
 
-    def _hides(self, item: Item) -> tuple[AssetId, ...]:
-        """The assets that are not shown by their provider's name because of it. What was sent has its own name there,
-        or somebody else has renamed it since, where names are real."""
-        if item.sent is not None and item.verb is Verb.UPLOAD and self._real_names:
-            return ()
-        match item.verb:
-            case Verb.UPLOAD if item.is_aside:
-                return ()
-            case Verb.UPLOAD:
-                base = () if item.base is None else (item.base.asset,)
-                return base if item.sent is None or item.also else (*base, item.sent.id)
-            case Verb.TAKE_OUT if item.stage is not Stage.FAILED:
-                return item.assets
-            case Verb.ADD if item.stage is not Stage.FAILED and not item.also and not self._real_names:
-                return item.assets
-        return ()
-
     def _unanswered(self, item: Item) -> tuple[bytes, ...]:
         """SHA-1 of what the provider may have because of it, and has not told of."""
         is_over = item.stage is Stage.SENT or (item.verb is Verb.TAKE_OUT and item.stage is Stage.FAILED)
@@ -337,11 +340,11 @@ class Overlay:
         if self._account not in {item.account for item in (before, after) if item is not None}:
             return
         if before is not None:
-            self._waiting.setdefault(before.album, WaitingNames()).lift(before, self._hides(before))
+            self._waiting.setdefault(before.album, WaitingNames()).lift(before, hidden_by(before, self._real_names))
         if after is not None:
             self._note_bytes(before, after)
             names = self._waiting.setdefault(after.album, WaitingNames())
-            names.lay(after, self._hides(after), self._unanswered(after))
+            names.lay(after, hidden_by(after, self._real_names), self._unanswered(after))
         for item in (before, after):
             waiting = None if item is None else self._waiting.get(item.album)
             if item is not None and waiting is not None and waiting.is_empty:
@@ -481,8 +484,7 @@ class Overlay:
 
     def refused_named(self, album: AlbumId, name: str) -> Item | None:
         """The photo of that name that was not put into the album, if that is what the name shows."""
-        waiting = self._waiting.get(album)
-        ids = [] if waiting is None else list(waiting.named.get(name, ()))
+        ids = self.named(album, name)
         item = self._queue.get(ids[-1]) if ids else None
         return item if item is not None and is_refused(item) and self._shown(item) is not None else None
 

@@ -265,11 +265,8 @@ class Sender:
         """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""
         assert item.sent is not None, "an upload that was sent has become an asset"
         await self._order.record(item.id, item.sent.id)
-        if item.base is not None and item.kept and item.base.asset != item.sent.id:
-            kept = self._kept_names.left(item)
-            await self._queue.notes.parted(item.account, item.base.asset, item.sent.id, item.not_carried, kept)
-        elif item.base is not None:
-            await self._queue.notes.replaced(item.account, item.base.asset, item.sent.id, item.not_carried)
+        if item.base is not None:
+            await self._kept_names.pass_on(item, item.base.asset, item.sent.id)
         if item.base is not None and item.base.asset != item.sent.id and not item.kept:
             await self._order.record(item.base.asset, item.sent.id)
             await self._queue.drop_all(kept_times(self._queue, item.base.asset))

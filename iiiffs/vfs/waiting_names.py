@@ -73,3 +73,21 @@ def shows_name(item: Item) -> bool:
         case Verb.ADD:
             return True
     return False
+
+
+def hidden_by(item: Item, real_names: bool) -> tuple[AssetId, ...]:
+    """The assets that are not shown by their provider's name because of it. What was sent has its own name there, or
+    somebody else has renamed it since, where names are real."""
+    if item.sent is not None and item.verb is Verb.UPLOAD and real_names:
+        return ()
+    match item.verb:
+        case Verb.UPLOAD if item.is_aside:
+            return ()
+        case Verb.UPLOAD:
+            base = () if item.base is None else (item.base.asset,)
+            return base if item.sent is None or item.also else (*base, item.sent.id)
+        case Verb.TAKE_OUT if item.stage is not Stage.FAILED:
+            return item.assets
+        case Verb.ADD if item.stage is not Stage.FAILED and not item.also and not real_names:
+            return item.assets
+    return ()

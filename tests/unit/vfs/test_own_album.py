@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.scripted import Flavour
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, living, names
-from tests.unit.vfs.test_crossing import World
+from tests.unit.vfs.test_crossing import World, X
 
 Y, COPY, OTHER = "albums/B/y.jpg", "albums/A/copy.jpg", "albums/B/other.jpg"
 EDITED = GREEN + b"edited"
@@ -66,3 +66,46 @@ def test_it_is_overwritten_beside_a_copy_of_it(data: bytes, age: str, world: Wor
     keep_on(world, {Y: data, COPY: GREEN, OTHER: GREEN})
     assert (world.members("A"), world.members("B")) == (sorted([NAVY, GREEN]), sorted([data, GREEN]))
     assert world.trash() == []
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("pause_s", [0.0, 0.25, 1.0, 4.0])
+@pytest.mark.parametrize("data", [GREEN, RED], ids=["the same", "others"])
+def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
+    data: bytes, pause_s: float, age: str, world: World
+) -> None:
+    """The copy is overwritten, too, a moment later: the other photo stays there under its own name."""
+    copy = "albums/B/c.jpg"
+    world.put(copy, NAVY)
+    world.life.passes(AGES[age])
+    world.put(X, GREEN)
+    world.life.passes(pause_s)
+    world.put(copy, data)
+    wanted = {X: GREEN, Y: GREEN, copy: data}
+    for _ in range(2):
+        for _ in range(60):
+            for album in ("A", "B"):
+                expected = {path.rpartition("/")[2] for path in wanted if path.split("/")[1] == album}
+                assert names(world.life, f"albums/{album}") == expected
+            world.shows(wanted)
+            world.life.passes(1.0)
+        world.life = world.life.restarted()
+    world.life.close()
+    assert (world.members("A"), world.members("B")) == ([GREEN], sorted({GREEN, data}))
+
+
+@pytest.mark.parametrize("age", AGES)
+@pytest.mark.parametrize("pause_s", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("is_copy_first", [False, True])
+@pytest.mark.parametrize("data", [RED, EDITED], ids=["equal", "others"])
+def test_both_are_overwritten(data: bytes, is_copy_first: bool, pause_s: float, age: str, world: World) -> None:
+    """Nobody sees the photo by its own name where only the copy was."""
+    copy = "albums/A/a2.jpg"
+    world.put(copy, GREEN)
+    world.life.passes(AGES[age])
+    wanted = {Y: RED, copy: data}
+    for path in sorted(wanted, reverse=not is_copy_first):
+        world.put(path, wanted[path])
+        world.life.passes(pause_s)
+    keep_on(world, wanted)
+    assert (world.members("A"), world.members("B")) == (sorted([NAVY, data]), [RED])

@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -145,8 +145,15 @@ class MemoryNotes:
 
     given = NoNames()
 
-    async def replaced(self, account: AccountName, old: AssetId, new: AssetId, not_carried: tuple[str, ...]) -> None:
-        assert not not_carried
+    async def replaced(
+        self,
+        account: AccountName,
+        old: AssetId,
+        new: AssetId,
+        not_carried: tuple[str, ...],
+        beside: Collection[AlbumId],
+    ) -> None:
+        assert not (not_carried or beside)
         await trio.lowlevel.checkpoint()
 
 

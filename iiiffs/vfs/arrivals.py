@@ -140,8 +140,9 @@ class Arrivals:
             await self._given.give(self._account, item.album, name, Given(item.sent.id, also=False))
         elif name != item.name:
             others = [one for one in self.of(item.album, item.sent.id) if one.name == name]
-            also = item.also or bool(others)
-            await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also=also))
+            was = self._given.of(self._account, item.album).get(item.name)
+            also = item.also if was is None or was.asset != item.sent.id else was.also  # said later: rule Notes.parted
+            await self._given.give(self._account, item.album, item.name, Given(item.sent.id, also or bool(others)))
 
     def _is_known_by_others(self, item: Item, asset: AssetId) -> bool:
         """By names that it was given, which hide its own."""

@@ -113,7 +113,7 @@ class Copies:
         if self._arrivals.real_names:
             return
         asset = self.asset_of(album, name)
-        is_there = asset is not None and self._has_bytes(album, asset)  # before a list can tell of what has its place
+        is_there = asset is not None and self._has_bytes(album, asset)  # before lists tell of what has its place
         if asset in (None, now) or asset is None or await self._shown.take_name(album, name, asset):
             return
         heir = self._heir(album, name, asset)
@@ -134,9 +134,10 @@ class Copies:
         return AssetId(self._queue.successors.successor(self._account, asset) or asset)
 
     def _has_bytes(self, album: AlbumId, asset: AssetId) -> bool:
-        """The album had what takes the place of the asset, before that did so."""
-        item = self._shown.item_of(asset)
-        return item is not None and has_told_bytes(self._arrivals.listings, replace(item, album=album))
+        """The album was told last to hold what takes the place of the asset, beside that."""
+        item, told = self._shown.item_of(asset), self._arrivals.listings.told_last(album)[0]
+        is_before = told is not None and told.name_of(asset) is not None
+        return is_before and item is not None and has_told_bytes(self._arrivals.listings, replace(item, album=album))
 
     def _is_named(self, album: AlbumId, asset: AssetId) -> bool:
         given = self._queue.notes.given.of(self._account, album).values()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.harness.scripted import Flavour
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, living, names
@@ -16,6 +17,13 @@ Y, COPY, OTHER = "albums/B/y.jpg", "albums/A/copy.jpg", "albums/B/other.jpg"
 EDITED = GREEN + b"edited"
 AGES = {"waiting": 0.5, "sent": SENT_S, "asked": 30.0, "listed": SENT_S + PATIENCE_S}
 """Of each copy, when something else is done."""
+
+
+def in_soak(value: object) -> ParameterSet:
+    return pytest.param(value, marks=pytest.mark.soak)
+
+
+FEWER_AGES = ["sent", "listed", *map(in_soak, ["waiting", "asked"])]
 
 
 @pytest.fixture
@@ -68,8 +76,8 @@ def test_it_is_overwritten_beside_a_copy_of_it(data: bytes, age: str, world: Wor
     assert world.trash() == []
 
 
-@pytest.mark.parametrize("age", AGES)
-@pytest.mark.parametrize("pause_s", [0.0, 0.25, 1.0, 4.0])
+@pytest.mark.parametrize("age", FEWER_AGES)
+@pytest.mark.parametrize("pause_s", [0.0, 1.0, *map(in_soak, [0.25, 4.0])])
 @pytest.mark.parametrize("data", [GREEN, RED], ids=["the same", "others"])
 def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
     data: bytes, pause_s: float, age: str, world: World
@@ -94,8 +102,8 @@ def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
     assert (world.members("A"), world.members("B")) == ([GREEN], sorted({GREEN, data}))
 
 
-@pytest.mark.parametrize("age", AGES)
-@pytest.mark.parametrize("pause_s", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("age", FEWER_AGES)
+@pytest.mark.parametrize("pause_s", [0.0, *map(in_soak, [0.25, 1.0])])
 @pytest.mark.parametrize("is_copy_first", [False, True])
 @pytest.mark.parametrize("data", [RED, EDITED], ids=["equal", "others"])
 def test_both_are_overwritten(data: bytes, is_copy_first: bool, pause_s: float, age: str, world: World) -> None:
@@ -109,3 +117,28 @@ def test_both_are_overwritten(data: bytes, is_copy_first: bool, pause_s: float, 
         world.life.passes(pause_s)
     keep_on(world, wanted)
     assert (world.members("A"), world.members("B")) == (sorted([NAVY, data]), [RED])
+
+
+@pytest.mark.parametrize("gap_s", [1.0, *map(in_soak, [0.0, 0.5, 2.0, 3.0])])
+@pytest.mark.parametrize("later_s", [2.0, 12.0, *map(in_soak, [5.0, 50.0, 70.0])])
+@pytest.mark.parametrize("album", ["A", "B"])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_photo_is_overwritten_and_its_copy_later(
+    is_new: bool, album: str, later_s: float, gap_s: float, world: World
+) -> None:
+    """Nothing of what both were stays in an album."""
+    path, data, copy, late = (X, NAVY, f"albums/{album}/a2.jpg", RED + b"late")
+    if is_new:
+        path, data = "albums/A/n.jpg", NAVY + b"new"
+        world.put(path, data)
+        world.life.passes(gap_s)
+    world.put(copy, data)
+    world.life.passes(gap_s)
+    world.put(path, RED)
+    world.life.passes(later_s)
+    world.shows({path: RED, copy: data})
+    world.put(copy, late)
+    world.keeps_showing({path: RED, copy: late})
+    others = {"A": [NAVY] if is_new else [], "B": [GREEN]}
+    assert world.members("A") == sorted([RED, *others["A"], *([late] if album == "A" else [])])
+    assert world.members("B") == sorted([*others["B"], *([late] if album == "B" else [])])

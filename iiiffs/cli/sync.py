@@ -66,6 +66,7 @@ def sync(
     """
     socket = socket_of(config)
     root, place = album_place(answered(socket, "status"), album)
+    must_be_another(localdir, root / place)
     folder, is_new = root / place, not (root / place).exists()
     local, sub_folders = local_files(localdir)
     remote = {} if is_new else album_files(folder)
@@ -99,6 +100,14 @@ def album_place(status: Answer, album: str) -> tuple[Path, str]:
     if len(asked.parts) < 2 or asked.parts[0] not in accounts or ".." in asked.parts:
         raise BadSyntax(f"{album}: no album's directory; name one such as `ACCOUNT/albums/TITLE`")
     return root, asked.as_posix()
+
+
+def must_be_another(localdir: Path, album: Path) -> None:
+    """A folder is not the album itself, by whatever path. Errors: BadSyntax."""
+    from iiiffs.mountpoints import canonical_mountpoint
+
+    if canonical_mountpoint(localdir.expanduser()) == album:
+        raise BadSyntax(f"{localdir}: that is the album itself; name the folder that it is compared with")
 
 
 def queued(result: SyncResult, place: str, same: Collection[str], listed: Callable[[], list[Answer]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from iiiffs.cli import folder_copies
 from iiiffs.cli.daemon_answers import Answer
 from iiiffs.cli.folder_copies import album_files, download, local_files, upload
-from iiiffs.cli.sync import SyncResult, album_place, queued
+from iiiffs.cli.sync import SyncResult, album_place, must_be_another, queued
 from iiiffs.errors import BadSyntax, IiiffsError
 
 TIME_NS = 1_600_000_000_123_456_789
@@ -127,6 +127,19 @@ def test_what_is_no_album_is_refused(tmp_path: Path, album: str) -> None:
     status: Answer = {"mountpoint": str(tmp_path), "accounts": [{"slug": "home"}]}
     with pytest.raises(BadSyntax):
         album_place(status, album.format(root=tmp_path))
+
+
+@pytest.mark.parametrize("localdir", ["home/albums/Trip", "home/albums/../albums/Trip/", "link"])
+def test_an_album_is_not_synchronised_with_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, localdir: str
+) -> None:
+    album = make(tmp_path / "home" / "albums" / "Trip", a=b"1")
+    (tmp_path / "link").symlink_to(album)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSyntax, match="the album itself"):
+        must_be_another(Path(localdir), album)
+    must_be_another(make(tmp_path / "mine"), album)
+    must_be_another(album.with_name("Other"), album)
 
 
 def test_what_waits_is_pending_and_what_failed_there_failed() -> None:

@@ -22,7 +22,7 @@ def why(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A file or directory of a mount, there or not.")],
     config: ConfigFile = None,
 ) -> None:
-    """Say why PATH could not be read, changed or sent: the last reason of the path or its directory, and the queue's.
+    """Say why PATH could not be read, changed or sent: its last reason and the queue's, or its directory's.
 
     Exit codes: 0 it is told, or nothing is wrong; 2 bad configuration; 3 not in a mount of iiiffs.
     """
@@ -35,11 +35,14 @@ def why(
     found = None if root is None else mounted_at(root, mounts)
     if root is None or found is None or found.type != OWN_TYPE:
         raise MountRefused(f"{path}: not in a mount of iiiffs; `findmnt -t {OWN_TYPE}` lists them")
-    lines = _of_the_mount(at, root)
+    own = _told(at, ERROR_XATTR)
+    lines = own + [line for line in _told(at, NOTE_XATTR) if line not in own]
     try:
         lines += of_the_queue(_asked(config, root, at))
     except NoDaemon as error:
         lines.append(str(error))
+    if not own and at != root:
+        lines += _told(at.parent, ERROR_XATTR)  # the last: it may be of another file there
     for line in lines or ["nothing is known to be wrong there"]:
         typer.echo(printable(line))
 
@@ -60,15 +63,8 @@ def of_the_queue(answer: Answer) -> list[str]:
     return lines
 
 
-def _of_the_mount(path: Path, root: Path) -> list[str]:
-    """The reason that the mount keeps of the path, of its directory where the path has none or is not there; and what
-    is to be known of the path."""
-    asked = [(path, ERROR_XATTR), (path.parent, ERROR_XATTR)] if path != root else [(path, ERROR_XATTR)]
-    lines = next(filter(None, (_told(*question) for question in asked)), [])
-    return lines + [line for line in _told(path, NOTE_XATTR) if line not in lines]
-
-
 def _told(path: Path, name: str) -> list[str]:
+    """What the mount keeps of the path under that name, as a line."""
     try:
         return [f"{path}: {os.getxattr(path, name, follow_symlinks=False).decode('utf-8', 'replace')}"]
     except OSError as error:

@@ -139,6 +139,10 @@ def test_why_tells_what_was_refused_at_the_call(tmp_path: Path) -> None:
         assert (code, err) == (0, "")
         assert out.startswith(f"{album_of(mount)}: ")
         assert "notes.txt" in out or ".txt" in out
+        (album_of(mount) / "two.jpg").write_bytes(BLUE)
+        own, directory = iiiffs(mount, "why", album_of(mount) / "two.jpg")[1].splitlines()
+        assert own.startswith("pictures/albums/Trip/two.jpg: ")
+        assert f"{directory}\n" == out
 
 
 def test_only_a_confirmed_discard_deletes_what_was_never_sent(tmp_path: Path) -> None:

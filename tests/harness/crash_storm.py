@@ -24,7 +24,7 @@ from iiiffs.control import ask
 from iiiffs.state.queue_rows import decode_item
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.tree.junk import is_junk
-from tests.harness.manifest import Promises, read_manifests, sum_of
+from tests.harness.manifest import Promised, Promises, read_manifests, sum_of
 from tests.harness.mount import Mount, Program, check_log, start, take_down
 from tests.harness.scripted import Flavour, Store, StoredAlbum
 from tests.harness.writable import RESTING
@@ -36,6 +36,8 @@ WRITE_S = (0.3, 0.9)
 AIM_S = 1.0
 GONE_S = 20.0
 DRAINED_S = 40.0
+IN_NO_ALBUM = "in no album"
+"""Where what is in none is."""
 EXPECTED_LOG = ("changes could not be sent", "not a picture")
 
 
@@ -171,7 +173,7 @@ class CrashStorm:
         assert not promises.errors, promises.errors
         self.truth.check()
         stuck = {str(item["path"]).partition(f"{self.place}/")[2] for item in left}
-        wrong = _wrong_files(promises, self.truth.files(), stuck)
+        wrong = wrong_files(promises, self.truth.files(), stuck)
         folders = list(self.truth.folders())
         for path, known in promises.folders():
             times = folders.count(path)
@@ -195,8 +197,14 @@ class CrashStorm:
             take_down(mount)
 
 
-def _wrong_files(promises: Promises, there: Mapping[str, Sequence[bytes]], stuck: set[str]) -> list[str]:
-    wrong = [f"{path}: nobody wrote it" for path in there.keys() - {path for path, _ in promises.files()}]
+def wrong_files(promises: Promises, there: Mapping[str, Sequence[bytes]], stuck: set[str]) -> list[str]:
+    """What of the files that are `there` breaks a promise, in words. `stuck`: paths of what stayed in the queue."""
+    cut_off = {path: known for path, known in promises.files() if path in stuck and known.begun is not None}
+    wrong = [
+        f"{path}: nobody wrote it"
+        for path in there.keys() - {path for path, _ in promises.files()}
+        if not _is_half_sent(path, there[path], cut_off)
+    ]
     for path, known in promises.files():
         found = there.get(path, [])
         if len(found) > 1:
@@ -205,13 +213,21 @@ def _wrong_files(promises: Promises, there: Mapping[str, Sequence[bytes]], stuck
             wrong.append(f"{path}: promised, and not there; {known.done}")
         elif not found and known.done and path not in stuck:
             wrong.append(f"{path}: promised, then changed, and neither there nor in failed/; {known}")
-        elif found and path in stuck and known.begun is not None and sum_of(found[0]) in known.past:
+        elif found and path in cut_off and sum_of(found[0]) in known.past:
             continue  # a program had begun to write over what was not sent yet, and that is in failed/
         elif found and known.is_sure and not known.allows(found[0]):
             wrong.append(f"{path}: promised, and {len(found[0])} other bytes are there; {known}")
         elif found and not known.allows(found[0]):
             wrong.append(f"{path}: {len(found[0])} bytes that nobody wrote; {known}")
     return wrong
+
+
+def _is_half_sent(path: str, found: Sequence[bytes], cut_off: Mapping[str, Promised]) -> bool:
+    """It came into no album, for the connection broke; and before it was sent again, a program had begun to write over
+    it, and that is in failed/."""
+    place, _, name = path.rpartition("/")
+    promised = [known for path, known in cut_off.items() if path.rpartition("/")[2] == name]
+    return place == IN_NO_ALBUM and len(found) == 1 and any(sum_of(found[0]) in known.past for known in promised)
 
 
 def listed(mount: Mount) -> list[dict[str, object]]:
@@ -267,7 +283,7 @@ class StoreTruth:
             albums = self.store.albums_of(asset.id) if self.store.flavour is Flavour.IMMICH else []
             if asset.folder is not None:
                 albums = [album for album in self.store.albums() if album.number == asset.folder]
-            places = [paths[album.id] for album in albums] or ["in no album"]
+            places = [paths[album.id] for album in albums] or [IN_NO_ALBUM]
             for place in places:
                 found.setdefault(f"{place}/{asset.name}".lstrip("/"), []).append(self.store.bytes_of(asset.id))
         return found

@@ -6,12 +6,13 @@ import math
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from tests.harness.crash_storm import CrashStorm, FolderTruth, StoreTruth
+from tests.harness.crash_storm import IN_NO_ALBUM, CrashStorm, FolderTruth, StoreTruth, wrong_files
+from tests.harness.manifest import Change, Deed, Promises, sum_of
 from tests.harness.mount import Program
 from tests.harness.scripted import PROGRAM, Fault, FaultKind, Flavour, Store, scripted_config
 from tests.harness.writable import writable_config
@@ -102,6 +103,30 @@ def test_a_daemon_that_answers_before_the_disk_has_it_is_found_out(on_folder: Cr
             storm = replace(on_folder, program=program, seed=on_folder.seed + number)
             storm.run(UNSAFE_ROUNDS)
             storm.judge(storm.drain())
+
+
+@pytest.mark.parametrize(
+    ("place", "is_cut_off", "is_stuck", "is_other", "is_wrong"),
+    [
+        (IN_NO_ALBUM, True, True, False, False),
+        ("another", True, True, False, True),
+        (IN_NO_ALBUM, False, True, False, True),
+        (IN_NO_ALBUM, True, False, False, True),
+        (IN_NO_ALBUM, True, True, True, True),
+    ],
+)
+def test_a_photo_in_no_album_is_what_was_half_sent_or_wrong(
+    place: str, is_cut_off: bool, is_stuck: bool, is_other: bool, is_wrong: bool
+) -> None:
+    path, promises = "made/a.jpg", Promises()
+    change = Change(Deed.CREATE, path, "first", 100)
+    promises.take({"begun": asdict(change)})
+    promises.take({"done": path, "sum": sum_of(change.data)})
+    if is_cut_off:
+        promises.take({"begun": asdict(Change(Deed.REWRITE, path, "second", 100))})
+    there = {path: [change.data], f"{place}/a.jpg": [change.data + (b"!" if is_other else b"")]}
+    found = wrong_files(promises, there, {path} if is_stuck else set())
+    assert found == ([f"{place}/a.jpg: nobody wrote it"] if is_wrong else [])
 
 
 @pytest.mark.soak

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import faults
 from tests.fakes.immich import ImmichServer, immich
-from tests.harness.crash_storm import CrashStorm
+from tests.harness.crash_storm import IN_NO_ALBUM, CrashStorm
 from tests.harness.mount import Program
 from tests.mount.immich_mount import environ_of, write_config
 from tests.mount.test_crash_storm import SETTLE, SOAK_ROUNDS, calm, seed
@@ -39,7 +39,7 @@ class ImmichTruth:
         with server.lock:
             for asset in server.assets.values():
                 albums = [album.name for album in server.albums.values() if asset.id in album.members]
-                for place in [] if asset.trashed else albums or ["in no album"]:
+                for place in [] if asset.trashed else albums or [IN_NO_ALBUM]:
                     found.setdefault(f"{place}/{asset.name}", []).append(asset.original.read())
         return found
 

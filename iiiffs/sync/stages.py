@@ -27,6 +27,7 @@ INTERRUPTED = "was being written when iiiffs ended; nothing of it had been flush
 WITHOUT_PAYLOAD = "its bytes are missing in the spool"
 WITHOUT_ROW = "found in the spool without its row: nobody knows its name and album; export it, then discard it"
 EMPTIED = "its bytes are gone: a program had emptied the file when iiiffs ended, and wrote no others"
+EMPTIED_UNANSWERED = f"{EMPTIED}; an upload of what it was had begun: look in the library whether it has arrived"
 CHANGED_SINCE = "its length is not what it was when it was flushed last: a program wrote on until iiiffs ended"
 NOT_KEPT = "a program could not write all of it here, and was told so: the disk or the account was full, or broken"
 NOBODY = AccountName("")
@@ -231,7 +232,7 @@ def _restarted(item: Item, size_bytes: int | None) -> Item:
     if size_bytes != item.size_bytes:
         item = replace(item, size_bytes=size_bytes, generation=item.generation + 1, sha1=None)
         if size_bytes == 0 and stage is not Stage.SCRATCH:
-            return _failed(item, EMPTIED)
+            return _failed(item, EMPTIED_UNANSWERED if item.earlier else EMPTIED)
         if stage in (Stage.SETTLING, Stage.READY, Stage.KEPT):
             item, stage = replace(item, reason=CHANGED_SINCE, told=()), Stage.SETTLING
     if stage in (Stage.SETTLING, Stage.READY) and (item.stays or stays_here(item.name, item.size_bytes)):

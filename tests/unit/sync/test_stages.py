@@ -13,6 +13,7 @@ from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.sync.stages import (
     CHANGED_SINCE,
     EMPTIED,
+    EMPTIED_UNANSWERED,
     INTERRUPTED,
     NOBODY,
     TRANSITIONS,
@@ -133,6 +134,11 @@ def test_what_stays_here(name: str, size_bytes: int, stays: bool) -> None:
             {"stage": Stage.SETTLING, "reason": CHANGED_SINCE, "size_bytes": 3, "generation": 2},
         ),
         ({"stage": Stage.READY}, 0, {"stage": Stage.FAILED, "reason": EMPTIED, "size_bytes": 0, "generation": 2}),
+        (
+            {"stage": Stage.READY, "earlier": (b"sum",)},
+            0,
+            {"stage": Stage.FAILED, "reason": EMPTIED_UNANSWERED, "size_bytes": 0, "generation": 2},
+        ),
         ({"stage": Stage.FAILED, "reason": "no"}, 11, {"size_bytes": 11, "generation": 2}),
         ({"stage": Stage.SCRATCH, "name": "a.part"}, 0, {"size_bytes": 0, "generation": 2}),
         ({"stage": Stage.SENDING, "verb": Verb.ADD, "generation": 0}, None, {"stage": Stage.READY}),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.scripted import Fault, FaultKind, Flavour
+from tests.harness.soaking import but_in_soak
 from tests.harness.writing_tree import renamed, unlinked
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, RED, items, living, names
 from tests.unit.vfs.test_crossing import World
@@ -28,6 +29,7 @@ FAULTS = {
     "lost upload": Fault(FaultKind.LOST, "upload"),
     "lost take_out": Fault(FaultKind.LOST, "take_out"),
 }
+CASES = but_in_soak(FAULTS, {"", "latency upload", "late take_out", "lost upload"})
 REPLACING = {
     "latency replace": Fault(FaultKind.LATENCY, "replace", seconds=9.0),
     "late replace": Fault(FaultKind.LATE, "replace", seconds=9.0),
@@ -68,7 +70,7 @@ def is_all_there_is(world: World, **wanted: bytes) -> None:
     assert world.trash() == []
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 @pytest.mark.parametrize("first", ["copy", "removal"])
 @pytest.mark.parametrize("gap_s", [0.5, 2.9])
 def test_it_stays_in_the_album(gap_s: float, first: str, fault: str, world: World) -> None:
@@ -79,7 +81,7 @@ def test_it_stays_in_the_album(gap_s: float, first: str, fault: str, world: Worl
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 2.9])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_it_comes_again_by_its_name(fault: str, gap_s: float, world: World) -> None:
     if (slow := FAULTS[fault]) is not None:
         world.store.script.add(slow)
@@ -123,7 +125,7 @@ def test_it_stays_in_the_album_through(end: str, fault: str, gap_s: float, world
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 2.9])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_its_old_name_goes_to_another_album(fault: str, gap_s: float, world: World) -> None:
     if (slow := FAULTS[fault]) is not None:
         world.store.script.add(slow)
@@ -136,7 +138,7 @@ def test_its_old_name_goes_to_another_album(fault: str, gap_s: float, world: Wor
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 2.9])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_it_is_copied_to_another_album(fault: str, gap_s: float, world: World) -> None:
     if (slow := FAULTS[fault]) is not None:
         world.store.script.add(slow)
@@ -149,7 +151,7 @@ def test_it_is_copied_to_another_album(fault: str, gap_s: float, world: World) -
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 2.9, 5.0])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_the_copy_is_removed(fault: str, gap_s: float, world: World) -> None:
     if (slow := FAULTS[fault]) is not None:
         world.store.script.add(slow)
@@ -160,7 +162,7 @@ def test_the_copy_is_removed(fault: str, gap_s: float, world: World) -> None:
 
 
 @pytest.mark.parametrize(("gap_s", "then_s"), [(0.5, 2.9), (0.5, 5.0), (0.5, 60.0), (2.9, 60.0)])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_in_the_end_both_are_removed(fault: str, gap_s: float, then_s: float, world: World) -> None:
     if (slow := FAULTS[fault]) is not None:
         world.store.script.add(slow)
@@ -173,7 +175,7 @@ def test_in_the_end_both_are_removed(fault: str, gap_s: float, then_s: float, wo
 
 
 @pytest.mark.parametrize("gap_s", [0.5, 2.9])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CASES)
 def test_it_takes_the_place_of_another_photo(fault: str, gap_s: float, world: World) -> None:
     world.has(TWO, RED)
     if (slow := FAULTS[fault]) is not None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from tests.harness.scripted import Flavour
+from tests.harness.soaking import but_in_soak
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, living, names
 from tests.unit.vfs.test_crossing import World, X
 
@@ -18,12 +18,7 @@ EDITED = GREEN + b"edited"
 AGES = {"waiting": 0.5, "sent": SENT_S, "asked": 30.0, "listed": SENT_S + PATIENCE_S}
 """Of each copy, when something else is done."""
 
-
-def in_soak(value: object) -> ParameterSet:
-    return pytest.param(value, marks=pytest.mark.soak)
-
-
-FEWER_AGES = ["sent", "listed", *map(in_soak, ["waiting", "asked"])]
+FEWER_AGES = but_in_soak(AGES, {"sent", "listed"})
 
 
 @pytest.fixture
@@ -77,7 +72,7 @@ def test_it_is_overwritten_beside_a_copy_of_it(data: bytes, age: str, world: Wor
 
 
 @pytest.mark.parametrize("age", FEWER_AGES)
-@pytest.mark.parametrize("pause_s", [0.0, 1.0, *map(in_soak, [0.25, 4.0])])
+@pytest.mark.parametrize("pause_s", but_in_soak([0.0, 0.25, 1.0, 4.0], {0.0, 1.0}))
 @pytest.mark.parametrize("data", [GREEN, RED], ids=["the same", "others"])
 def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
     data: bytes, pause_s: float, age: str, world: World
@@ -103,7 +98,7 @@ def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
 
 
 @pytest.mark.parametrize("age", FEWER_AGES)
-@pytest.mark.parametrize("pause_s", [0.0, *map(in_soak, [0.25, 1.0])])
+@pytest.mark.parametrize("pause_s", but_in_soak([0.0, 0.25, 1.0], {0.0}))
 @pytest.mark.parametrize("is_copy_first", [False, True])
 @pytest.mark.parametrize("data", [RED, EDITED], ids=["equal", "others"])
 def test_both_are_overwritten(data: bytes, is_copy_first: bool, pause_s: float, age: str, world: World) -> None:
@@ -119,8 +114,8 @@ def test_both_are_overwritten(data: bytes, is_copy_first: bool, pause_s: float, 
     assert (world.members("A"), world.members("B")) == (sorted([NAVY, data]), [RED])
 
 
-@pytest.mark.parametrize("gap_s", [1.0, *map(in_soak, [0.0, 0.5, 2.0, 3.0])])
-@pytest.mark.parametrize("later_s", [2.0, 12.0, *map(in_soak, [5.0, 50.0, 70.0])])
+@pytest.mark.parametrize("gap_s", but_in_soak([0.0, 0.5, 1.0, 2.0, 3.0], {1.0}))
+@pytest.mark.parametrize("later_s", but_in_soak([2.0, 5.0, 12.0, 50.0, 70.0], {2.0, 12.0}))
 @pytest.mark.parametrize("album", ["A", "B"])
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_photo_is_overwritten_and_its_copy_later(

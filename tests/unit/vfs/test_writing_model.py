@@ -8,13 +8,14 @@ everything is sent and the server is looked at (DESIGN §4, issue 6).
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from iiiffs.sync.items import Stage, Verb
+from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.tree.scratch import is_scratch
 from iiiffs.vfs.aside import ASIDE_S
 from tests.harness import writing_tree as calls
@@ -186,8 +187,20 @@ class Writing(Programs):
                     del self.model.pending[place]
         if kills:  # what was only noted, a moment ago, may be gone
             self.model.added, self.model.taken_out = self.said_in_queue()
+            self.back_in_albums(items)
         self.take_stock(is_settled=False)
         assert (self.model.added, self.model.taken_out) == self.said_in_queue()
+
+    def back_in_albums(self, items: Mapping[str, Item]) -> None:
+        """New bytes of a photo are in its album as long as nothing says that they left it."""
+        for (folder, id), file in list(self.model.pending.items()):
+            item = items.get(file.item)
+            if folder is not self.model.library or item is None:
+                continue
+            for home in self.model.folders:
+                if item.album in (home.id, home.item):
+                    del self.model.pending[folder, id]
+                    self.model.pending[home, item.name] = file
 
 
 SETTINGS = settings(deadline=None, max_examples=400 if SOAKS else 15, stateful_step_count=50 if SOAKS else 25)
@@ -286,7 +299,7 @@ class WritingSets(Writing):
             return
         self.model.pending.pop(place, None)
         linked = [folder for folder, what in self.model.added if what is entry]
-        if entry.base is not None:  # the photo is in the library, and its new bytes are sent
+        if entry.base is not None and not self.is_new_again(entry):  # it is in the library, and its new bytes are sent
             self.said(self.model.taken_out, place[0], entry.base)
             self.model.pending[self.model.library, entry.item] = entry
         elif linked:  # it is only there now
@@ -296,6 +309,11 @@ class WritingSets(Writing):
             return
         self.model.added = {one for one in self.model.added if one[1] is not entry}
 
+    def is_new_again(self, file: File) -> bool:
+        """What it was to replace was put into the trash by others, and it is a photo of its own."""
+        item = self.life.outgoing.queue.get(file.item)
+        return file.is_disturbed and (item is None or item.base is None)
+
     def link_file(self, place: Place, entry: File | StoredAsset, target: Place, there: object) -> None:
         if self.model.is_aside(target):
             return  # two files of one name, one of which is not shown
@@ -304,7 +322,7 @@ class WritingSets(Writing):
         allowed: list[int] = [0]
         if there is not None:
             allowed = [errno.EEXIST]
-        elif target[1] != place[1]:
+        elif target[1] != place[1] or (isinstance(entry, File) and is_scratch(place[1])):
             allowed = [errno.EPERM]
         if not self.does(lambda life: calls.linked(life, self.path(*place), self.path(*target)), *allowed):
             what = entry.id if isinstance(entry, StoredAsset) else entry.base or entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -19,7 +19,7 @@ from iiiffs.providers.media import kind_of
 from iiiffs.sync.items import Base, Item, Stage, Verb, is_local_id
 from iiiffs.vfs.copies import is_another, name_of
 from iiiffs.vfs.crossing import Brought, Taken
-from iiiffs.vfs.listings import Listings, is_beside
+from iiiffs.vfs.listings import Listings, has_told_bytes, is_beside
 from iiiffs.vfs.payload_sums import sum_of
 from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.shelves import mark_of
@@ -61,6 +61,8 @@ class KeptNames:
         self._queue = queue
         self._order = order
         self._threads = threads
+        self._beside: dict[str, frozenset[AlbumId]] = {}
+        """Uploads on their way -> albums of copies that had their bytes before, as another photo."""
 
     async def begin(self, item: Item, brought: Brought) -> Kept | None:
         """What goes on of the asset whose place the item takes, if somebody has a copy of it that is not to be
@@ -71,6 +73,7 @@ class KeptNames:
         replaced = asset_of_base(item.base, self._order)
         waiting = await self._equal(item, replaced)
         kept = self._kept(item, item.base, replaced, waiting)  # nothing is awaited between the two, and until it enters
+        self._note_beside(item, replaced, brought)
         sha1 = self._told_sum(replaced)
         taken = Taken(sha1, item.base.size_bytes, frozenset(other.id for other in waiting.values()))
         return kept if self._order.crossing.enters(brought, taken) else None
@@ -87,6 +90,22 @@ class KeptNames:
         albums = {AlbumId(self._order.current(album)) for album, _ in names}
         stays = {album: album not in apart for album in albums if not is_local_id(album)}
         return Kept(names, stays)
+
+    def _note_beside(self, item: Item, replaced: Asset, brought: Brought) -> None:
+        """Before its first try: later lists have it in the albums whose copies it takes over."""
+        self._beside = {id: albums for id, albums in self._beside.items() if self._queue.get(id) is not None}
+        if brought.summed.sha1 in item.earlier:
+            return
+        albums = {album for album, _ in self._queue.notes.given.places_of(item.account, replaced.id)}
+        albums |= {other.album for other in self._became(replaced.id)}
+        summed = replace(item, sha1=brought.summed.sha1)
+        told = {album for album in albums if has_told_bytes(self._listings, replace(summed, album=album))}
+        self._beside[item.id] = frozenset(told)
+
+    def _became(self, asset: AssetId) -> list[Item]:
+        """What was sent, and is the asset; no list has told of it yet."""
+        about = self._order.about(asset)
+        return [one for one in about if one.verb is Verb.UPLOAD and one.sent is not None and one.sent.id == asset]
 
     def _named(self, item: Item, base: Base, replaced: Asset) -> tuple[set[Place], set[AlbumId], set[AlbumId]]:
         """Names of copies, the albums in which the photo is by such names alone, and those in which it has its own."""
@@ -182,12 +201,19 @@ class KeptNames:
         """`new`, as which the item was sent, has taken the place of `old`, but for the names that are left to that.
         Errors: StoreFull, StoreError."""
         notes = self._queue.notes
-        copies = {album for album, _ in notes.given.places_of(item.account, old)}
+        rows = self._became(old)
+        copies = {album for album, _ in notes.given.places_of(item.account, old)} | {row.album for row in rows}
         beside = {album for album in copies if is_beside(self._listings, album, old, new)}
+        beside |= self._beside.pop(item.id, frozenset())
+        left = self.left(item) if old != new else []
         if item.kept and old != new:
-            await notes.parted(item.account, old, new, item.not_carried, self.left(item), beside)
+            await notes.parted(item.account, old, new, item.not_carried, left, beside)
         else:
             await notes.replaced(item.account, old, new, item.not_carried, beside)
+        taken = [row for row in rows if row.album in beside and (row.album, row.name) not in left]
+        also = [replace(row, also=True) for row in taken if self._queue.get(row.id) is row]
+        if also and old != new:
+            await self._queue.commit(*also)
 
     def _is_overwritten(self, item: Item, place: Place, replaced: Asset) -> bool:
         """Other bytes wait under the name, or were sent, so that it is none for what was there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 
 from iiiffs.model.gallery import Album, Asset, AssetId
 from iiiffs.sync.items import Item, Stage, Verb, is_unwanted
@@ -16,8 +17,8 @@ class WaitingNames:
     __slots__ = ("hidden", "named", "unanswered", "unwanted")
 
     def __init__(self) -> None:
-        self.named: dict[str, dict[str, None]] = {}
-        """Name -> ids of the items that show something under it, the last one rules."""
+        self.named: dict[str, dict[str, int]] = {}
+        """Name -> ids of the items that show something under it, and their order; the last one rules."""
         self.hidden: Counter[AssetId] = Counter()
         """Assets that the provider tells of under a name, and that are not shown under that."""
         self.unanswered: dict[str, tuple[bytes, ...]] = {}
@@ -45,7 +46,8 @@ class WaitingNames:
         if unanswered:
             self.unanswered[item.id] = unanswered
         if shows_name(item):
-            self.named.setdefault(item.name, {})[item.id] = None
+            ids = {**self.named.get(item.name, {}), item.id: item.order}
+            self.named[item.name] = dict(sorted(ids.items(), key=itemgetter(1)))
         self.hidden.update(hidden)
 
     def lift(self, item: Item, hidden: Iterable[AssetId]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.scripted import Flavour
+from tests.harness.scripted import FaultKind, Flavour
 from tests.harness.soaking import but_in_soak
 from tests.unit.vfs.test_changes_writing import GREEN, NAVY, PATIENCE_S, RED, SENT_S, living, names
 from tests.unit.vfs.test_crossing import World, X
@@ -95,6 +95,27 @@ def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album(
         world.life = world.life.restarted()
     world.life.close()
     assert (world.members("A"), world.members("B")) == ([GREEN], sorted({GREEN, data}))
+
+
+@pytest.mark.parametrize("age_s", but_in_soak([1.0, 1.25, 1.5, 2.5], {1.0}))
+@pytest.mark.parametrize("pause_s", but_in_soak([1.25, 1.5, 1.75, 2.0], {1.5, 1.75}))
+def test_it_gets_the_bytes_of_another_photo_of_the_copy_s_album_which_gets_others_that_take_long(
+    pause_s: float, age_s: float, world: World
+) -> None:
+    """When these have come, nothing tells any more that the other photo was there before, but what was noted."""
+    copy = "albums/B/c.jpg"
+    world.put(copy, NAVY)
+    world.life.passes(age_s)
+    world.put(X, GREEN)
+    world.life.passes(pause_s)
+    world.put(copy, RED)
+    world.slow(FaultKind.LATENCY, "upload", 8.0)
+    for _ in range(30):
+        assert names(world.life, "albums/B") == {"c.jpg", "y.jpg"}
+        world.shows({X: GREEN, Y: GREEN, copy: RED})
+        world.life.passes(1.0)
+    world.life.close()
+    assert (world.members("A"), world.members("B")) == ([GREEN], sorted([GREEN, RED]))
 
 
 @pytest.mark.parametrize("age", FEWER_AGES)

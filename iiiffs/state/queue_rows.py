@@ -82,6 +82,7 @@ class _ItemRow(msgspec.Struct, array_like=True, frozen=True):
     stays: bool = False
     told: tuple[str, ...] = ()
     kept: tuple[tuple[str, bytes], ...] = ()
+    had: tuple[bytes, ...] = ()
 
 
 class _ConflictRow(msgspec.Struct, array_like=True, frozen=True):
@@ -132,6 +133,7 @@ def encode_item(key: bytes, item: Item) -> bytes:
         stays=item.stays,
         told=item.told,
         kept=tuple((album, _written(name)) for album, name in item.kept),
+        had=item.had,
     )
     return _sealed(key, row)
 
@@ -207,6 +209,7 @@ def _item(row: _ItemRow) -> Item:
         stays=row.stays,
         told=tuple(AssetId(asset) for asset in row.told),
         kept=tuple((AlbumId(album), _read(name)) for album, name in row.kept),
+        had=row.had,
     )
 
 

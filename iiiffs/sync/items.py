@@ -83,6 +83,7 @@ class Item:
     `stays`: it is never sent, whatever its name: an editor's copy of what was.
     `told`: of a sidecar, the assets that have what it says; () when its bytes change.
     `kept`: albums and names under which what was replaced goes on, for they are copies of it; (): it is in the trash.
+    `had`: of `earlier`, those that the album held before they were sent to it; they are somebody's photo.
     `missing`: bytes [from, to) that a program wrote, was told that they could not be kept, and never wrote again.
     """
 
@@ -113,6 +114,7 @@ class Item:
     stays: bool = False
     told: tuple[AssetId, ...] = ()
     kept: tuple[tuple[AlbumId, str], ...] = ()
+    had: tuple[bytes, ...] = ()
 
     @property
     def ends(self) -> AssetId | None:

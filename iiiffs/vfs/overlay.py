@@ -28,7 +28,8 @@ from iiiffs.vfs.aside import Aside
 from iiiffs.vfs.copies import Copies
 from iiiffs.vfs.filling import Filling
 from iiiffs.vfs.flights import Flights
-from iiiffs.vfs.listings import Listings, has_told_bytes, is_beside, is_told_otherwise
+from iiiffs.vfs.had_before import HadBefore
+from iiiffs.vfs.listings import Listings, is_beside, is_told_otherwise
 from iiiffs.vfs.local_files import Live, LocalFiles
 from iiiffs.vfs.pending_edits import PendingEdits
 from iiiffs.vfs.queue import Queue
@@ -72,8 +73,7 @@ class Overlay:
         self._laid: WeakKeyDictionary[AlbumNames, Laid] = WeakKeyDictionary()
         """Kept as long as the listing is: nobody asks again for an album that is gone."""
         self._waiting: dict[AlbumId, WaitingNames] = {}
-        self._had_bytes: dict[str, bool] = {}
-        """Uploads that were begun to be sent -> whether their album had the same bytes already."""
+        self._had = HadBefore(account, queue, listings)
         self.arrivals = Arrivals(account, queue, flights, listings)
         self.copies = Copies(account, queue, flights, self.arrivals, self)
         self.filling = Filling(account, queue)
@@ -84,6 +84,7 @@ class Overlay:
         self.edits = PendingEdits(account, queue, self.asset_id)
         for item in queue.items(account):
             self._changed(None, item)
+        queue.complete(self._had.completed)
         queue.complete(self._with_also)
         queue.watch(self._changed)
 
@@ -305,27 +306,9 @@ class Overlay:
 
     # ---- changes ---------------------------------------------------------------------------------------------
 
-    def _unanswered(self, item: Item) -> tuple[bytes, ...]:
-        """SHA-1 of what the provider may have because of it, and has not told of."""
-        is_over = item.stage is Stage.SENT or (item.verb is Verb.TAKE_OUT and item.stage is Stage.FAILED)
-        return () if is_over or self._had_bytes.get(item.id) else item.earlier
-
-    def may_have_arrived(self, item: Item) -> bool:
-        """Its album may hold it though nobody said so; not if that held the same bytes before it was sent."""
-        return bool(self._unanswered(item)) and not is_local_id(item.album)
-
-    def _note_bytes(self, before: Item | None, after: Item) -> None:
-        """Before it is sent: later its own bytes may be told of, from a try whose answer was lost. Between two tries
-        they may have been taken out. What another file of ours brings meanwhile was there before its answer, too."""
-        if after.stage is Stage.SENT and (before is None or before.stage is not Stage.SENT):
-            for one in filter(None, map(self._queue.get, self._had_bytes)):
-                if one.id != after.id and (one.album, one.sha1) == (after.album, after.sha1):
-                    self._had_bytes[one.id] = True
-                    self._waiting[after.album].unanswered.pop(one.id, None)
-        if after.stage is not Stage.SENDING or before is None or before.stage is Stage.SENDING:
-            return
-        if after.sha1 not in before.earlier or self._had_bytes.get(after.id):
-            self._had_bytes[after.id] = has_told_bytes(self._listings, after)
+    def unanswered(self, item: Item) -> tuple[bytes, ...]:
+        """SHA-1 of what its album may hold because of it though nobody said so, and did not hold before."""
+        return () if is_local_id(item.album) else self._had.unanswered(item)
 
     def _added(self, item: Item, told: AlbumNames | None) -> Asset | None:
         """The asset as one of the album that it is put into; where it was before may be no more."""
@@ -342,9 +325,8 @@ class Overlay:
         if before is not None:
             self._waiting.setdefault(before.album, WaitingNames()).lift(before, hidden_by(before, self._real_names))
         if after is not None:
-            self._note_bytes(before, after)
             names = self._waiting.setdefault(after.album, WaitingNames())
-            names.lay(after, hidden_by(after, self._real_names), self._unanswered(after))
+            names.lay(after, hidden_by(after, self._real_names), self._had.unanswered(after))
         for item in (before, after):
             waiting = None if item is None else self._waiting.get(item.album)
             if item is not None and waiting is not None and waiting.is_empty:
@@ -359,8 +341,7 @@ class Overlay:
             self._rehome(before)
         self.arrivals.changed(before, after)
         self.copies.changed(before, after)
-        if before is not None and after is None:
-            self._had_bytes.pop(before.id, None)
+        self._had.changed(before, after)
         if before is not None and before.verb is Verb.TAKE_OUT and after is None:
             taken = [
                 item.id for asset in before.assets for item in self.arrivals.of(before.album, self.asset_id(asset))
@@ -389,7 +370,8 @@ class Overlay:
             return replace(after, also=also)
         was_own = after.base is not None and after.base.asset in (after.sent.id, self.asset_id(after.sent.id))
         is_told = not was_own and is_told_otherwise(self._listings, after, after.sent.id)
-        return replace(after, also=True) if self._had_bytes.get(after.id, is_told) else after
+        had = self._had.had(after)
+        return replace(after, also=True) if had or (had is None and is_told) else after
 
     def _leaves(self, album: AlbumId, asset: AssetId) -> bool:
         """It is to be taken out, and so is not shown by its own name."""

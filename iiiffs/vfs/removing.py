@@ -84,8 +84,7 @@ class Removals:
         try:
             if current.base is not None:
                 may_edit(where.gallery, "removing")
-                earlier = current.earlier if where.overlay.may_have_arrived(current) else ()
-                await self.remove(where, changing.asset_of_base(current.base), earlier)
+                await self.remove(where, changing.asset_of_base(current.base), where.overlay.unanswered(current))
                 if where.place is Place.FOLDER:
                     where.gallery.expire(None)  # others may have moved it since it was opened
         except BaseException:
@@ -102,8 +101,9 @@ class Removals:
 
     def take_back(self, where: Spot, file: Item, *, stays: bool) -> None:
         """What may have arrived of the file is in its album no more; with the next commit. Rule: vfs.unanswered."""
-        if where.writing.membership and where.overlay.may_have_arrived(file):
-            self._queue.note(taken_back(self._queue, file, self._now_ns(), stays=stays))
+        earlier = where.overlay.unanswered(file) if where.writing.membership else ()
+        if earlier:
+            self._queue.note(taken_back(self._queue, file, earlier, self._now_ns(), stays=stays))
 
     def _leave_in_library(self, held: Item, before: Item) -> None:
         """The photo goes on being in the library, and its new bytes are nobody's to drop: they are sent, and shown

@@ -18,12 +18,12 @@ from iiiffs.vfs.queue import Queue
 from iiiffs.vfs.refused import about
 
 
-def taken_back(queue: Queue, file: Item, now_ns: int, *, stays: bool) -> Item:
-    """What says that the album of `file` is not to hold it. `stays`: it is sent to another album all the same, and
-    known by its id when it was; else what has its bytes is looked for."""
+def taken_back(queue: Queue, file: Item, earlier: tuple[bytes, ...], now_ns: int, *, stays: bool) -> Item:
+    """What says that the album of `file` is not to hold it. `earlier`: its sums that may have arrived. `stays`: it is
+    sent to another album all the same, and known by its id when it was; else what has its bytes is looked for."""
     return Item(
         queue.new_id(), queue.next_order(), file.account, Verb.TAKE_OUT, Stage.SETTLING, file.album, file.name, now_ns,
-        assets=(AssetId(file.id),) if stays else (), earlier=file.earlier,
+        assets=(AssetId(file.id),) if stays else (), earlier=earlier,
     )  # fmt: skip
 
 

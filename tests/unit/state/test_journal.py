@@ -148,6 +148,7 @@ items = st.builds(
     stays=st.booleans(),
     told=st.lists(ids.map(AssetId), max_size=3).map(tuple),
     kept=st.lists(st.tuples(ids.map(AlbumId), text), max_size=3).map(tuple),
+    had=st.lists(st.binary(max_size=20), max_size=3).map(tuple),
     not_carried=st.lists(text, min_size=1, max_size=3).map(tuple),
     missing=st.none() | st.tuples(numbers, numbers),
 )

@@ -132,6 +132,47 @@ def test_equal_bytes_that_were_there_before_stay(albums: tuple[Life, Store]) -> 
     assert holding(store, "A") == ["old.jpg"]
 
 
+@pytest.mark.warns("changes are not noticed")
+def test_equal_bytes_that_were_there_before_stay_after_a_kill(tmp_path: Path) -> None:
+    with living(tmp_path, Flavour.IMMICH) as (life, store):
+        store.put("old.jpg", NAVY, store.titled("A").id)
+        life.passes(3.0)
+        store.script.add(Fault(FaultKind.LOST_SILENTLY, "upload"))
+        put(life, "albums/A/x.jpg", NAVY)
+        life.passes(SENT_S)
+        store.script.offline()
+        later = life.killed()
+        assert shown(later, "A") == {"old.jpg", "x.jpg"}
+        later.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+        assert shown(later, "A") == {"old.jpg"}
+        store.script.clear()
+        for _ in range(20):
+            later.passes(1.0)
+            assert shown(later, "A") == {"old.jpg"}
+        assert (holding(store, "A"), items(later)) == (["old.jpg"], [])
+        later.close()
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_file_that_is_written_again_has_bytes_that_were_there_and_bytes_that_may_have_arrived(
+    albums: tuple[Life, Store], is_old: bool
+) -> None:
+    """Each is judged by itself: what was there stays, and what may have arrived goes with the file."""
+    life, store = albums
+    store.put("old.jpg", NAVY, store.titled("A").id)
+    life.passes(3.0)
+    for data in (NAVY, RED) if is_old else (RED, NAVY):
+        store.script.add(Fault(FaultKind.LOST_SILENTLY, "upload"))
+        put(life, "albums/A/x.jpg", data)
+        life.passes(SENT_S)
+        assert shown(life, "A") == {"old.jpg", "x.jpg"}
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    for _ in range(20):
+        life.passes(1.0)
+        assert shown(life, "A") == {"old.jpg"}
+    assert holding(store, "A") == ["old.jpg"]
+
+
 @pytest.mark.parametrize("after_s", [1.0, SENT_S])
 @pytest.mark.parametrize("kind", [None, FaultKind.LOST, FaultKind.LOST_SILENTLY, FaultKind.HALF])
 def test_new_bytes_of_a_photo_that_was_taken_out_are_not_shown_again(

@@ -201,7 +201,8 @@ class Overlay:
         given = self._given.of(self._account, album)
         replaced = self.item_of(AssetId(entry.id)) if given and isinstance(entry, Asset) else None
         ids = {entry.id} if replaced is None or replaced.sent is None else {entry.id, replaced.sent.id}
-        if (own := given.get(name)) is not None:
+        told, _ = self._listings.told_last(album)
+        if (own := given.get(name)) is not None and (told is None or self.told_as(told, own.asset) is not None):
             return own.asset in ids
         return not any(one.asset in ids and not one.also for one in given.values())
 

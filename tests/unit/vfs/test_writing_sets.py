@@ -568,3 +568,39 @@ def test_new_bytes_that_are_on_their_way_when_their_album_goes_are_not_in_it(alb
     assert [album.title for album in store.albums()] == ["B"]
     assert [store.bytes_of(asset.id) for asset in store.assets()] == [RED]
     assert items(life) == []
+
+
+@pytest.mark.warns("changes are not noticed")
+def test_a_name_is_found_that_others_had_beside_a_file_that_is_gone(albums: tuple[Life, Store]) -> None:
+    """What was made here kept its name for as long as it was there; what has it at the server is shown by it again."""
+    life, store = albums
+    assert shown(life, "A") == set()
+    store.script.offline()
+    put(life, "albums/A/x.jpg", NAVY)
+    store.put("x.jpg", RED, store.titled("A").id)
+    store.script.clear()
+    life.passes(SENT_S + 60.0)
+    assert sorted(map(store.bytes_of, (one.id for one in store.members(store.titled("A").id)))) == sorted([NAVY, RED])
+    assert life.ask(lambda life: read_all(life, "albums/A/x.jpg")) == NAVY
+    (ours,) = [one.id for one in store.assets() if store.bytes_of(one.id) == NAVY]
+    store.trash(ours)
+    life.passes(3.0)
+    assert shown(life, "A") == {"x.jpg"}
+    assert life.ask(lambda life: read_all(life, "albums/A/x.jpg")) == RED
+
+
+@pytest.mark.warns("changes are not noticed")
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_was_sent_is_read_though_the_server_is_gone_before_it_told_of_it(
+    albums: tuple[Life, Store], restarts: bool
+) -> None:
+    life, store = albums
+    put(life, "albums/A/x.jpg", NAVY)
+    while not store.assets():
+        life.passes(0.1)
+    life.passes(0.3)
+    assert [item.stage for item in items(life)] == [Stage.SENT]
+    store.script.offline()
+    later = life.restarted() if restarts else life
+    assert later.ask(lambda life: read_all(life, "albums/A/x.jpg")) == NAVY
+    later.close()

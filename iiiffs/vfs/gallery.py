@@ -349,7 +349,7 @@ class Gallery:
             if (waiting := self.overlay.asset(asset)) is not None:
                 return waiting
             try:
-                return self.overlay.edits.dated(await self.told_asset(asset))
+                return self.overlay.edits.dated(await self.overlay.told_or_sent(asset, self.told_asset))
             except AssetGone:
                 successor = self.overlay.successor(asset)
                 if successor is None:

@@ -6,13 +6,13 @@ Read your writes (DESIGN §4.3). An album for which nothing waits is shown exact
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from weakref import WeakKeyDictionary
 
-from iiiffs.errors import AssetGone, VersionChanged
+from iiiffs.errors import AssetGone, DeadlinePassed, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AccountName, Album, AlbumId, Asset, AssetId, Listing
 from iiiffs.providers.base import Original
 from iiiffs.providers.media import kind_of
@@ -431,6 +431,17 @@ class Overlay:
         if item is None:
             return None
         return item.sent if item.stage is Stage.SENT else self.asset_of(item)
+
+    async def told_or_sent(self, asset: AssetId, ask: Callable[[AssetId], Awaitable[Asset]]) -> Asset:
+        """What `ask` tells of it; where nobody can be asked, what the answer was when it was sent a moment ago.
+        Errors: as of `ask`."""
+        try:
+            return await ask(asset)
+        except (ProviderUnreachable, DeadlinePassed):
+            arrived = self.arrivals.of(None, asset)
+            if not arrived or arrived[-1].sent is None:
+                raise
+            return arrived[-1].sent
 
     def is_another(self, asset: Asset) -> bool:
         """Other bytes wait for it than these, or have taken their place since they were found."""

@@ -595,12 +595,12 @@ def test_what_was_sent_is_read_though_the_server_is_gone_before_it_told_of_it(
     albums: tuple[Life, Store], restarts: bool
 ) -> None:
     life, store = albums
+    store.script.add(Fault(FaultKind.LATENCY, "upload", seconds=5.0))
     put(life, "albums/A/x.jpg", NAVY)
-    while not store.assets():
-        life.passes(0.1)
-    life.passes(0.3)
-    assert [item.stage for item in items(life)] == [Stage.SENT]
+    life.passes(3.0)  # it is on its way
     store.script.offline()
+    life.passes(5.0)
+    assert [item.stage for item in items(life)] == [Stage.SENT]
     later = life.restarted() if restarts else life
     assert later.ask(lambda life: read_all(life, "albums/A/x.jpg")) == NAVY
     later.close()

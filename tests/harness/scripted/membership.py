@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iiiffs.errors import AssetGone, Rejected, VersionChanged
+from iiiffs.errors import AssetGone, ProviderUnreachable, Rejected, VersionChanged
 from iiiffs.model.gallery import AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb, Payload, Property, Replaced, Writing
 from iiiffs.providers.media import MEDIA_TYPES
@@ -52,6 +52,8 @@ class Membership(Verbs):
     def keep(self, album: AlbumId | None, name: str, payload: Payload, blob: Blob) -> StoredAsset:
         """Rule: Verbs.keep. The asset of these bytes, the one that is there or a new one; not in the trash."""
         with self.index.transaction():
+            if payload.size_bytes and not blob.size_bytes:
+                raise ProviderUnreachable("nothing of the file has arrived")
             if album is not None and not (WRITING.takes(name) and blob.size_bytes):
                 raise Rejected(f"unsupported file type {name!a}" if blob.size_bytes else "the file is empty")
             known = self._of_bytes(blob.sha1)

@@ -308,6 +308,7 @@ class WritingSets(Writing):
             self.model.pending[home, place[1]] = entry
             return
         self.model.added = {one for one in self.model.added if one[1] is not entry}
+        self.model.taken_out = {one for one in self.model.taken_out if one[1] is not entry}
 
     def is_new_again(self, file: File) -> bool:
         """What it was to replace was put into the trash by others, and it is a photo of its own."""

@@ -40,6 +40,8 @@ class Programs(Machine):
     def create(self, pick: int, name: str, keeps_open: bool, length: int) -> None:
         """open(O_CREAT|O_TRUNC), write, and perhaps close."""
         folder = chosen(self.model.holders(), pick)
+        if self.hides_link((folder, name)):
+            return
         self.aside.pop((folder, name), None)
         there = self.model.shown(folder).get(name)
         if not self.model.takes(name) and there is None:
@@ -228,6 +230,9 @@ class Programs(Machine):
     def rename_file(self, place: Place, entry: File | StoredAsset, target: Place, replaces: bool) -> None:
         if isinstance(entry, File) and entry.is_backup and not is_scratch(target[1]):
             return  # a photo by a second name: tests of the overlay are about those
+        is_same = target in self.aside and self.model.held(target[0]).get(target[1]) is entry
+        if is_same or self.hides_link(target):
+            return
         replaces = self.aside.pop(target, None) is not None or replaces
         there = self.model.shown(target[0]).get(target[1])
 

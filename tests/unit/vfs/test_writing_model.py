@@ -246,6 +246,8 @@ class WritingSets(Writing):
     def rename_file(self, place: Place, entry: File | StoredAsset, target: Place, replaces: bool) -> None:
         there = self.model.shown(target[0]).get(target[1])
         is_disturbed = any(isinstance(one, File) and one.is_disturbed for one in (entry, there))
+        if isinstance(entry, File) and (target[0], entry) in self.model.added and target[1] != place[1]:
+            return  # two names of one new file in one album, which the server will not have
         if not (is_disturbed and self.is_kept(place, entry, target, there)):  # whose bytes the copy has, nobody can say
             super().rename_file(place, entry, target, replaces)
 
@@ -278,6 +280,7 @@ class WritingSets(Writing):
             return
         if isinstance(entry, File) and not self.is_link(place, entry):
             super().moved(place, entry, target, there)
+            self.model.taken_out.discard((target[0], entry))
             return
         if there is not None:
             self.taken_away(target, there)

@@ -175,11 +175,12 @@ class Programs(Machine):
                 self.model.pending[self.home_of(file, folder), name] = file
 
     def is_elsewhere(self, file: File, size: int) -> bool:
-        """Cut to that, it would be another photo by a second name: tests of the overlay are about those."""
+        """Cut to that, it would be another photo by a second name, which tests of the overlay are about; of equal files in
+        folders, as links are, nobody could say which one was sent."""
         content = file.content[:size].ljust(size, b"\0")
         others = [one.content for one in self.model.pending.values() if one is not file]
         others += [self.store.bytes_of(asset.id) for asset in self.store.assets() if asset.id != file.base]
-        return self.model.has_sets and bool(content) and content in others
+        return bool(content) and content in others
 
     def home_of(self, file: File, folder: Folder) -> Folder:
         """What is in several albums is one inode, which does not say by which of its names it was opened."""

@@ -175,8 +175,8 @@ class Programs(Machine):
                 self.model.pending[self.home_of(file, folder), name] = file
 
     def is_elsewhere(self, file: File, size: int) -> bool:
-        """Cut to that, it would be another photo by a second name, which tests of the overlay are about; of equal files in
-        folders, as links are, nobody could say which one was sent."""
+        """Cut to that, it would be another photo by a second name, which tests of the overlay are about; of equal files
+        in folders, as links are, nobody could say which one was sent."""
         content = file.content[:size].ljust(size, b"\0")
         others = [one.content for one in self.model.pending.values() if one is not file]
         others += [self.store.bytes_of(asset.id) for asset in self.store.assets() if asset.id != file.base]

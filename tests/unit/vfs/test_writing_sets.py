@@ -117,6 +117,15 @@ def test_a_file_that_may_have_arrived_is_moved(tmp_path: Path, kind: FaultKind, 
             later.close()
 
 
+def is_alone_again(life: Life, store: Store) -> None:
+    """Once x.jpg is removed, old.jpg is there as before."""
+    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
+    for _ in range(20):
+        life.passes(1.0)
+        assert shown(life, "A") == {"old.jpg"}
+    assert holding(store, "A") == ["old.jpg"]
+
+
 def test_equal_bytes_that_were_there_before_stay(albums: tuple[Life, Store]) -> None:
     life, store = albums
     store.put("old.jpg", NAVY, store.titled("A").id)
@@ -125,11 +134,7 @@ def test_equal_bytes_that_were_there_before_stay(albums: tuple[Life, Store]) -> 
     put(life, "albums/A/x.jpg", NAVY)
     life.passes(SENT_S)
     assert shown(life, "A") == {"old.jpg", "x.jpg"}
-    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
-    for _ in range(20):
-        life.passes(1.0)
-        assert shown(life, "A") == {"old.jpg"}
-    assert holding(store, "A") == ["old.jpg"]
+    is_alone_again(life, store)
 
 
 @pytest.mark.warns("changes are not noticed")
@@ -166,11 +171,7 @@ def test_a_file_that_is_written_again_has_bytes_that_were_there_and_bytes_that_m
         put(life, "albums/A/x.jpg", data)
         life.passes(SENT_S)
         assert shown(life, "A") == {"old.jpg", "x.jpg"}
-    life.ask(lambda life: unlinked(life, "albums/A/x.jpg"))
-    for _ in range(20):
-        life.passes(1.0)
-        assert shown(life, "A") == {"old.jpg"}
-    assert holding(store, "A") == ["old.jpg"]
+    is_alone_again(life, store)
 
 
 @pytest.mark.parametrize("after_s", [1.0, SENT_S])

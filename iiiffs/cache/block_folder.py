@@ -24,11 +24,11 @@ WRITE_BYTES = 128 << 10
 machine's host may have taken back: 500 MB cost 0.8 s more of the processor so (on such a host; nothing on others)."""
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 _HEX = re.compile("[0-9a-f]{16}")
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def sum_of(data: bytes) -> int:
+def sum_of(data: bytes | memoryview) -> int:
     """CRC-32 of `data`: what a disk does to bytes it finds, as that of a file system that sums its blocks does."""
     return zlib.crc32(data)
 
@@ -47,11 +47,12 @@ class BlockFolder:
     def write(self, serial: int, data: bytes) -> None:
         """The file holds `data`; it is not waited until it is on the disk. Errors: StoreFull, StoreError; no file then.
 
-        A power cut may leave it short or empty: then it is not what the index says.
+        A power cut may leave it short or empty: then it is not what the index says. What a crash left under that number
+        may have another name, and keeps its bytes.
         """
         path = self._file(serial)
         try:
-            number = _opened(path)
+            number = _made(path)
         except OSError as error:
             raise _ours(error) from error
         try:
@@ -64,14 +65,28 @@ class BlockFolder:
         finally:
             os.close(number)
 
-    def read(self, serial: int, size_bytes: int) -> bytes | None:
-        """All of the file, but at most a byte more than `size_bytes`; None if there is none or it cannot be read."""
+    def link(self, serial: int, source: Path) -> None:
+        """The file is `source`, by a second name. Errors: StoreFull; StoreError, also where the two folders lie on two
+        disks, or on one that has no links."""
+        target = self._file(serial)
+        try:
+            try:
+                target.hardlink_to(source)
+            except FileNotFoundError:
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                target.hardlink_to(source)
+        except OSError as error:
+            raise _ours(error) from error
+
+    def read(self, serial: int, size_bytes: int, offset: int = 0) -> bytes | None:
+        """The file from `offset` on, but at most a byte more than `size_bytes`; None if there is none or it cannot be
+        read."""
         try:
             number = os.open(self._file(serial), _READ)
         except OSError:
             return None
         try:
-            return os.read(number, size_bytes + 1)
+            return os.pread(number, size_bytes + 1, offset)
         except OSError:
             return None
         finally:
@@ -102,12 +117,14 @@ class BlockFolder:
         return self._path / f"{serial // FOLDERS % FOLDERS:02x}" / f"{serial:016x}"
 
 
-def _opened(path: Path) -> int:
+def _made(path: Path) -> int:
     try:
         return os.open(path, _WRITE, 0o600)
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, _WRITE, 0o600)
+    except FileExistsError:
+        path.unlink()
+    return os.open(path, _WRITE, 0o600)
 
 
 def _ours(error: OSError) -> StoreError:

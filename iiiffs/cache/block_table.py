@@ -14,6 +14,7 @@ from iiiffs.cache.block_folder import BlockFolder, room_of, sum_of
 from iiiffs.cache.entries import DIGEST_BYTES, EntryRecord
 from iiiffs.cache.environment import CacheEnvironment
 from iiiffs.cache.shares import SharingTable
+from iiiffs.cache.whole import place_of, sums_of
 
 if TYPE_CHECKING:
     import lmdb
@@ -42,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FiledEntry:
-    """A block on its way into the index; its file is there already. `stamp`: rule: entries.Entry."""
+    """A block, or a whole file, on its way into the index; its file is there already. `stamp`: rule: entries.Entry."""
 
     stamp: int
     group: bytes
@@ -105,7 +106,27 @@ class FiledTable(SharingTable):
 
     def checked(self, record: EntryRecord, stored: bytes) -> bytes | None:
         """Rule: EntryTable.checked."""
-        return stored if len(stored) == record.size_bytes and sum_of(stored) == Place.of(record).sum else None
+        if len(stored) != record.size_bytes:
+            return None
+        sums = sums_of(record.label)
+        if sums is None:
+            return stored if sum_of(stored) == Place.of(record).sum else None
+        view = memoryview(stored)
+        places = [place_of(index, len(stored)) for index in range(len(sums))]
+        found = [sum_of(view[offset : offset + length]) for offset, length in places]
+        return stored if found == sums else None
+
+    def block(self, record: EntryRecord, index: int) -> bytes | None:
+        """That block, of an entry of its own or of a whole file; None if it cannot be read, or is damaged. Needs no
+        transaction."""
+        sums = sums_of(record.label)
+        if sums is None:
+            stored = self.read(record)
+            return None if stored is None else self.checked(record, stored)
+        offset, length = place_of(index, record.size_bytes)
+        found = self.folder.read(Place.of(record).serial, length, offset)
+        data = None if found is None else found[:length]
+        return data if data is not None and sum_of(data) == sums[index] else None
 
     def sweep(self, transaction: lmdb.Transaction) -> None:
         """Files and rows agree: files that no row names are gone, and the room that the others take is counted anew."""

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SCHEMA = b"iiiffs cache 3"
+SCHEMA = b"iiiffs cache 4"
 """Changes with any change of what rows hold; a cache of another schema is thrown away."""
 
 MIB = 1024 * 1024

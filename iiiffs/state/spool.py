@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,7 @@ class Spool:
         self._path = path
         self._min_free_bytes = min_free_bytes
         self._unsure: set[tuple[int, int]] = set()
+        self._owning = threading.Lock()
         if path.exists() and not path.is_dir():
             raise ConfigError(f"[state] path: {path} is not a folder; move it away")
         with self._telling():
@@ -63,7 +65,11 @@ class Spool:
         return self._opened(id, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def open(self, id: str, *, write: bool) -> int:
-        """A descriptor of a payload that is there, to read or to read and write. Errors: StoreError."""
+        """A descriptor of a payload that is there, to read or to read and write; then it is no other file's too, such
+        as one that is kept of what was sent. Errors: StoreFull, StoreError."""
+        if write:
+            with self._owning:
+                self._own(id)
         return self._opened(id, os.O_RDWR if write else os.O_RDONLY)
 
     def put(self, id: str, parts: Iterable[bytes]) -> None:
@@ -71,22 +77,9 @@ class Spool:
 
         Errors: StoreError if there is one, StoreFull, and what `parts` raises.
         """
-        path = self.path(id)
-        part = path.with_name(id + PART_SUFFIX)
-        if path.exists():
+        if self.path(id).exists():
             raise StoreError(f"the spool {self._path}: {id} is there already")
-        try:
-            with self._telling():
-                descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.writelines(parts)
-                    file.flush()
-                    os.fsync(descriptor)
-                part.rename(path)
-                sync_folder(self._path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        self._place(id, parts)
 
     def sync(self, descriptor: int, is_new: bool) -> None:
         """All bytes of the payload are on disk; with `is_new`, so is its name.
@@ -177,6 +170,30 @@ class Spool:
                 os.close(made)
         finally:
             os.close(source)
+
+    def _own(self, id: str) -> None:
+        """The payload has one name only: it was copied if it had more."""
+        with self._telling():
+            if self.path(id).lstat().st_nlink > 1:
+                with self.path(id).open("rb", buffering=0) as file:
+                    self._place(id, iter(lambda: file.read(CHUNK_BYTES), b""))
+
+    def _place(self, id: str, parts: Iterable[bytes]) -> None:
+        """The payload is those bytes, on disk, name and all; or what it was, after any error."""
+        path = self.path(id)
+        part = path.with_name(id + PART_SUFFIX)
+        try:
+            with self._telling():
+                descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.writelines(parts)
+                    file.flush()
+                    os.fsync(descriptor)
+                part.rename(path)
+                sync_folder(self._path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
     def _opened(self, id: str, flags: int) -> int:
         with self._telling():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -82,11 +82,16 @@ class BlockCache:
         file.check_behind()
         return CachedOriginal(file, self._means.scratch)
 
-    async def keep(self, account: AccountName, asset: Asset, source: Path, digest: bytes) -> None:
-        """What was sent from the file `source` is kept as that version, as if it had been read: rule
-        `BlockStore.copy_in`. The file is read once more, and only this disk is asked."""
-        group = BlockGroup.of(account, asset.id, asset.version)
-        if asset.size_bytes and await self._means.store.copy_in(group, source, asset.size_bytes, digest):
+    async def keep(
+        self, account: AccountName, asset: Asset, source: Path, digest: bytes, sums: Sequence[int] = ()
+    ) -> None:
+        """What was sent from the file `source` is kept as that version, as if it had been read. With `sums`, if it can
+        be, by `BlockStore.link_in`; else the file is read once more: `BlockStore.copy_in`. Only this disk is asked."""
+        group, store, size_bytes = BlockGroup.of(account, asset.id, asset.version), self._means.store, asset.size_bytes
+        if not size_bytes:
+            return
+        is_kept = await store.link_in(group, source, size_bytes, sums) if sums else False
+        if is_kept or await store.copy_in(group, source, size_bytes, digest):
             self._means.wrong.pop(group.key, None)
             if (file := self._files.get(group)) is not None:
                 file.settle_sum(digest)

@@ -13,21 +13,25 @@ from typing import NoReturn
 
 import trio
 
+from iiiffs.cache.block_folder import sum_of as sum_of_block
+from iiiffs.cache.whole import BYTES_MAX
 from iiiffs.errors import Rejected, StoreError
 from iiiffs.state.spool import Spool
+from iiiffs.sync.blocks import BLOCK_BYTES, FIRST_BYTES, count_of
 from iiiffs.sync.items import Item
 
-READ_BYTES = 1 << 20
 AHEAD_BYTES, AHEAD_MAX = 64 << 20, 4096
 """Of larger files nothing is summed ahead: some programs open and close theirs many times. So many sums are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """What the payload is, as it lies in the spool."""
+    """What the payload is, as it lies in the spool. `blocks`: the CRC-32 of each of its blocks (rule: sync.blocks), of
+    the very bytes that have the SHA-1; none of a file that is too large to be kept as one."""
 
     sha1: bytes
     size_bytes: int
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +126,14 @@ async def sum_of(spool: Spool, item: Item, threads: trio.CapacityLimiter) -> Sum
 def _summed(path: str, is_over: threading.Event) -> Summed:
     """Blocking; ends soon after `is_over`, with anything. Errors: OSError."""
     sha1 = hashlib.sha1(usedforsecurity=False)
+    blocks: list[int] = []
     size_bytes = 0
     with open(path, "rb", buffering=0) as payload:  # noqa: PTH123
-        while not is_over.is_set() and (data := payload.read(READ_BYTES)):
+        while not is_over.is_set() and (data := payload.read(BLOCK_BYTES)):
             sha1.update(data)
+            if size_bytes < BYTES_MAX:
+                view = memoryview(data)
+                parts = (view[:FIRST_BYTES], view[FIRST_BYTES:]) if not blocks else (view,)
+                blocks += [sum_of_block(part) for part in parts if part]
             size_bytes += len(data)
-    return Summed(sha1.digest(), size_bytes)
+    return Summed(sha1.digest(), size_bytes, tuple(blocks) if len(blocks) == count_of(size_bytes) else ())

@@ -213,13 +213,16 @@ class Sender:
         asset = replaced.asset
         if asset.size_bytes not in (None, item.size_bytes) or asset.checksum not in (None, item.sha1):
             raise NotArrived(f"the provider has {asset.size_bytes} bytes that are not the {item.size_bytes} sent")
-        await self.arrived(item, asset, replaced.not_carried)
+        await self.arrived(item, asset, replaced.not_carried, summed.blocks)
 
-    async def arrived(self, item: Item, asset: Asset, not_carried: tuple[str, ...] = ()) -> None:
-        """The provider has the item's bytes, as `asset`; nothing if it has others by now. Errors: StoreError."""
+    async def arrived(
+        self, item: Item, asset: Asset, not_carried: tuple[str, ...] = (), sums: tuple[int, ...] = ()
+    ) -> None:
+        """The provider has the item's bytes, as `asset`; nothing if it has others by now. `sums`: rule Summed.blocks.
+        Errors: StoreError."""
         outlived: list[str] = []
         if self._to_be_told(item) is not None:
-            await self._keep(item, asset)
+            await self._keep(item, asset, sums)
             outlived = await outlived_by(item, asset, self._order, self._queue)
         current = self._to_be_told(item)
         if current is None:
@@ -246,7 +249,7 @@ class Sender:
         is_same = current is not None and current.generation == item.generation
         return current if current is not None and is_same and current.stage is Stage.SENDING else None
 
-    async def _keep(self, item: Item, asset: Asset) -> None:
+    async def _keep(self, item: Item, asset: Asset, sums: tuple[int, ...]) -> None:
         """Read your writes: from the moment that the asset is what its name shows, nobody need be asked for its bytes.
 
         Not where that would leave too little room for what is still to be written.
@@ -259,7 +262,7 @@ class Sender:
         except StoreError as error:
             log.debug("%s: %s is not kept: %s", self._account.name, item.name, error)
             return
-        await blocks.keep(self._account.name, asset, spool.path(item.id), item.sha1)
+        await blocks.keep(self._account.name, asset, spool.path(item.id), item.sha1, sums)
 
     async def finish(self, item: Item) -> None:
         """What was SENT has no payload, and its ids go on answering. A second call does nothing. Errors: StoreError."""

@@ -130,9 +130,19 @@ class Life:
         state, cache = self.home / f"state-{self._number + 1}", self.home / "cache-as-it-was"
 
         async def copy(life: Life) -> None:
+            copied: dict[int, str] = {}
+
+            def copy_file(source: str, target: str) -> None:
+                """What is one file by two names is one in the copy."""
+                first = copied.setdefault(Path(source).stat().st_ino, target)
+                if first == target:
+                    shutil.copy2(source, target)
+                else:
+                    os.link(first, target)
+
             async with life.state._writer:  # a kill meets no half of a page that is being copied here
-                shutil.copytree(life.state_path, state)
-            shutil.copytree(life.home / "cache", cache)
+                shutil.copytree(life.state_path, state, copy_function=copy_file)
+            shutil.copytree(life.home / "cache", cache, copy_function=copy_file)
 
         self.ask(copy)
         self.close()

@@ -259,3 +259,39 @@ def test_after_a_failed_sync_all_is_written_anew(spool: Spool, losing: dict[str,
     assert losing[str(spool.path("local-1"))] == data
     os.close(descriptor)
     os.close(other)
+
+
+def test_what_has_another_name_too_is_copied_before_it_is_written(spool: Spool, tmp_path: Path) -> None:
+    """A cache keeps what was sent as a second name of the payload."""
+    data = os.urandom(spools.CHUNK_BYTES + 3)
+    write(spool, "local-1", data)
+    kept = tmp_path / "kept"
+    os.link(spool.path("local-1"), kept)
+    reading = spool.open("local-1", write=False)
+    assert kept.stat().st_nlink == 2
+    writing = spool.open("local-1", write=True)
+    try:
+        assert kept.stat().st_nlink == 1
+        os.pwrite(writing, b"new", 1)
+        assert spool.path("local-1").read_bytes() == data[:1] + b"new" + data[4:]
+        assert kept.read_bytes() == data
+        assert os.pread(reading, len(data), 0) == data
+    finally:
+        os.close(writing)
+        os.close(reading)
+    assert stat.S_IMODE(spool.path("local-1").stat().st_mode) == 0o600
+    assert sorted(spool.sizes()) == [path.name for path in (tmp_path / "spool").iterdir()] == ["local-1"]
+
+
+def test_what_cannot_be_copied_is_not_opened_for_writing(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(spool, "local-1", b"data")
+    os.link(spool.path("local-1"), tmp_path / "kept")
+    with monkeypatch.context() as patched, pytest.raises(StoreFull):
+        patched.setattr(os, "fsync", failing(errno.ENOSPC))
+        spool.open("local-1", write=True)
+    assert (tmp_path / "kept").samefile(spool.path("local-1"))
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["local-1"]
+    os.close(spool.open("local-1", write=True))
+    assert not (tmp_path / "kept").samefile(spool.path("local-1"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import trio
@@ -18,6 +21,7 @@ from iiiffs.cache.store import Cache, open_cache
 from iiiffs.errors import ProviderError, ProviderUnreachable, VersionChanged
 from iiiffs.model.gallery import AccountName, AccountNames, Asset
 from iiiffs.providers.base import Original
+from iiiffs.sync.blocks import bytes_of, count_of
 from iiiffs.vfs.block_files import FETCH_S, REFUSED_S
 from iiiffs.vfs.blocks import RECENT_BYTES, BlockCache
 from iiiffs.vfs.flights import Flights
@@ -111,14 +115,22 @@ async def test_a_sequential_reader_gets_the_bytes_each_asked_for_once(tmp_path: 
         assert (len(r.provider.reads.asked), r.provider.asked["open"]) == (asked, min(asked, 1))
 
 
+def block_sums(data: bytes) -> list[int]:
+    """The CRC-32 of each block."""
+    places = [bytes_of(range(index, index + 1), len(data)) for index in range(count_of(len(data)))]
+    return [crc32(data[offset : offset + length]) for offset, length in places]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["copied", "linked"])
 @pytest.mark.parametrize("size", [1, STEP, MIB, 3 * MIB + 5, len(CONTENT)])
 @in_trio
-async def test_what_was_sent_is_kept_and_never_asked_for(tmp_path: Path, size: int) -> None:
+async def test_what_was_sent_is_kept_and_never_asked_for(tmp_path: Path, size: int, linked: bool) -> None:
     source = tmp_path / "payload"
     source.write_bytes(CONTENT[:size])
     async with rig(tmp_path / "cache") as r:
         asset = r.provider.put("a", "a.jpg", CONTENT[:size])
-        await r.blocks.keep(HOME, asset, source, sha1(CONTENT[:size]))
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT[:size]), block_sums(CONTENT[:size]) if linked else ())
+        assert (source.stat().st_nlink == 2) == linked
         source.unlink()
         original = await r.open(asset)
         assert await read_all(original) == CONTENT[:size]
@@ -128,8 +140,9 @@ async def test_what_was_sent_is_kept_and_never_asked_for(tmp_path: Path, size: i
         assert (r.provider.reads.asked, r.provider.asked["open"]) == ([], 0)
 
 
+@pytest.mark.parametrize("linked", [False, True], ids=["copied", "linked"])
 @in_trio
-async def test_a_reader_who_has_some_of_it_goes_on_with_what_was_kept(tmp_path: Path) -> None:
+async def test_a_reader_who_has_some_of_it_goes_on_with_what_was_kept(tmp_path: Path, linked: bool) -> None:
     source = tmp_path / "payload"
     source.write_bytes(CONTENT)
     async with rig(tmp_path / "cache") as r:
@@ -138,22 +151,62 @@ async def test_a_reader_who_has_some_of_it_goes_on_with_what_was_kept(tmp_path: 
         assert await original.read(0, 10) == CONTENT[:10]
         await r.settled()
         asked = len(r.provider.reads.asked)
-        await r.blocks.keep(HOME, asset, source, sha1(CONTENT))
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT), block_sums(CONTENT) if linked else ())
         assert await read_all(original) == CONTENT
         await original.aclose()
         assert len(r.provider.reads.asked) == asked
 
 
+@pytest.mark.parametrize("error", [errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP])
+@in_trio
+async def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    source = tmp_path / "payload"
+    source.write_bytes(CONTENT)
+    async with rig(tmp_path / "cache") as r:
+        asset = r.provider.put("a", "a.jpg", CONTENT)
+        monkeypatch.setattr(os, "link", refuses)
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT), block_sums(CONTENT))
+        assert source.stat().st_nlink == 1
+        original = await r.open(asset)
+        assert await read_all(original) == CONTENT
+        await original.aclose()
+        assert r.provider.reads.asked == []
+
+
+@in_trio
+async def test_a_linked_file_that_somebody_changed_is_fetched_anew(tmp_path: Path) -> None:
+    """Nobody may; it is as if the disk had damaged it."""
+    source = tmp_path / "payload"
+    source.write_bytes(CONTENT)
+    async with rig(tmp_path / "cache") as r:
+        asset = r.provider.put("a", "a.jpg", CONTENT)
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT), block_sums(CONTENT))
+        with source.open("r+b") as file:
+            file.seek(3 * MIB)
+            file.write(b"changed")
+        original = await r.open(asset)
+        assert await read_all(original) == CONTENT
+        await original.aclose()
+        assert r.provider.reads.asked
+        await r.committed()
+        assert source.stat().st_nlink == 1
+        assert r.cache.blocks.stats().corrupt == 1
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["copied", "linked"])
 @pytest.mark.parametrize("problem", ["other bytes", "shorter", "gone", "too large"])
 @in_trio
-async def test_what_is_not_what_was_sent_is_not_kept(tmp_path: Path, problem: str) -> None:
+async def test_what_is_not_what_was_sent_is_not_kept(tmp_path: Path, problem: str, linked: bool) -> None:
     source = tmp_path / "payload"
     bytes_there = {"other bytes": CONTENT[1:] + b"x", "shorter": CONTENT[:MIB]}.get(problem, CONTENT)
     if problem != "gone":
         source.write_bytes(bytes_there)
     async with rig(tmp_path / "cache", quota=32 * MIB if problem == "too large" else QUOTA) as r:
         asset = r.provider.put("a", "a.jpg", CONTENT)
-        await r.blocks.keep(HOME, asset, source, sha1(CONTENT))
+        await r.blocks.keep(HOME, asset, source, sha1(CONTENT), block_sums(bytes_there)[1:] if linked else ())
         await r.committed()
         assert (r.cache.blocks.stats().entries, list((tmp_path / "cache").rglob("?" * 16))) == (0, [])
         original = await r.open(asset)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import trio
@@ -15,16 +17,24 @@ import trio.testing
 from iiiffs.errors import Rejected
 from iiiffs.model.gallery import AccountName, AlbumId
 from iiiffs.state.spool import Spool
+from iiiffs.sync.blocks import BLOCK_BYTES, FIRST_BYTES, bytes_of, count_of
 from iiiffs.sync.items import Item, Stage, Verb
 from iiiffs.vfs import payload_sums
-from iiiffs.vfs.payload_sums import PayloadSums, Summed
+from iiiffs.vfs.payload_sums import PayloadSums, Summed, sum_of
 
 DATA = b"what was written"
 ITEM = Item(
     "local-1", 1, AccountName("home"), Verb.UPLOAD, Stage.SETTLING, AlbumId("a"), "x.jpg", 0,
     size_bytes=len(DATA), generation=1,
 )  # fmt: skip
-SUMMED = Summed(sha1(DATA).digest(), len(DATA))
+
+
+def summed(data: bytes) -> Summed:
+    """What is told of those bytes, all of which are in one block."""
+    return Summed(sha1(data).digest(), len(data), (crc32(data),))
+
+
+SUMMED = summed(DATA)
 
 
 class Bench:
@@ -110,7 +120,7 @@ def test_bytes_that_are_others_since_are_read(bench: Bench, changes: str) -> Non
         with bench.path.open("r+b" if bench.path.exists() else "wb") as file:
             file.write(data)
         os.utime(bench.path, ns=(found.st_atime_ns, found.st_mtime_ns))  # as a clock that stands still would
-        assert await bench.sums.of(ITEM) == Summed(sha1(data).digest(), len(data))
+        assert await bench.sums.of(ITEM) == summed(data)
 
     bench.run(test)
 
@@ -169,3 +179,23 @@ def test_so_many_are_known_ahead_and_no_more(bench: Bench, monkeypatch: pytest.M
         assert (bench.read, len(bench.sums._ahead)) == (5, 2)
 
     bench.run(test)
+
+
+SIZES = [len(DATA), FIRST_BYTES, FIRST_BYTES + 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES, 4 * BLOCK_BYTES]
+
+
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_each_block_has_its_sum_unless_they_are_too_many(
+    size_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payload_sums, "BYTES_MAX", 3 * BLOCK_BYTES)
+    spool, data = Spool(tmp_path / "spool", min_free_bytes=0), random.Random(size_bytes).randbytes(size_bytes)
+    spool.put(ITEM.id, [data])
+    places = [bytes_of(range(index, index + 1), size_bytes) for index in range(count_of(size_bytes))]
+    blocks = tuple(crc32(data[offset : offset + length]) for offset, length in places)
+
+    async def main() -> None:
+        found = await sum_of(spool, ITEM, trio.CapacityLimiter(1))
+        assert found == Summed(sha1(data).digest(), size_bytes, blocks if size_bytes <= 3 * BLOCK_BYTES else ())
+
+    trio.run(main)

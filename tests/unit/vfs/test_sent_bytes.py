@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from pyfuse3 import FileHandleT
 
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
@@ -64,6 +65,45 @@ def test_new_bytes_of_an_original_are_read_offline_once_they_were_sent(albums: t
     life = life.restarted()
     try:
         assert life.ask(lambda life: read_all(life, "albums/A/old.jpg")) == RED
+    finally:
+        life.close()
+
+
+@pytest.mark.warns("changes are not noticed")
+def test_what_is_kept_when_a_kill_comes_is_not_what_is_written_after_it(albums: tuple[Life, Store]) -> None:
+    """The bytes that were sent are kept as the very file that waits, until its row says that it was sent."""
+    life, store = albums
+    life.ask(wrote("albums/A/new.jpg", NAVY))
+
+    async def until_kept(life: Life) -> None:
+        is_kept, blocks = trio.Event(), life.gallery.blocks
+        assert blocks is not None
+        keep = blocks.keep
+
+        async def and_no_more(*what: object) -> None:
+            await keep(*what)  # type: ignore[arg-type]
+            is_kept.set()
+            await trio.sleep_forever()
+
+        vars(blocks)["keep"] = and_no_more
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(life.wait, SENT_S)
+            await is_kept.wait()
+
+    life.ask(until_kept)
+    store.script.offline()
+    life = life.killed()
+    try:
+        (payload,) = (life.state_path / "spool").iterdir()
+        assert payload.stat().st_nlink == 2
+        (kept,) = (path for path in (life.home / "cache").rglob("*") if path.is_file() and path.samefile(payload))
+        life.ask(wrote("albums/A/new.jpg", RED))
+        assert (payload.read_bytes(), kept.read_bytes()) == (RED, NAVY)
+        store.script.clear()
+        life.passes(SENT_S + 10.0)
+        assert [store.bytes_of(asset.id) for asset in store.named("new.jpg")] == [RED]
+        assert life.ask(lambda life: read_all(life, "albums/A/new.jpg")) == RED
+        assert list((life.state_path / "spool").iterdir()) == []
     finally:
         life.close()
 

@@ -20,12 +20,14 @@ class OpenFile:
     end, for closing it tells that its program has.
     """
 
-    __slots__ = ("_former", "_reads", "handle", "node", "number")
+    __slots__ = ("_former", "_reads", "handle", "node", "number", "writes_direct")
 
     def __init__(self, number: int, node: File, handle: Handle) -> None:
         self.number = number
         self.node = node
         self.handle = handle
+        self.writes_direct = False
+        """It made the file, and writes past the page cache (rule: DirectWrites)."""
         self._reads: dict[int, int] = {}
         """How many reads are on their way, by the id of their handle."""
         self._former: dict[int, Handle] = {}

@@ -32,6 +32,7 @@ from pyfuse3 import (
 )
 
 from iiiffs.errors import IiiffsError, ReadOnly, VersionChanged
+from iiiffs.fuse.direct_writes import PASSED_BY, Caching, DirectWrites
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.fuse.open_files import OpenFile
@@ -90,6 +91,7 @@ class Operations(pyfuse3.Operations):
         self._ready = ready
         self._files: dict[int, OpenFile] = {}
         self._directories: dict[int, OpenDirectory] = {}
+        self._direct = DirectWrites()
         self._next_handle = 1
         self.inodes.remember(Root(), filesystem.root_attributes)
 
@@ -119,6 +121,7 @@ class Operations(pyfuse3.Operations):
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         try:
             self.inodes.forget(inode_list)
+            self._direct.forgotten(number for number, _ in inode_list if self.inodes.get(number) is None)
         except Exception:  # nothing may leave forget: pyfuse3 has nobody to tell and would end the mount
             self.faults.bugs += 1
             log.exception("bug in forget")
@@ -185,17 +188,17 @@ class Operations(pyfuse3.Operations):
             handle, local = await self._writing().open(node, flags)
             if local is not None:
                 self._bind(number, local)
-            return self._opened(number, local or node, handle)
+            return self._opened(number, local or node, handle, self._direct.opened(number))
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
-        return self._opened(number, node, await self._filesystem.open(node))
+        read = await self._filesystem.open(node)
+        return self._opened(number, node, read, PASSED_BY if read.is_snapshot else self._direct.opened(number))
 
-    def _opened(self, inode: int, node: File, opened: Handle) -> FileInfo:
+    def _opened(self, inode: int, node: File, opened: Handle, caching: Caching) -> FileInfo:
         handle = self._numbered()
         self._files[handle] = OpenFile(inode, node, opened)
-        snapshot = opened.is_snapshot
-        return FileInfo(fh=FileHandleT(handle), direct_io=snapshot, keep_cache=not snapshot)
+        return FileInfo(fh=FileHandleT(handle), direct_io=caching.is_direct, keep_cache=caching.keeps)
 
     @fenced
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
@@ -231,6 +234,8 @@ class Operations(pyfuse3.Operations):
         closed = self._files.pop(fh, None)
         if closed is None:
             return
+        if closed.writes_direct:
+            self._direct.closed(closed.number)
         try:
             await closed.aclose()
         finally:
@@ -280,8 +285,12 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         parent = self._inode(parent_inode)
         found, handle = await self._writing().create(parent.node, os.fsdecode(name), flags)
+        is_new = self.inodes.find(found.node) is None
         entry = self._remembered(found)
-        return self._opened(entry.st_ino, cast(File, found.node), handle), entry
+        caching = self._direct.made(entry.st_ino, flags, is_new=is_new)
+        opened = self._opened(entry.st_ino, cast(File, found.node), handle, caching)
+        self._files[opened.fh].writes_direct = caching.is_direct
+        return opened, entry
 
     @fenced
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:

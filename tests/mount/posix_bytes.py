@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -48,6 +49,47 @@ def _read_while_written(at: Path) -> bytes:
     for descriptor in (reader, writer, later):
         os.close(descriptor)
     return b"|".join(sorted(seen | {(at / "a").read_bytes()}))
+
+
+def _new_and_read_while_written(at: Path) -> bytes:
+    """A reader that comes while a new file is written, to read and to map it; who comes after it; a second writer."""
+    made = os.O_CREAT | os.O_WRONLY | os.O_EXCL
+    writer = opened(at / "n", made)
+    os.write(writer, MINE)
+    reader = opened(at / "n", os.O_RDONLY)
+    seen = [os.pread(reader, 100, 0)]
+    with mmap.mmap(reader, len(MINE), mmap.MAP_PRIVATE, mmap.PROT_READ) as view:
+        seen.append(view[:])
+    os.pwrite(writer, OTHERS, 0)
+    seen.append(os.pread(reader, 100, 0))
+    second = opened(at / "n", os.O_WRONLY | os.O_APPEND)
+    os.write(second, b"!")
+    seen.append(os.pread(reader, 100, 0))
+    os.close(writer)
+    os.write(second, b"?")
+    for descriptor in (second, reader):
+        seen.append(os.pread(reader, 100, 0))
+        os.close(descriptor)
+    after = opened(at / "n", os.O_RDONLY)
+    seen.append(os.pread(after, 100, 0))
+    with mmap.mmap(after, os.fstat(after).st_size, prot=mmap.PROT_READ) as view:
+        seen.append(view[:])
+    os.close(after)
+    return b"|".join(seen)
+
+
+def _new_and_mapped_while_written(at: Path) -> str:
+    writer = opened(at / "n", os.O_CREAT | os.O_WRONLY)
+    reader = opened(at / "n", os.O_RDONLY)
+    try:
+        os.write(writer, MINE)
+        mmap.mmap(reader, len(MINE), prot=mmap.PROT_READ).close()
+    except OSError as error:
+        return f"no: {errno.errorcode[error.errno or 0]}"
+    finally:
+        os.close(writer)
+        os.close(reader)
+    return "yes"
 
 
 def _read_after_it_was_cut(at: Path) -> bytes:
@@ -139,6 +181,8 @@ WRITES = (
     Case("write", "reading what is open to write", "a",
          lambda at: closing(at / "a", os.O_WRONLY, lambda file: os.read(file, 1))),
     Case("write", "and seen by readers", "a", _read_while_written),
+    Case("write", "and seen by readers of a new file", "", _new_and_read_while_written),
+    Case("write", "a new file, mapped meanwhile", "", _new_and_mapped_while_written),
     Case("write", "into memory", "a", _mapped),
     Case("write", "a new file, twice", "", steps(lambda at: (at / "n").write_bytes(MINE), lambda at: (at / "n").write_bytes(OTHERS))),
     Case("write", "fsync", "a", lambda at: closing(at / "a", os.O_RDWR, os.fsync)),

@@ -1,0 +1,63 @@
+"""What is written past the kernel's page cache, and what the kernel may keep of it: pure bookkeeping.
+
+A new file that its program can only write (O_WRONLY: nobody can map such an open) is written straight to us: its bytes
+are in memory once, in the payload's own pages, and not twice. Kernels before 6.6 leave pages in their cache as they are
+when others write past it (Linux 80e4f25262f9), so no page of the file may be there as long as such a program writes:
+whoever opens it meanwhile passes the cache by too, and who does so first afterwards has it emptied, for a private
+mapping fills it even then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Caching(NamedTuple):
+    """For one open. `is_direct`: it passes the page cache by. `keeps`: pages of earlier opens are good."""
+
+    is_direct: bool
+    keeps: bool
+
+
+KEPT = Caching(is_direct=False, keeps=True)
+EMPTIED = Caching(is_direct=False, keeps=False)
+PASSED_BY = Caching(is_direct=True, keeps=False)
+
+
+class DirectWrites:
+    """By inode number. Nothing is held of files that nobody writes so, but for those whose pages are in doubt."""
+
+    def __init__(self) -> None:
+        self._written: set[int] = set()
+        self._doubted: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._written) + len(self._doubted)
+
+    def made(self, number: int, flags: int, *, is_new: bool) -> Caching:
+        """For the open that made the file. `is_new`: the kernel had no inode of it before, so it has no page."""
+        if not is_new or flags & os.O_ACCMODE != os.O_WRONLY:
+            return self.opened(number)
+        self._written.add(number)
+        return PASSED_BY
+
+    def opened(self, number: int) -> Caching:
+        """For any other open."""
+        if number in self._written:
+            self._doubted.add(number)
+            return PASSED_BY
+        if number in self._doubted:
+            self._doubted.discard(number)
+            return EMPTIED
+        return KEPT
+
+    def closed(self, number: int) -> None:
+        """The open that made the file is over."""
+        self._written.discard(number)
+
+    def forgotten(self, numbers: Iterable[int]) -> None:
+        """The kernel has no inode of these, and so no page."""
+        if self._doubted:
+            self._doubted.difference_update(numbers)

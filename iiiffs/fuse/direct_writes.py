@@ -10,6 +10,7 @@ mapping fills it even then.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -30,23 +31,25 @@ class DirectWrites:
     """By inode number. Nothing is held of files that nobody writes so, but for those whose pages are in doubt."""
 
     def __init__(self) -> None:
-        self._written: set[int] = set()
+        self._writers: Counter[int] = Counter()
         self._doubted: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._written) + len(self._doubted)
+        return len(self._writers) + len(self._doubted)
 
     def made(self, number: int, flags: int, *, is_new: bool) -> Caching:
         """For the open that made the file. `is_new`: the kernel had no inode of it before, so it has no page."""
         if not is_new or flags & os.O_ACCMODE != os.O_WRONLY:
-            return self.opened(number)
-        self._written.add(number)
+            return self.opened(number, flags)
+        self._writers[number] += 1
         return PASSED_BY
 
-    def opened(self, number: int) -> Caching:
-        """For any other open."""
-        if number in self._written:
+    def opened(self, number: int, flags: int) -> Caching:
+        """For any other open. One that can write, too, and comes meanwhile, goes on as it began: the file has no pages
+        until the last of them is closed."""
+        if number in self._writers:
             self._doubted.add(number)
+            self._writers[number] += can_write(flags)
             return PASSED_BY
         if number in self._doubted:
             self._doubted.discard(number)
@@ -54,10 +57,17 @@ class DirectWrites:
         return KEPT
 
     def closed(self, number: int) -> None:
-        """The open that made the file is over."""
-        self._written.discard(number)
+        """An open that passed the cache by, and could write, is over."""
+        self._writers[number] -= 1
+        if not self._writers[number]:
+            del self._writers[number]
 
     def forgotten(self, numbers: Iterable[int]) -> None:
         """The kernel has no inode of these, and so no page."""
         if self._doubted:
             self._doubted.difference_update(numbers)
+
+
+def can_write(flags: int) -> bool:
+    """An open with these may write."""
+    return flags & os.O_ACCMODE != os.O_RDONLY

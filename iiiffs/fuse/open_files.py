@@ -22,12 +22,12 @@ class OpenFile:
 
     __slots__ = ("_former", "_reads", "handle", "node", "number", "writes_direct")
 
-    def __init__(self, number: int, node: File, handle: Handle) -> None:
+    def __init__(self, number: int, node: File, handle: Handle, *, writes_direct: bool = False) -> None:
         self.number = number
         self.node = node
         self.handle = handle
-        self.writes_direct = False
-        """It made the file, and writes past the page cache (rule: DirectWrites)."""
+        self.writes_direct = writes_direct
+        """It can write, and does so past the page cache (rule: DirectWrites)."""
         self._reads: dict[int, int] = {}
         """How many reads are on their way, by the id of their handle."""
         self._former: dict[int, Handle] = {}

@@ -32,7 +32,7 @@ from pyfuse3 import (
 )
 
 from iiiffs.errors import IiiffsError, ReadOnly, VersionChanged
-from iiiffs.fuse.direct_writes import PASSED_BY, Caching, DirectWrites
+from iiiffs.fuse.direct_writes import PASSED_BY, Caching, DirectWrites, can_write
 from iiiffs.fuse.entries import Owner, entry_of, negative_entry
 from iiiffs.fuse.errnos import Faults, fenced
 from iiiffs.fuse.open_files import OpenFile
@@ -188,16 +188,17 @@ class Operations(pyfuse3.Operations):
             handle, local = await self._writing().open(node, flags)
             if local is not None:
                 self._bind(number, local)
-            return self._opened(number, local or node, handle, self._direct.opened(number))
+            return self._opened(number, local or node, handle, self._direct.opened(number, flags), flags)
         if self.first_open is not None:
             called, self.first_open = self.first_open, None
             called()
         read = await self._filesystem.open(node)
-        return self._opened(number, node, read, PASSED_BY if read.is_snapshot else self._direct.opened(number))
+        caching = PASSED_BY if read.is_snapshot else self._direct.opened(number, flags)
+        return self._opened(number, node, read, caching, flags)
 
-    def _opened(self, inode: int, node: File, opened: Handle, caching: Caching) -> FileInfo:
+    def _opened(self, inode: int, node: File, opened: Handle, caching: Caching, flags: int) -> FileInfo:
         handle = self._numbered()
-        self._files[handle] = OpenFile(inode, node, opened)
+        self._files[handle] = OpenFile(inode, node, opened, writes_direct=caching.is_direct and can_write(flags))
         return FileInfo(fh=FileHandleT(handle), direct_io=caching.is_direct, keep_cache=caching.keeps)
 
     @fenced
@@ -288,9 +289,7 @@ class Operations(pyfuse3.Operations):
         is_new = self.inodes.find(found.node) is None
         entry = self._remembered(found)
         caching = self._direct.made(entry.st_ino, flags, is_new=is_new)
-        opened = self._opened(entry.st_ino, cast(File, found.node), handle, caching)
-        self._files[opened.fh].writes_direct = caching.is_direct
-        return opened, entry
+        return self._opened(entry.st_ino, cast(File, found.node), handle, caching, flags), entry
 
     @fenced
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:

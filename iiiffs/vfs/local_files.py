@@ -17,6 +17,7 @@ import trio
 
 from iiiffs.errors import OverQuota, StoreError, StoreFull, VersionChanged
 from iiiffs.providers.base import Original
+from iiiffs.state.write_out import begin_write_out
 from iiiffs.sync.items import Item, Stage
 from iiiffs.sync.missing import with_missing, without_cut, without_written
 from iiiffs.sync.stages import resting
@@ -436,6 +437,7 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view[:WRITE_BYTES], offset)
         view, offset = view[written:], offset + written
+    begin_write_out(descriptor, offset - len(data), offset)
 
 
 class LocalHandle:

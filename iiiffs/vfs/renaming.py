@@ -272,7 +272,10 @@ class Renames:
                 await self._queue.successors.record(account, id, now)
 
     async def _renamed(self, target: Spot, item: Item, gone: Item | None, *, stays: bool = False) -> None:
-        """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now."""
+        """The file has its new name, and what had it before is gone, in one moment. `item`: as it is now. An album that
+        was made since the name was looked up is the same one."""
+        album_id = target.overlay.album_id
+        target, item = replace(target, album=album_id(target.album)), replace(item, album=album_id(item.album))
         renamed = replace(item, album=target.album, name=target.name, stays=stays)
         arrived = [] if item.base is None else target.overlay.arrivals.of(target.album, item.base.asset)
         is_copy = target.overlay.copies.is_copy

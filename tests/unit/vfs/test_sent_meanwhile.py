@@ -13,6 +13,7 @@ import pytest
 import trio
 from pyfuse3 import FileHandleT, FileNameT, FlagT, InodeT
 
+from iiiffs.model.gallery import AccountName
 from iiiffs.sync.items import Item, Stage, Verb
 from tests.harness.scripted import Fault, FaultKind, Flavour, Store
 from tests.harness.writing_tree import (
@@ -397,3 +398,37 @@ def test_new_bytes_that_may_have_arrived_are_in_no_album_that_their_file_has_lef
         assert shown(life) == {"A": set(), "B": set()}
         life.passes(0.5)
     assert (holding(store), items(life)) == ({"A": [], "B": []}, [])
+
+
+def test_a_file_is_replaced_in_an_album_that_is_made_in_that_moment(
+    albums: tuple[Life, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What replaces it may have arrived elsewhere before; it has not left the album for being renamed within it."""
+    life, store = albums
+    shown(life)
+    store.script.add(Fault(FaultKind.UNREACHABLE, "upload"))
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.passes(SETTLE_S + 0.25)
+    assert store.script.counts()["upload"] == 1
+    store.script.add(Fault(FaultKind.UNREACHABLE, "make_album", times=2))
+    life.ask(lambda life: directory_made(life, "albums/N"))
+    life.ask(lambda life: renamed(life, "albums/A/x.jpg", "albums/N/y.jpg"))
+    life.ask(wrote("albums/N/.y.jpg.tmp", RED))
+    queue = life.outgoing.queue
+    record = queue.successors.record
+    uploads = {item.id for item in items(life) if item.verb is Verb.UPLOAD}
+
+    async def slowly(account: AccountName, old: str, new: str) -> None:
+        while old in uploads and any(item.verb is Verb.MAKE_ALBUM for item in queue.items()):
+            await trio.sleep(0.1)
+        await record(account, old, new)
+
+    monkeypatch.setattr(queue.successors, "record", slowly)
+    assert "N" not in holding(store)
+    life.ask(lambda life: renamed(life, "albums/N/.y.jpg.tmp", "albums/N/y.jpg"))
+    assert "N" in holding(store)
+    for _ in range(60):
+        assert shown(life) == {"A": set(), "B": set(), "N": {"y.jpg"}}
+        assert life.ask(lambda life: read_all(life, "albums/N/y.jpg")) == RED
+        life.passes(0.5)
+    assert (holding(store), items(life)) == ({"A": [], "B": [], "N": ["y.jpg"]}, [])

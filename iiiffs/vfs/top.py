@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
-from iiiffs.errors import AssetGone, NotOffered
+from iiiffs.errors import AssetGone, NotOffered, ProviderUnreachable
 from iiiffs.iiif.parameters import ApiVersion
-from iiiffs.model.gallery import AccountName, AlbumId, AssetId
+from iiiffs.model.gallery import AccountName, Album, AlbumId, AssetId
 from iiiffs.tree import attributes as attrs
 from iiiffs.tree.albums import ALIASES, COLLECTION, INDEX
 from iiiffs.tree.attributes import Attributes
@@ -98,6 +98,8 @@ class AccountDirs:
         self._flights = flights
         self._asked: set[AccountName] = set()
         """Whose collection was made from what they said since the start."""
+        self._roots: dict[AccountName, Album] = {}
+        """The folders shown as `files/`, as they were told last."""
 
     async def lookup(self, directory: AccountDir, name: str) -> Found | Absent:
         """What the provider's capabilities bring."""
@@ -110,7 +112,7 @@ class AccountDirs:
             case "iiif":
                 return self._api(directory)
             case "files" if gallery.capabilities.folders:
-                root = await gallery.root()
+                root = await self._folder(gallery)
                 mode = directory_mode(gallery, root.id)
                 return Found(AlbumDir(directory.account, root.id, 1), attrs.directory(root.mtime_ns, mode=mode))
             case "search" if gallery.searches:
@@ -134,6 +136,15 @@ class AccountDirs:
         made = await self._collection(gallery)
         found += [(COLLECTION, found_document(made))] if made else []
         return fixed_snapshot(found)
+
+    async def _folder(self, gallery: Gallery) -> Album:
+        """The folder shown as `files/`; of a server that cannot be asked, what it was, like all that is below it."""
+        try:
+            self._roots[gallery.account] = await gallery.root()
+        except ProviderUnreachable:
+            if gallery.capabilities.local or gallery.account not in self._roots:
+                raise
+        return self._roots[gallery.account]
 
     async def _collection(self, gallery: Gallery) -> Made | None:
         """All shelves are asked for it: so what was known when the mount ended is listed while the first answers are

@@ -351,3 +351,15 @@ def test_what_was_told_a_moment_before_a_kill_is_shown_while_the_server_is_away(
         assert {directory: names(after, directory) for directory in waiting.after} == waiting.after
     finally:
         after.close()
+
+
+@pytest.mark.warns("showing what is known", "changes are not noticed")
+def test_the_topmost_folder_is_there_while_the_server_is_away(folders: tuple[Life, Store]) -> None:
+    """Whatever the kernel has forgotten of it."""
+    life, store = folders
+    number = life.ask(lambda life: existing(life, "files")).st_ino
+    store.script.offline()
+    for _ in range(3):
+        assert life.ask(lambda life: existing(life, "files")).st_ino == number
+        assert names(life, "files") == {"x.jpg", "z"}
+        life.passes(PATIENCE_S)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from iiiffs.errors import AssetGone, Forbidden, IsDirectory, NotDirectory, NotEmpty, ReadOnly, VersionChanged
-from iiiffs.model.gallery import Album, Asset, AssetId
+from iiiffs.model.gallery import Album, AlbumId, Asset, AssetId
 from iiiffs.model.writing import AlbumVerb
 from iiiffs.providers.base import Provider
 from iiiffs.providers.views import LIBRARY
@@ -200,7 +200,7 @@ class Removals:
         moved = resting(moved, is_open=self._is_open(item.id))
         if before.stage is Stage.FAILED and moved.stage is not Stage.OPEN:
             moved = replace(moved, stage=before.stage, reason=before.reason)
-        await self._queue.exchange(moved, [link.id])
+        await self._queue.exchange(moved, [link.id, *self.brought_back(link.album, item)])
         return True
 
     def _links(self, item: Item) -> list[Item]:
@@ -208,10 +208,10 @@ class Removals:
         others = self._queue.about(AssetId(item.id)) if item.base is None else []
         return [other for other in others if other.verb is Verb.ADD]
 
-    def brought_back(self, target: Spot, file: Item) -> list[str]:
+    def brought_back(self, album: AlbumId, file: Item) -> list[str]:
         """Ids of what said that the album is not to hold the file, which is moved there now."""
         said = self._queue.about(AssetId(file.id))
-        return [item.id for item in said if item.verb is Verb.TAKE_OUT and item.album == target.album]
+        return [item.id for item in said if item.verb is Verb.TAKE_OUT and item.album == album]
 
     def depending(self, item: Item, now: Item | None = None) -> list[str]:
         """Ids of what makes no sense without the file. What may have arrived of it elsewhere is taken out there all the

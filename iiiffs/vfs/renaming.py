@@ -282,7 +282,7 @@ class Renames:
         dropped = [one.id for one in arrived if one.sent is None or not is_copy(one.sent, one.album, one.name)]
         if target.album != item.album:
             self._removals.take_back(target, item, stays=True)
-            dropped += self._removals.brought_back(target, item)
+            dropped += self._removals.brought_back(target.album, item)
         if gone is not None:
             dropped += [gone.id, *self._removals.depending(gone, item)]
         await self._queue.exchange(resting(renamed, is_open=self._is_open(item.id)), dropped)

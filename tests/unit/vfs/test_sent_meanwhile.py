@@ -432,3 +432,33 @@ def test_a_file_is_replaced_in_an_album_that_is_made_in_that_moment(
         assert life.ask(lambda life: read_all(life, "albums/N/y.jpg")) == RED
         life.passes(0.5)
     assert (holding(store), items(life)) == ({"A": [], "B": [], "N": ["y.jpg"]}, [])
+
+
+def test_a_file_that_is_linked_back_into_an_album_which_it_had_left_stays_there(albums: tuple[Life, Store]) -> None:
+    """It may have arrived there before it left; that it is not to be there is not said any more."""
+    life, store = albums
+    shown(life)
+    store.script.add(Fault(FaultKind.UNREACHABLE, "upload", times=3))
+    life.ask(wrote("albums/A/x.jpg", NAVY))
+    life.passes(SETTLE_S + 0.25)
+    assert store.script.counts()["upload"] == 1
+    for source, target in (("A", "B"), ("B", "A")):
+        here, there = f"albums/{source}/x.jpg", f"albums/{target}/x.jpg"
+        life.ask(lambda life, here=here, there=there: linked(life, here, there))  # type: ignore[misc]
+        life.ask(lambda life, here=here: unlinked(life, here))  # type: ignore[misc]
+    for _ in range(60):
+        assert shown(life) == {"A": {"x.jpg"}, "B": set()}
+        life.passes(0.5)
+    assert (holding(store), items(life)) == ({"A": ["x.jpg"], "B": []}, [])
+
+
+def test_an_album_shows_what_waits_in_it_in_the_moment_in_which_it_is_made(albums: tuple[Life, Store]) -> None:
+    """What it has become may be read before whoever has recorded that goes on."""
+    life, store = albums
+    store.script.add(Fault(FaultKind.UNREACHABLE, "make_album", times=None))
+    life.ask(lambda life: directory_made(life, "albums/N"))
+    life.ask(wrote("albums/N/x.jpg", NAVY))
+    (making,) = [item for item in items(life) if item.verb is Verb.MAKE_ALBUM]
+    made = store.make_album("N")
+    life.ask(lambda life: life.outgoing.queue.successors.record(making.account, making.id, made.id))
+    assert life.ask(lambda life: listed(life, "albums/N")) == {"x.jpg"}

@@ -91,9 +91,12 @@ class Overlay:
     # ---- ids --------------------------------------------------------------------------------------------------
 
     def album_id(self, album: AlbumId) -> AlbumId:
-        """The album that goes by that id now: a provisional id has become the provider's."""
+        """The album that goes by that id now: a provisional id has become the provider's, and what waits in the album
+        waits in that. What it has become is seen before whoever recorded it goes on: it must not look empty then."""
         if not is_local_id(album):
             return album
+        if self._queue.has_any(self._account, album):
+            self._rehome(album)
         return AlbumId(self._queue.successors.successor(self._account, album) or album)
 
     def asset_id(self, asset: AssetId) -> AssetId:
@@ -339,7 +342,7 @@ class Overlay:
         if after is not None and after.verb is Verb.UPLOAD and after.base is not None and not after.is_aside:
             self._replaced[after.base.asset] = after.id
         if before is not None and before.verb is Verb.MAKE_ALBUM and (after is None or after.stage is Stage.SENT):
-            self._rehome(before)
+            self._rehome(AlbumId(before.id))
         self.arrivals.changed(before, after)
         self.copies.changed(before, after)
         self._had.changed(before, after)
@@ -379,11 +382,11 @@ class Overlay:
         out = (item for item in self._queue.about(asset) if item.verb is Verb.TAKE_OUT and item.album == album)
         return any(item.stage is not Stage.FAILED for item in out)
 
-    def _rehome(self, made: Item) -> None:
+    def _rehome(self, made: AlbumId) -> None:
         """What waits in a provisional album waits in what that has become."""
-        album = self._queue.successors.successor(self._account, made.id)
+        album = self._queue.successors.successor(self._account, made)
         if album is not None:
-            for item in self._queue.in_album(self._account, AlbumId(made.id)):
+            for item in self._queue.in_album(self._account, made):
                 self._queue.note(replace(item, album=AlbumId(album)))
 
     # ---- files ------------------------------------------------------------------------------------------------

@@ -60,10 +60,19 @@ class Writer:
         except Gone:
             return 0
         except OSError as error:
-            if error.errno in GONE:
+            if error.errno in GONE or (error.errno == errno.EIO and self._is_gone()):
                 return 0
             self._manifest.failed(self._change, f"{error!r}, and there is {self._seen()}")
             return 1
+
+    def _is_gone(self) -> bool:
+        """Nobody serves the mount already. A call that is being copied to or from the daemon in the moment of its kill
+        is an EIO: the copy fails before the connection ends. Rule: Linux fs/fuse/dev.c, fuse_dev_do_read and _write."""
+        try:
+            self._root.stat()
+        except OSError as error:
+            return error.errno in GONE
+        return False
 
     def _seen(self) -> str:
         """What is there of what was being changed, now and a moment later: nobody can look when this is read."""
